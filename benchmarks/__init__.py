@@ -1,0 +1,1 @@
+"""Accuracy (gates CI) and speed (reported) benchmarks; see README.md beside this file."""
