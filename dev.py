@@ -153,7 +153,7 @@ def prepare(command: str, venv: Path = VENV) -> Path:
     (venv / UNFINISHED_NAME).touch()
     (venv / STAMP_NAME).unlink(missing_ok=True)
     table = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["dependency-groups"]
-    pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-compile"]
+    pip = [python, "-m", "pip", "install", "-qq", "--disable-pip-version-check", "--no-compile"]  # -qq: errors
     what = ["-c", "constraints.txt", "-e", f".[{','.join(extras)}]", *requirements_of(groups, table)]
     if run([*pip, *what]):
         raise Stop("the installation failed; pip's message is above. Nothing else was run.")
@@ -242,7 +242,9 @@ def test(args: list[str]) -> int:
     steps.stop_if_failed()
     notebooks = sorted((ROOT / "notebooks").glob("*.ipynb"))
     if notebooks:
-        steps.step("notebooks", [python, "-m", "pytest", "--nbmake", "-p", "no:doctest", *OWN_INI, *notebooks])
+        steps.step(
+            "notebooks", [python, "-m", "pytest", "--nbmake", "-p", "no:doctest", *OWN_INI, *notebooks]
+        )
         steps.stop_if_failed()
     else:
         steps.skip("notebooks", "none in notebooks/")
@@ -261,7 +263,9 @@ OWN_INI = ["-c", "notebooks/pytest.ini", "--rootdir", "."]
 
 
 def bench(args: list[str]) -> int:
-    kinds, rest = (args[:1], args[1:]) if args[:1] in (["accuracy"], ["speed"]) else (["accuracy", "speed"], args)
+    kinds, rest = (
+        (args[:1], args[1:]) if args[:1] in (["accuracy"], ["speed"]) else (["accuracy", "speed"], args)
+    )
     modules = [module for module in map(benchmark_module, kinds) if module]
     if not modules:
         raise Stop(f"no benchmark to run: benchmarks/{kinds[0]}.py is not there")

@@ -1,0 +1,88 @@
+"""Sphinx settings. The documentation builds offline, and a warning is an error (python3 dev.py docs)."""
+
+import importlib.util
+import re
+from pathlib import Path
+
+HERE = Path(__file__).parent
+
+project = "twinkit"
+author = "The twinkit developers"
+copyright = "The twinkit developers, Apache-2.0"
+release = re.search(r'__version__ = "(.+)"', (HERE.parent / "src/twinkit/_version.py").read_text("utf-8"))[1]
+
+extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.mathjax"]
+exclude_patterns = ["_build", "jupyter_execute"]
+html_theme = "pydata_sphinx_theme"
+html_theme_options = {
+    "show_prev_next": False,
+    "navigation_with_keys": False,
+    "secondary_sidebar_items": ["page-toc"],
+}
+html_show_sourcelink = False
+html_static_path = []
+
+myst_enable_extensions = ["dollarmath", "colon_fence", "deflist"]
+myst_heading_anchors = 3
+# A page with {code-cell} blocks and a jupytext header is executed; a cell that fails, fails the build.
+nb_execution_mode = "auto"
+nb_execution_raise_on_error = True
+nb_execution_timeout = 120
+
+napoleon_google_docstring = False
+napoleon_use_rtype = False
+napoleon_use_ivar = True
+autodoc_typehints = "none"  # the signatures of numpydoc sections say it in words
+autodoc_member_order = "bysource"
+autodoc_preserve_defaults = True
+suppress_warnings = ["ref.python"]  # tk.Model and twinkit.core.Model are one object under two names
+
+# The rooms, from the ground up; each gets a page under api/generated/ of what its __all__ names.
+ROOMS = [
+    "core",
+    "readings",
+    "simulate",
+    "unitops",
+    "unitops.phenomena",
+    "unitops.parameters",
+    "testing",
+    "fmi",
+    "graph",
+    "hybrid",
+    "estimate",
+    "control",
+    "pat",
+    "plant",
+    "genealogy",
+    "quality",
+    "govern",
+    "app",
+]
+
+
+def exists(module: str) -> bool:
+    """Say whether a room has been built."""
+    try:
+        spec = importlib.util.find_spec(module)
+    except ModuleNotFoundError:
+        return False
+    return spec is not None and spec.origin is not None
+
+
+def write_api_pages() -> None:
+    """Write a page for every room that exists, and take away the pages of those that no longer do."""
+    folder = HERE / "api" / "generated"
+    folder.mkdir(exist_ok=True)
+    wanted = {f"{room}.md": f"twinkit.{room}" for room in ROOMS if exists(f"twinkit.{room}")}
+    for page in folder.glob("*.md"):
+        if page.name not in wanted:
+            page.unlink()
+    for name, module in wanted.items():
+        directive = f".. automodule:: {module}\n   :members:\n   :show-inheritance:"
+        text = f"# `{module}`\n\n```{{eval-rst}}\n{directive}\n```\n"
+        page = folder / name
+        if not page.exists() or page.read_text("utf-8") != text:
+            page.write_text(text, encoding="utf-8")
+
+
+write_api_pages()
