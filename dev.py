@@ -153,7 +153,7 @@ def prepare(command: str, venv: Path = VENV) -> Path:
     (venv / UNFINISHED_NAME).touch()
     (venv / STAMP_NAME).unlink(missing_ok=True)
     table = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["dependency-groups"]
-    pip = [python, "-m", "pip", "install", "-qq", "--disable-pip-version-check", "--no-compile"]  # -qq: errors
+    pip = [python, "-m", "pip", "install", "-qq", "--disable-pip-version-check", "--no-compile"]
     what = ["-c", "constraints.txt", "-e", f".[{','.join(extras)}]", *requirements_of(groups, table)]
     if run([*pip, *what]):
         raise Stop("the installation failed; pip's message is above. Nothing else was run.")
