@@ -1,0 +1,54 @@
+"""twinkit: digital twins of pharmaceutical manufacturing.
+
+The public face. Names are imported when first used, so that ``import twinkit`` stays quick and needs no heavy
+package.
+"""
+
+from importlib import import_module as _import_module
+from typing import TYPE_CHECKING, Any
+
+from twinkit._version import __version__
+from twinkit.core.providers import provide as _provide
+
+if TYPE_CHECKING:
+    from twinkit.core import *  # noqa: F403
+
+_HOMES = {
+    "twinkit.core": (
+        "Algebraic", "AuditSink", "Balance", "BoundsError", "Crossing", "DataError", "Event", "FrozenModelError",
+        "Input", "InvalidValueError", "Measurement", "MissingDependencyError", "Mode", "Model",
+        "ModelDefinitionError", "Option", "Output", "Parameter", "Prediction", "Quality", "Schedule", "ShapeError",
+        "SimulationError", "Solution", "State", "StorageError", "Table", "TwinkitError", "UnitError",
+        "UnknownNameError", "no_audit",
+    ),
+}  # fmt: skip
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+_ROOMS = ("core", "readings", "simulate", "unitops", "testing", "estimate", "pat", "app")
+
+# What the rooms above `core` provide for objects defined in it (see twinkit.core.providers).
+_provide("show", "twinkit.readings.sympy:show")
+_provide("model_html", "twinkit.readings.sympy:model_html")
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME_OF:
+        value = getattr(_import_module(_HOME_OF[name]), name)
+    elif name == "units":
+        from twinkit.core.units import registry
+
+        value = registry()
+    elif name in _ROOMS:
+        value = _import_module(f"twinkit.{name}")
+    else:
+        from twinkit.core.errors import unknown_name
+
+        raise unknown_name("attribute", name, __all__, "twinkit")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
+
+
+__all__ = ["__version__", "units", *_HOME_OF, *_ROOMS]

@@ -1,0 +1,188 @@
+"""Runs a model's equations with any mathematics: the one place where a reading meets a model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, cast
+
+from twinkit.core.errors import ModelDefinitionError, ShapeError, unknown_name
+from twinkit.core.events import Balance, Event, Schedule
+from twinkit.core.maths import Maths
+from twinkit.core.variables import Variable
+
+if TYPE_CHECKING:
+    from twinkit.core.model import Model
+
+
+@dataclass
+class Evaluation:
+    """What the equations gave, by full (dotted) name.
+
+    `bound` holds the inputs of sub-models that the parent supplies; they are not inputs of the whole.
+    """
+
+    derivatives: dict[str, Any] = field(default_factory=dict[str, Any])
+    residuals: dict[str, Any] = field(default_factory=dict[str, Any])
+    outputs: dict[str, Any] = field(default_factory=dict[str, Any])
+    bound: dict[str, Any] = field(default_factory=dict[str, Any])
+    called: set[str] = field(default_factory=set[str])
+
+
+class Variables:
+    """The `v` of `equations(self, v, m)`: attribute access to the variables of one model, `v.t` for time."""
+
+    __slots__ = ("_maths", "_model", "_prefix", "_run", "_values")
+
+    def __init__(self, model: Model, values: Mapping[str, Any], maths: Maths, run: Evaluation, prefix: str) -> None:
+        self._model = model
+        self._values = values
+        self._maths = maths
+        self._run = run
+        self._prefix = prefix
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "t":
+            return self._values["t"]
+        full = self._prefix + name
+        if full in self._run.bound:
+            return self._run.bound[full]
+        if full in self._values:
+            return self._values[full]
+        children = self._model.submodels
+        if name in children:
+            return SubmodelVariables(children[name], self._values, self._maths, self._run, f"{full}.")
+        if full in self._run.outputs:
+            return self._run.outputs[full]
+        if name in self._model.declared and self._model.declared[name].kind == "output":
+            raise ModelDefinitionError(f"output {full!r} is read before it has a value")
+        raise unknown_name("variable", name, [*self._model.declared, *children, "t"], type(self._model).__name__)
+
+
+class SubmodelVariables(Variables):
+    """A sub-model inside its parent's equations: ``v.jacket.T`` reads it, ``v.jacket(T_vessel=v.T)`` connects it.
+
+    The call binds inputs of the sub-model to expressions of the parent, evaluates its equations, and returns the
+    same view, on which outputs can then be read. Inputs that are not bound become inputs of the parent.
+    """
+
+    __slots__ = ()
+
+    def __call__(self, **inputs: Any) -> Variables:
+        """Connect the sub-model and return its view, outputs included."""
+        name = self._prefix[:-1]
+        if name in self._run.called:
+            raise ModelDefinitionError(f"sub-model {name!r} is called twice in one evaluation")
+        self._run.called.add(name)
+        declared = self._model.declared
+        available = [key for key, variable in declared.items() if variable.kind == "input"]
+        for key, value in inputs.items():
+            if key not in available:
+                raise unknown_name("input", key, available, f"sub-model {name!r}")
+            self._run.bound[self._prefix + key] = self._maths.bind(value, declared[key], self._prefix + key)
+        run_equations(self._model, self, self._maths, self._run, self._prefix)
+        return self
+
+
+def run_equations(model: Model, v: Variables, m: Maths, run: Evaluation, prefix: str = "") -> None:
+    """Call one model's equations and file the results under their full names."""
+    result: object = model.equations(v, m)
+    if not isinstance(result, Mapping):
+        raise ModelDefinitionError(f"{type(model).__name__}.equations must return a dict, not {type(result).__name__}")
+    targets = {"state": run.derivatives, "algebraic": run.residuals, "output": run.outputs}
+    found = cast("Mapping[str, Any]", result)
+    wanted = [name for name, variable in model.declared.items() if variable.kind in targets]
+    for name, value in found.items():
+        variable = model.declared.get(name)
+        if variable is None or variable.kind not in targets:
+            raise ModelDefinitionError(str(unknown_name("equation target", name, wanted, type(model).__name__)))
+        _check_size(model, name, variable, value, m)
+        targets[variable.kind][prefix + name] = value
+    missing = [name for name in wanted if name not in found]
+    if missing:
+        raise ModelDefinitionError(
+            f"{type(model).__name__}.equations gives no value for {', '.join(map(repr, missing))}: return the derivative "
+            "of every state, the residual of every algebraic variable and the value of every output"
+        )
+    forgotten = [name for name in model.submodels if prefix + name not in run.called]
+    if forgotten:
+        raise ModelDefinitionError(
+            f"{type(model).__name__}.equations never calls sub-model {forgotten[0]!r}: write v.{forgotten[0]}(...) "
+            "with the inputs it takes from here"
+        )
+
+
+def _check_size(model: Model, name: str, variable: Variable, value: Any, m: Maths) -> None:
+    expected = model.size_of(variable)
+    given = m.size(value)
+    # A symbolic vector of length one cannot be told from a single value.
+    if given != expected and not (expected == 1 and given is None):
+        shape = "a single value" if given is None else f"a vector of length {given}"
+        wanted = "a single value" if expected is None else f"a vector of length {expected}"
+        raise ShapeError(
+            f"{type(model).__name__}.equations gives {shape} for {name!r}, which is declared as {wanted}"
+            + (" (use m.full to repeat a value)" if given is None else "")
+        )
+
+
+def evaluate(model: Model, values: Mapping[str, Any], m: Maths) -> Evaluation:
+    """Evaluate all equations of a model, sub-models included.
+
+    Parameters
+    ----------
+    model
+        The model.
+    values
+        Full name -> value for every state, algebraic variable, input, mode and parameter, and ``"t"``.
+    m
+        The mathematics of a reading.
+
+    Returns
+    -------
+    Evaluation
+        Derivatives, residuals and outputs by full name.
+    """
+    run = Evaluation()
+    run_equations(model, Variables(model, values, m, run, ""), m, run)
+    return run
+
+
+def evaluate_events(
+    model: Model, values: Mapping[str, Any], m: Maths
+) -> tuple[dict[str, Event], dict[str, Schedule]]:
+    """Evaluate the declared events and schedules of a model and its sub-models, by full name."""
+    run = Evaluation()
+    run_equations(model, Variables(model, values, m, run, ""), m, run)
+    events: dict[str, Event] = {}
+    schedules: dict[str, Schedule] = {}
+    for prefix, part in model.walk():
+        declared: object = part.events(Variables(part, values, m, run, prefix), m)
+        if not isinstance(declared, Mapping):
+            raise ModelDefinitionError(f"{type(part).__name__}.events must return a dict of Event and Schedule")
+        for name, happening in cast("Mapping[str, Any]", declared).items():
+            if not isinstance(happening, (Event, Schedule)):
+                raise ModelDefinitionError(f"{type(part).__name__}.events[{name!r}] must be an Event or a Schedule")
+            settable = [key for key, variable in part.declared.items() if variable.kind in {"state", "mode"}]
+            for key in happening.set:
+                if key not in settable:
+                    raise ModelDefinitionError(str(unknown_name("state or mode", key, settable, type(part).__name__)))
+            changed = {prefix + key: value for key, value in happening.set.items()}
+            if isinstance(happening, Event):
+                events[prefix + name] = Event(happening.when, happening.crossing, changed, happening.stop)
+            else:
+                schedules[prefix + name] = Schedule(
+                    happening.at, happening.every, happening.start, happening.until, changed
+                )
+    return events, schedules
+
+
+def evaluate_balances(model: Model, values: Mapping[str, Any], m: Maths) -> dict[str, Balance]:
+    """Evaluate the declared conserved quantities, by name."""
+    run = Evaluation()
+    v = Variables(model, values, m, run, "")
+    run_equations(model, v, m, run)
+    balances: dict[str, Balance] = {}
+    for name, rule in model.conserved.items():
+        result = rule(v, m)
+        balances[name] = result if isinstance(result, Balance) else Balance(result)
+    return balances

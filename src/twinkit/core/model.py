@@ -1,0 +1,391 @@
+"""The model: variables declared once with units, equations stated once, read in many ways."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeAlias, cast
+
+import numpy as np
+
+from twinkit._version import __version__
+from twinkit.core.errors import (
+    DataError,
+    FrozenModelError,
+    InvalidValueError,
+    ModelDefinitionError,
+    unknown_name,
+)
+from twinkit.core.identity import digest, plain
+from twinkit.core.providers import provided
+from twinkit.core.source_check import Names, check_equations
+from twinkit.core.structure import Structure, structure_of
+from twinkit.core.units import parse_unit, unit_label
+from twinkit.core.variables import Option, Value, Variable
+
+if TYPE_CHECKING:
+    from twinkit.core.layout import Layout
+
+BalanceRule: TypeAlias = Callable[[Any, Any], Any]
+_RESERVED = {"t"}
+_REQUIRED_KINDS = ("state", "algebraic", "output")
+
+
+class _SubmodelSlot:
+    """Descriptor of a sub-model: the default instance on the class, the instance's own on an instance."""
+
+    def __init__(self, name: str, default: Model) -> None:
+        self.name = name
+        self.default = default
+
+    def __get__(self, instance: Model | None, owner: type) -> Model:
+        return self.default if instance is None else instance.submodels[self.name]
+
+
+class Model:
+    """Base of every process model.
+
+    A subclass declares variables as class attributes, sets `time_unit`, and defines
+    ``equations(self, v, m)``: `v` gives the variables (and `v.t`), `m` the mathematics. It returns one dict:
+    a state's name -> its derivative per `time_unit`, an algebraic variable's name -> its residual, an output's
+    name -> its value. A class attribute that is a model is a sub-model, connected by calling it:
+    ``jacket = v.jacket(T_vessel=v.T)``.
+
+    Parameters
+    ----------
+    changes
+        Values by full name, for sub-models: ``{"jacket.U": "300 W/m**2/K"}``.
+    **values
+        Values by name: parameters, initial values of states, defaults of inputs, options, sub-models. Numbers
+        are in the declared unit; texts and quantities carry their own.
+
+    Raises
+    ------
+    UnknownNameError, UnitError, BoundsError, ShapeError, InvalidValueError
+        For a name that is not declared, or a value that does not fit its declaration.
+
+    Examples
+    --------
+    >>> import twinkit as tk
+    >>> class Decay(tk.Model):
+    ...     '''First-order decay.'''
+    ...     time_unit = "h"
+    ...     c = tk.State("g/L", initial=1.0, doc="concentration")
+    ...     k = tk.Parameter("1/h", 0.5, bounds=(0, None), source="illustrative")
+    ...     def equations(self, v, m):
+    ...         return {"c": -v.k * v.c}
+    >>> Decay(k="12 1/day").k
+    0.5
+    >>> Decay().with_(c="2000 mg/L").c
+    2.0
+    """
+
+    time_unit: ClassVar[str] = "s"
+    conserved: ClassVar[Mapping[str, BalanceRule]] = {}
+    declared: ClassVar[Mapping[str, Variable]] = {}
+    option_declarations: ClassVar[Mapping[str, Option]] = {}
+    _slots: ClassVar[Mapping[str, _SubmodelSlot]] = {}
+
+    # -- the class ---------------------------------------------------------------------------------------------
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        declared = dict(cls.declared)
+        options = dict(cls.option_declarations)
+        slots = dict(cls._slots)
+        for name, attribute in list(vars(cls).items()):
+            if isinstance(attribute, (Variable, Option, Model)):
+                _check_name(cls, name)
+                for kind in (declared, options, slots):
+                    kind.pop(name, None)
+            if isinstance(attribute, Variable):
+                declared[name] = attribute
+            elif isinstance(attribute, Option):
+                options[name] = attribute
+            elif isinstance(attribute, Model):
+                slots[name] = _SubmodelSlot(name, attribute)
+                setattr(cls, name, slots[name])
+        cls.declared = declared
+        cls.option_declarations = options
+        cls._slots = slots
+        parse_unit(cls.time_unit)
+        _check_shapes(cls)
+        if cls.equations is not Model.equations:
+            _check_source(cls)
+
+    def equations(self, v: Any, m: Any) -> Mapping[str, Any]:
+        """Return derivatives, residuals and outputs by name; every model defines this."""
+        del v, m
+        raise ModelDefinitionError(f"{type(self).__name__} does not define equations(self, v, m)")
+
+    def events(self, v: Any, m: Any) -> Mapping[str, Any]:
+        """Return declared events and schedules by name (none unless a model defines them)."""
+        del v, m
+        return {}
+
+    # -- the instance ------------------------------------------------------------------------------------------
+    __values: dict[str, Value]
+    __options: dict[str, Any]
+    __children: dict[str, Model]
+
+    def __init__(self, changes: Mapping[str, Any] | None = None, /, **values: Any) -> None:
+        given = {**(changes or {}), **values}
+        own = {name: value for name, value in given.items() if "." not in name}
+        for name in own:
+            if name not in self.declared and name not in self.option_declarations and name not in self._slots:
+                raise unknown_name("parameter", name, self._settable(), type(self).__name__)
+        self._fill_options(own)
+        self._fill_children(own, given)
+        self._fill_values(own)
+
+    def _settable(self) -> list[str]:
+        names = [name for name, variable in self.declared.items() if variable.kind != "output"]
+        return [*names, *self.option_declarations, *self._slots]
+
+    def _fill_options(self, own: Mapping[str, Any]) -> None:
+        options: dict[str, Any] = {}
+        for name, option in self.option_declarations.items():
+            raw = own.get(name, option.default)
+            options[name] = option.check(raw, f"option {name!r} of {type(self).__name__}")
+        object.__setattr__(self, "_Model__options", options)
+
+    def _fill_children(self, own: Mapping[str, Any], given: Mapping[str, Any]) -> None:
+        children: dict[str, Model] = {}
+        for name, slot in self._slots.items():
+            child = own.get(name, slot.default)
+            if not isinstance(child, type(slot.default)):
+                raise InvalidValueError(
+                    f"sub-model {name!r} of {type(self).__name__} must be a {type(slot.default).__name__}, not {child!r}"
+                )
+            nested = {key[len(name) + 1 :]: value for key, value in given.items() if key.startswith(f"{name}.")}
+            children[name] = child.with_(nested) if nested else child
+        for key in given:
+            if "." in key and key.split(".", 1)[0] not in children:
+                raise unknown_name("sub-model", key.split(".", 1)[0], children, type(self).__name__)
+        object.__setattr__(self, "_Model__children", children)
+
+    def _fill_values(self, own: Mapping[str, Any]) -> None:
+        values: dict[str, Value] = {}
+        missing: list[str] = []
+        for name, variable in self.declared.items():
+            what = f"{variable.kind} {name!r} of {type(self).__name__}"
+            if variable.kind == "output":
+                if name in own:
+                    raise InvalidValueError(f"{what} is computed by the equations and cannot be set")
+                continue
+            raw = own.get(name, variable.default)
+            if raw is None:
+                if variable.kind == "parameter":
+                    missing.append(name)
+                continue
+            values[name] = variable.check(raw, self.size_of(variable), what)
+        if missing:
+            raise InvalidValueError(f"{type(self).__name__} needs a value for {', '.join(map(repr, missing))}")
+        object.__setattr__(self, "_Model__values", values)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise FrozenModelError(f"{type(self).__name__} is frozen: use model.with_({name}=...) to get a changed copy")
+
+    def __delattr__(self, name: str) -> None:
+        raise FrozenModelError(f"{type(self).__name__} is frozen: {name!r} cannot be deleted")
+
+    def values_of(self, name: str) -> Any:
+        """Return the value this instance holds for a variable or option (None: it has none)."""
+        return self.__options[name] if name in self.__options else self.__values.get(name)
+
+    def size_of(self, variable: Variable) -> int | None:
+        """Return the length of a variable in this instance, None for a scalar."""
+        if isinstance(variable.shape, str):
+            return int(self.__options[variable.shape])
+        return variable.shape
+
+    @property
+    def options(self) -> Mapping[str, Any]:
+        """This instance's options by name."""
+        return dict(self.__options)
+
+    @property
+    def submodels(self) -> Mapping[str, Model]:
+        """This instance's sub-models by name."""
+        return self.__children
+
+    def walk(self, prefix: str = "") -> Iterator[tuple[str, Model]]:
+        """Yield ``(prefix, model)`` for this model and all sub-models, itself first."""
+        yield prefix, self
+        for name, child in self.__children.items():
+            yield from child.walk(f"{prefix}{name}.")
+
+    def values(self) -> dict[str, Value]:
+        """Return full name -> value for every variable that has one, sub-models included."""
+        return {prefix + name: value for prefix, part in self.walk() for name, value in part.__values.items()}
+
+    @property
+    def structure(self) -> Structure:
+        """Layout, identity and incidence (worked out once per class and options)."""
+        return structure_of(self)
+
+    @property
+    def structure_key(self) -> tuple[Any, ...]:
+        """What the structure depends on: the class, the options, and the same of the sub-models."""
+        children = tuple((name, child.structure_key) for name, child in self.__children.items())
+        return (type(self), tuple(self.__options.items()), children)
+
+    @property
+    def layout(self) -> Layout:
+        """Positions of all variables in the flat vectors."""
+        return self.structure.layout
+
+    @property
+    def parameters(self) -> dict[str, Value]:
+        """Parameter values by full name."""
+        values = self.values()
+        return {entry.name: values[entry.name] for entry in self.layout.parameters}
+
+    def with_(self, changes: Mapping[str, Any] | None = None, /, **values: Any) -> Self:
+        """Return a copy with some values changed (see the class for what is accepted)."""
+        current = {**self.__values, **self.__options, **self.__children}
+        given = {**(changes or {}), **values}
+        # Changing a length re-makes vectors from their declarations unless they are given too.
+        resized = {name for name in given if name in self.option_declarations and given[name] != self.__options[name]}
+        for name, variable in self.declared.items():
+            if variable.shape in resized:
+                current.pop(name, None)
+        return type(self)({**current, **given})
+
+    # -- identity ----------------------------------------------------------------------------------------------
+    @property
+    def definition_hash(self) -> str:
+        """SHA-256 of the declarations and of what the equations compute, helper functions included."""
+        return self.structure.definition_hash
+
+    @property
+    def content_hash(self) -> str:
+        """SHA-256 of definition and values: two models with the same hash give the same results."""
+        return digest({"definition": self.definition_hash, "values": self.values()})
+
+    def _identity(self) -> tuple[Any, ...]:
+        values = tuple((name, np.asarray(value).tobytes()) for name, value in sorted(self.values().items()))
+        return (self.structure_key, values)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Model) and self._identity() == other._identity()
+
+    def __hash__(self) -> int:
+        return hash(self._identity())
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (_rebuild, (type(self), {**self.__values, **self.__options, **self.__children}))
+
+    # -- JSON --------------------------------------------------------------------------------------------------
+    def to_json(self) -> str:
+        """Return this model as JSON text: class name, definition hash and every value, with units."""
+        units = {entry.name: entry.variable.unit for block in self.layout.blocks for entry in block}
+        document = {
+            "format": "twinkit-model/1",
+            "twinkit": __version__,
+            "model": type(self).__name__,
+            "definition_hash": self.definition_hash,
+            "options": {p + n: plain(v) for p, part in self.walk() for n, v in part.options.items()},
+            "values": {name: {"value": plain(value), "unit": units.get(name, "")} for name, value in self.values().items()},
+        }
+        return json.dumps(document, indent=1)
+
+    @classmethod
+    def from_json(cls, text: str, *, allow_changed_definition: bool = False) -> Self:
+        """Return the model a JSON text describes.
+
+        Parameters
+        ----------
+        text
+            What `to_json` wrote. The class is never imported from the text: call it on the class that wrote it.
+        allow_changed_definition
+            Accept values saved with another version of the equations.
+
+        Raises
+        ------
+        DataError
+            If the text is not such a document, belongs to another class, or to another definition.
+        """
+        try:
+            document = json.loads(text)
+            name, saved = document["model"], document["definition_hash"]
+            values = {key: item["value"] for key, item in document["values"].items()}
+            units = {key: item["unit"] for key, item in document["values"].items()}
+            options = dict(document["options"])
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise DataError(f"this is not a model saved by twinkit ({type(error).__name__}: {error})") from None
+        if name != cls.__name__:
+            raise DataError(f"this text holds a {name!r}, not a {cls.__name__!r}: call {name}.from_json")
+        model = cls({**options, **_with_units(cls, values, units)})
+        if model.definition_hash != saved and not allow_changed_definition:
+            raise DataError(
+                f"{name} was saved with another definition ({saved[:12]}, now {model.definition_hash[:12]}): its equations "
+                "or declarations have changed since. Pass allow_changed_definition=True to use the values all the same."
+            )
+        return model
+
+    # -- looks -------------------------------------------------------------------------------------------------
+    def show(self) -> Any:
+        """Return the equations as mathematics (rendered in Jupyter, LaTeX as text)."""
+        return provided("show")(self)
+
+    def __repr__(self) -> str:
+        parts: list[str] = []
+        for name, value in [*self.__options.items(), *self.__values.items()]:
+            default = self._default_of(name)
+            if default is None or not np.array_equal(np.asarray(value), np.asarray(default)):
+                unit = self.declared[name].unit if name in self.declared else ""
+                parts.append(f"{name}={_short(value, unit)}")
+        parts.extend(f"{name}={child!r}" for name, child in self.__children.items() if child != self._slots[name].default)
+        return f"{type(self).__name__}({', '.join(parts)})"
+
+    def _default_of(self, name: str) -> Any:
+        return (self.declared.get(name) or self.option_declarations[name]).default
+
+    def _repr_html_(self) -> str:
+        return cast("str", provided("model_html")(self))
+
+
+def _rebuild(cls: type[Model], values: Mapping[str, Any]) -> Model:
+    return cls(values)
+
+
+def _short(value: Any, unit: str) -> str:
+    text = f"array({len(value)})" if isinstance(value, np.ndarray) else repr(value)
+    label = unit_label(unit) if unit else ""
+    return f"'{text} {label}'" if label else text
+
+
+def _with_units(cls: type[Model], values: Mapping[str, Any], units: Mapping[str, str]) -> dict[str, Any]:
+    """Attach the saved unit to own values, so that a re-declared unit converts instead of re-interpreting."""
+    from twinkit.core.units import convert
+
+    result: dict[str, Any] = {}
+    for name, value in values.items():
+        variable = cls.declared.get(name)
+        same = variable is None or variable.unit == units[name]
+        result[name] = value if same else convert(np.asarray(value, dtype=np.float64), units[name], variable.unit)
+    return result
+
+
+def _check_name(cls: type[Model], name: str) -> None:
+    if name in _RESERVED or name.startswith("_") or name in vars(Model):
+        raise ModelDefinitionError(f"{cls.__name__}.{name}: this name is taken by Model itself; choose another")
+
+
+def _check_shapes(cls: type[Model]) -> None:
+    integers = [name for name, option in cls.option_declarations.items() if type(option.default) is int]
+    for name, variable in cls.declared.items():
+        if isinstance(variable.shape, str) and variable.shape not in integers:
+            raise unknown_name("integer option", variable.shape, integers, f"{cls.__name__}.{name} (shape)")
+        if isinstance(variable.shape, int) and variable.shape < 1:
+            raise ModelDefinitionError(f"{cls.__name__}.{name}: a shape is a positive length, not {variable.shape}")
+
+
+def _check_source(cls: type[Model]) -> None:
+    variables = {*cls.declared, *cls._slots, "t"}  # pyright: ignore[reportPrivateUsage]
+    targets = [name for name, variable in cls.declared.items() if variable.kind in _REQUIRED_KINDS]
+    names = Names(variables, {*cls.option_declarations, *cls._slots}, targets, targets)  # pyright: ignore[reportPrivateUsage]
+    for function in ("equations", "events"):
+        method = getattr(cls, function)
+        if method is not getattr(Model, function):
+            check_equations(cls.__name__, method, names)

@@ -1,0 +1,120 @@
+"""What passes between rooms: a measurement, a prediction, and a decision worth recording."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any, Protocol
+
+import numpy as np
+
+from twinkit.core.errors import InvalidValueError
+from twinkit.core.units import parse_unit
+
+
+class Quality(Enum):
+    """Whether a measured value may be used (the three classes of OPC UA status codes)."""
+
+    GOOD = "good"
+    UNCERTAIN = "uncertain"
+    BAD = "bad"
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One reading from the plant.
+
+    Parameters
+    ----------
+    tag
+        What was measured; for an estimator, the name of a model output or state.
+    value
+        A number or a read-only array; NaN only together with `Quality.BAD`.
+    unit
+        Unit of `value` and `std`.
+    source_time
+        When the plant had this value, in the consumer's time unit.
+    received_time
+        When it arrived; None: at once. A late or out-of-order arrival is ordinary input.
+    quality
+        Whether the value may be used.
+    std
+        Standard deviation, where the instrument knows it.
+    note
+        Why the quality is what it is.
+
+    Raises
+    ------
+    InvalidValueError
+        If a value that is not marked bad is NaN or infinite, or the standard deviation is not positive.
+    """
+
+    tag: str
+    value: Any
+    unit: str
+    source_time: float
+    received_time: float | None = None
+    quality: Quality = Quality.GOOD
+    std: float | None = None
+    note: str = ""
+
+    def __post_init__(self) -> None:
+        parse_unit(self.unit)
+        usable = bool(np.all(np.isfinite(np.asarray(self.value, dtype=np.float64))))
+        if not usable and self.quality is not Quality.BAD:
+            raise InvalidValueError(f"{self.tag} at {self.source_time:g} is not finite; mark it Quality.BAD")
+        if self.std is not None and not (math.isfinite(self.std) and self.std > 0):
+            raise InvalidValueError(f"the standard deviation of {self.tag} must be positive, not {self.std!r}")
+        if not math.isfinite(self.source_time):
+            raise InvalidValueError(f"{self.tag} has no finite source time")
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """A predicted quality attribute; never a bare number.
+
+    Attributes
+    ----------
+    mean, std, unit
+        Central value and standard deviation.
+    interval
+        Interval ``(low, high)`` at `coverage`.
+    coverage
+        Nominal coverage of the interval.
+    deviation
+        True when what was observed disagrees with what was predicted by more than chance allows.
+    in_domain
+        False when the inputs are outside what the maker was trained on, or the interval is wider than its limit.
+    made_by
+        Content hash of what made it.
+    """
+
+    mean: float
+    std: float
+    unit: str
+    interval: tuple[float, float]
+    coverage: float = 0.95
+    deviation: bool = False
+    in_domain: bool = True
+    made_by: str = ""
+
+
+class AuditSink(Protocol):
+    """Where a decision worth recording goes. The default (`no_audit`) forgets it: research carries no GMP weight."""
+
+    def record(self, action: str, details: Mapping[str, Any]) -> None:
+        """Record that `action` happened."""
+        ...
+
+
+@dataclass(frozen=True)
+class _Forget:
+    kept: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+    def record(self, action: str, details: Mapping[str, Any]) -> None:
+        """Do nothing."""
+
+
+no_audit: AuditSink = _Forget()

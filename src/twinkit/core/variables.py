@@ -1,0 +1,277 @@
+"""The declarations a model is made of: states, inputs, parameters, each with its unit.
+
+A declaration is a descriptor: on the class it is itself (`Tank.tau.unit`), on an instance it is the value the
+instance holds (`Tank().tau`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Self, TypeAlias, overload
+
+import numpy as np
+import numpy.typing as npt
+
+from twinkit.core.errors import BoundsError, InvalidValueError, ModelDefinitionError, ShapeError
+from twinkit.core.units import as_array, as_number, parse_unit
+
+Number: TypeAlias = Any  # a number, a text with a unit, or a quantity
+Value: TypeAlias = float | npt.NDArray[np.float64]
+Bounds: TypeAlias = tuple[Number, Number]
+
+
+@dataclass(frozen=True, eq=False)
+class Variable:
+    """What every declared quantity has.
+
+    Parameters
+    ----------
+    unit
+        Unit of the numbers (pint syntax; ``""`` for dimensionless).
+    default
+        Value when an instance does not set one: the initial value of a state, the first guess of an algebraic
+        variable, the default of an input or parameter. A number is in `unit`; a text may carry its own unit.
+    bounds
+        Inclusive physical bounds `(low, high)`; None leaves a side open.
+    nominal
+        Typical magnitude, for scaling. Derived from default and bounds when not given.
+    shape
+        None for a scalar, or a length: an integer or the name of an integer `Option`.
+    doc
+        One line saying what it is.
+    source
+        Where a value comes from: a DOI with table, "calibrated", "vendor datasheet".
+    """
+
+    unit: str = ""
+    default: Number | Sequence[float] | None = None
+    bounds: Bounds = (None, None)
+    nominal: float | None = None
+    shape: int | str | None = None
+    doc: str = ""
+    source: str = ""
+
+    kind: ClassVar[str] = "variable"
+
+    def __post_init__(self) -> None:
+        parse_unit(self.unit)
+        low, high = self.bounds
+        lower = -np.inf if low is None else as_number(low, self.unit, "the lower bound")
+        upper = np.inf if high is None else as_number(high, self.unit, "the upper bound")
+        if lower > upper:
+            raise BoundsError(f"the lower bound {lower:g} is above the upper bound {upper:g}")
+        object.__setattr__(self, "bounds", (lower, upper))
+        object.__setattr__(self, "name", "")
+        if self.nominal is not None and not (np.isfinite(self.nominal) and self.nominal > 0):
+            raise BoundsError(f"a nominal value is a positive magnitude, not {self.nominal!r}")
+        if self.default is not None and not isinstance(self.shape, str):
+            size = self.shape
+            object.__setattr__(self, "default", self.check(self.default, size, f"the default of a {self.kind}"))
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        taken = getattr(self, "name", "")
+        if taken and taken != name:
+            raise ModelDefinitionError(
+                f"one declaration cannot have two names ({taken!r}, {name!r}): declare each variable separately"
+            )
+        object.__setattr__(self, "name", name)
+
+    @overload
+    def __get__(self, instance: None, owner: type) -> Self: ...
+    @overload
+    def __get__(self, instance: object, owner: type) -> Any: ...
+    def __get__(self, instance: object | None, owner: type) -> Any:
+        if instance is None:
+            return self
+        return instance.values_of(self.name)  # type: ignore[attr-defined]
+
+    @property
+    def label(self) -> str:
+        """Name under which the variable was declared ('' before a class owns it)."""
+        return str(getattr(self, "name", ""))
+
+    def check(self, raw: object, size: int | None, what: str) -> Value:
+        """Return `raw` in this variable's unit, or raise a specific error.
+
+        Parameters
+        ----------
+        raw
+            Number, text with a unit, quantity, or (for a vector) an array; a scalar fills a vector.
+        size
+            Length of the vector, None for a scalar.
+        what
+            Used in messages.
+
+        Raises
+        ------
+        UnitError, InvalidValueError, ShapeError, BoundsError
+            Wrong unit; NaN or not a number; wrong length; outside the bounds.
+        """
+        array = as_array(raw, self.unit, what)
+        if size is None and array.ndim != 0:
+            raise ShapeError(f"{what} is a single value, but an array of shape {array.shape} was given")
+        if size is not None:
+            if array.ndim == 0:
+                array = np.full(size, float(array))
+            if array.shape != (size,):
+                raise ShapeError(f"{what} has shape ({size},), but an array of shape {array.shape} was given")
+        low, high = self.bounds
+        if np.any(array < low) or np.any(array > high):
+            raise BoundsError(
+                f"{what} must be within [{low:g}, {high:g}] {self.unit}, but is {_worst(array, float(low), float(high)):g}"
+            )
+        if array.ndim == 0:
+            return float(array)
+        array.setflags(write=False)
+        return array
+
+    @property
+    def scale(self) -> float:
+        """Magnitude used for scaling: `nominal`, else the default, else the largest bound, else 1."""
+        if self.nominal is not None:
+            return float(self.nominal)
+        for candidate in (self.default, *self.bounds):
+            if candidate is not None and not isinstance(candidate, str):
+                largest = float(np.max(np.abs(np.asarray(candidate, dtype=np.float64))))
+                if np.isfinite(largest) and largest > 0:
+                    return largest
+        return 1.0
+
+    def altered(self, **changes: Any) -> Self:
+        """Return a copy with some fields changed (to re-declare an inherited variable)."""
+        return replace(self, **changes)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the fields that define the variable (documentation left out), for hashing and JSON."""
+        default = self.default
+        return {
+            "kind": self.kind,
+            "unit": str(parse_unit(self.unit)),
+            "default": None if default is None else np.asarray(default).tolist(),
+            "bounds": [float(b) for b in self.bounds],
+            "nominal": self.nominal,
+            "shape": self.shape,
+        }
+
+
+def _worst(array: npt.NDArray[np.float64], low: float, high: float) -> float:
+    flat = np.atleast_1d(array)
+    return float(flat[np.argmax(np.maximum(low - flat, flat - high))])
+
+
+@dataclass(frozen=True, eq=False)
+class State(Variable):
+    """A quantity with a time derivative. `initial` is another name for `default`."""
+
+    initial: Number | Sequence[float] | None = None
+    kind: ClassVar[str] = "state"
+
+    def __post_init__(self) -> None:
+        _merge_initial(self)
+        super().__post_init__()
+
+
+@dataclass(frozen=True, eq=False)
+class Algebraic(Variable):
+    """A quantity fixed by a residual equation at every instant; `initial` is the first guess."""
+
+    initial: Number | Sequence[float] | None = None
+    kind: ClassVar[str] = "algebraic"
+
+    def __post_init__(self) -> None:
+        _merge_initial(self)
+        super().__post_init__()
+
+
+def _merge_initial(variable: Any) -> None:
+    if variable.initial is not None:
+        if variable.default is not None:
+            raise InvalidValueError("give either initial= or default=, not both")
+        object.__setattr__(variable, "default", variable.initial)
+        object.__setattr__(variable, "initial", None)
+
+
+@dataclass(frozen=True, eq=False)
+class Input(Variable):
+    """A quantity given from outside, as a function of time. Without a default it must be connected or supplied."""
+
+    kind: ClassVar[str] = "input"
+
+
+@dataclass(frozen=True, eq=False)
+class Parameter(Variable):
+    """A quantity that is constant during a run."""
+
+    kind: ClassVar[str] = "parameter"
+
+
+@dataclass(frozen=True, eq=False)
+class Output(Variable):
+    """A quantity computed from the others, offered to the outside."""
+
+    kind: ClassVar[str] = "output"
+
+
+@dataclass(frozen=True, eq=False)
+class Mode(Variable):
+    """A number that is constant between events and set by them (a phase, a valve position)."""
+
+    kind: ClassVar[str] = "mode"
+
+
+@dataclass(frozen=True, eq=False)
+class Option:
+    """A structural choice fixed when the instance is made: a number of cells, a variant. May be used in `if`.
+
+    Parameters
+    ----------
+    default
+        Value when the instance does not set one (bool, int, str or an Enum member).
+    choices
+        Allowed values, where they are few.
+    bounds
+        Inclusive bounds of an integer option.
+    doc
+        One line saying what it chooses.
+    """
+
+    default: Any
+    choices: tuple[Any, ...] | None = None
+    bounds: tuple[int | None, int | None] = (None, None)
+    doc: str = ""
+    kind: ClassVar[str] = "option"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "name", "")
+        self.check(self.default, "the default of an option")
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        object.__setattr__(self, "name", name)
+
+    @overload
+    def __get__(self, instance: None, owner: type) -> Self: ...
+    @overload
+    def __get__(self, instance: object, owner: type) -> Any: ...
+    def __get__(self, instance: object | None, owner: type) -> Any:
+        if instance is None:
+            return self
+        return instance.values_of(str(getattr(self, "name", "")))  # type: ignore[attr-defined]
+
+    def check(self, value: object, what: str) -> Any:
+        """Return the value, or raise if it is of another type, outside the bounds or not among the choices."""
+        wanted = type(self.default)
+        if isinstance(value, np.generic):
+            value = value.item()
+        if type(value) is not wanted:
+            raise InvalidValueError(f"{what} must be of type {wanted.__name__}, not {value!r}")
+        if self.choices is not None and value not in self.choices:
+            raise InvalidValueError(f"{what} must be one of {', '.join(map(repr, self.choices))}; got {value!r}")
+        low, high = self.bounds
+        if isinstance(value, int) and ((low is not None and value < low) or (high is not None and value > high)):
+            raise BoundsError(f"{what} must be within [{low}, {high}], but is {value}")
+        return value
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the fields that define the option, for hashing and JSON."""
+        return {"kind": self.kind, "type": type(self.default).__name__, "default": repr(self.default)}
