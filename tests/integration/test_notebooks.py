@@ -22,4 +22,4 @@ def test_the_pair_says_the_same_and_holds_no_output(stem):
     )
     assert cells(pair[0]) == cells(pair[1]), f"run: jupytext --sync notebooks/{stem}.ipynb"
     outputs = [cell for cell in jupytext.read(pair[0]).cells if cell.get("outputs")]
-    assert not outputs, "clear the outputs before committing (jupytext --update does not keep them)"
+    assert not outputs, f"run: jupytext --to ipynb notebooks/{stem}.py, which writes it without outputs"
