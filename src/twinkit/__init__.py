@@ -12,6 +12,7 @@ from twinkit.core.providers import provide as _provide
 
 if TYPE_CHECKING:
     from twinkit.core import *  # noqa: F403
+    from twinkit.simulate import *  # noqa: F403
 
 _HOMES = {
     "twinkit.core": (
@@ -21,6 +22,7 @@ _HOMES = {
         "SimulationError", "Solution", "State", "StorageError", "Table", "TwinkitError", "UnitError",
         "UnknownNameError", "no_audit",
     ),
+    "twinkit.simulate": ("Cvodes", "SimulationWarning", "ramps", "simulate", "steps"),
 }  # fmt: skip
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 _ROOMS = ("core", "readings", "simulate", "unitops", "testing", "estimate", "pat", "app")

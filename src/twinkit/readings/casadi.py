@@ -1,0 +1,175 @@
+"""The CasADi reading: symbolic functions with exact derivatives, for solvers, estimators and controllers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import casadi as ca
+import numpy as np
+
+from twinkit.core.events import Event, Schedule
+from twinkit.core.layout import Layout
+from twinkit.core.maths import Maths, Table
+from twinkit.core.model import Model
+from twinkit.readings.flat import flat_equations, flat_events
+
+
+class CasadiMaths(Maths):
+    """`Maths` on CasADi's SX (or MX, DM)."""
+
+    def exp(self, x: Any) -> Any:
+        return ca.exp(x)
+
+    def log(self, x: Any) -> Any:
+        return ca.log(x)
+
+    def sqrt(self, x: Any) -> Any:
+        return ca.sqrt(x)
+
+    def tanh(self, x: Any) -> Any:
+        return ca.tanh(x)
+
+    def sin(self, x: Any) -> Any:
+        return ca.sin(x)
+
+    def cos(self, x: Any) -> Any:
+        return ca.cos(x)
+
+    def abs(self, x: Any) -> Any:
+        return ca.fabs(x)
+
+    def minimum(self, a: Any, b: Any) -> Any:
+        return ca.fmin(a, b)
+
+    def maximum(self, a: Any, b: Any) -> Any:
+        return ca.fmax(a, b)
+
+    def where(self, condition: Any, a: Any, b: Any) -> Any:
+        return ca.if_else(condition, a, b)
+
+    def logical_and(self, a: Any, b: Any) -> Any:
+        return ca.logic_and(a, b)
+
+    def logical_or(self, a: Any, b: Any) -> Any:
+        return ca.logic_or(a, b)
+
+    def logical_not(self, a: Any) -> Any:
+        return ca.logic_not(a)
+
+    def sum(self, x: Any) -> Any:
+        return ca.sum1(x)
+
+    def dot(self, a: Any, b: Any) -> Any:
+        return ca.dot(a, b)
+
+    def concatenate(self, parts: Sequence[Any]) -> Any:
+        return ca.vertcat(*parts) if parts else ca.SX(0, 1)
+
+    def roll(self, x: Any, shift: int) -> Any:
+        size = x.numel()
+        return ca.vertcat(*[x[(i - shift) % size] for i in range(size)])
+
+    def diff(self, x: Any) -> Any:
+        return x[1:] - x[:-1]
+
+    def full(self, size: int, value: Any) -> Any:
+        return ca.repmat(ca.SX(value) if isinstance(value, (int, float)) else value, size, 1)
+
+    def interpolate(self, x: Any, table: Table) -> Any:
+        xs, ys = np.asarray(table.x), np.asarray(table.y)
+        slopes = np.diff(ys) / np.diff(xs)
+        # Sum of clipped segments: continuous, without a search, and constant beyond the ends.
+        value = float(ys[0])
+        for i, slope in enumerate(slopes):
+            if slope != 0.0:
+                step = ca.fmin(ca.fmax(x - float(xs[i]), 0.0), float(xs[i + 1] - xs[i]))
+                value = value + float(slope) * step
+        return value + 0 * x if isinstance(value, float) else value
+
+    def size(self, x: Any) -> int | None:
+        if isinstance(x, (ca.SX, ca.MX, ca.DM)):
+            return None if x.numel() == 1 else int(x.numel())
+        return super().size(x)
+
+
+CASADI = CasadiMaths()
+
+
+@dataclass(frozen=True)
+class CasadiModel:
+    """A model as CasADi functions; parameter values are arguments, so one serves all instances of a structure.
+
+    Attributes
+    ----------
+    layout
+        Positions in the flat vectors.
+    symbols
+        The SX symbols ``t, x, z, u, p`` (`u` holds inputs, then modes).
+    derivative, residual, output
+        SX expressions of them.
+    roots
+        SX vector of event expressions.
+    jumps
+        Happening name -> SX ``(x, modes)`` just after it.
+    events, schedules
+        Declarations by name.
+    """
+
+    layout: Layout
+    symbols: tuple[Any, Any, Any, Any, Any]
+    derivative: Any
+    residual: Any
+    output: Any
+    roots: Any
+    jumps: Mapping[str, tuple[Any, Any]]
+    events: Mapping[str, Event]
+    schedules: Mapping[str, Schedule]
+
+    def function(self, name: str, *expressions: Any) -> Any:
+        """Return a CasADi function ``(t, x, z, u, p) -> expressions``; it accepts numbers, SX and MX."""
+        dense = [ca.densify(expression) for expression in expressions]
+        return ca.Function(name, list(self.symbols), dense, ["t", "x", "z", "u", "p"], [f"o{i}" for i in range(len(dense))])
+
+    @cached_property
+    def equations(self) -> Any:
+        """Function ``(t, x, z, u, p) -> (dx, residual, y)``."""
+        return self.function("equations", self.derivative, self.residual, self.output)
+
+    @cached_property
+    def jacobians(self) -> Any:
+        """Function ``(t, x, z, u, p) -> (df/dx, df/dz, dg/dx, dg/dz, dy/dx, dy/dz)``."""
+        _, x, z, _, _ = self.symbols
+        blocks = [ca.jacobian(e, s) for e in (self.derivative, self.residual, self.output) for s in (x, z)]
+        return self.function("jacobians", *blocks)
+
+
+_known: dict[Any, CasadiModel] = {}
+
+
+def casadi_model(model: Model) -> CasadiModel:
+    """Return the CasADi reading of a model (made once per class and options)."""
+    key = model.structure_key
+    found = _known.get(key)
+    if found is None:
+        found = _known[key] = _trace(model)
+    return found
+
+
+def _trace(model: Model) -> CasadiModel:
+    layout = model.layout
+    symbols = (
+        ca.SX.sym("t"),
+        ca.SX.sym("x", layout.states.size),
+        ca.SX.sym("z", layout.algebraics.size),
+        ca.SX.sym("u", layout.inputs.size + layout.modes.size),
+        ca.SX.sym("p", layout.parameters.size),
+    )
+    derivative, residual, output = flat_equations(model, CASADI)(*symbols)
+    happenings = flat_events(model, CASADI, *symbols)
+    return CasadiModel(
+        layout, symbols, derivative, residual, output,
+        happenings.roots, happenings.jumps, happenings.events, happenings.schedules,
+    )  # fmt: skip

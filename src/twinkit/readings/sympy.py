@@ -1,0 +1,233 @@
+"""The SymPy reading: equations as mathematics to look at and to prove things about."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import sympy as sp
+
+from twinkit.core.evaluate import Evaluation, evaluate
+from twinkit.core.maths import Maths, Table
+from twinkit.core.model import Model
+from twinkit.core.units import unit_label
+
+
+def _each(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Apply a SymPy function to single expressions, or to every element of object arrays."""
+
+    def applied(*args: Any) -> Any:
+        if any(isinstance(arg, np.ndarray) for arg in args):
+            return np.frompyfunc(function, len(args), 1)(*args)
+        return function(*args)
+
+    return applied
+
+
+class SympyMaths(Maths):
+    """`Maths` on SymPy expressions; a vector is an object array of them."""
+
+    def exp(self, x: Any) -> Any:
+        return _each(sp.exp)(x)
+
+    def log(self, x: Any) -> Any:
+        return _each(sp.log)(x)
+
+    def sqrt(self, x: Any) -> Any:
+        return _each(sp.sqrt)(x)
+
+    def tanh(self, x: Any) -> Any:
+        return _each(sp.tanh)(x)
+
+    def sin(self, x: Any) -> Any:
+        return _each(sp.sin)(x)
+
+    def cos(self, x: Any) -> Any:
+        return _each(sp.cos)(x)
+
+    def abs(self, x: Any) -> Any:
+        return _each(sp.Abs)(x)
+
+    def minimum(self, a: Any, b: Any) -> Any:
+        return _each(sp.Min)(a, b)
+
+    def maximum(self, a: Any, b: Any) -> Any:
+        return _each(sp.Max)(a, b)
+
+    def where(self, condition: Any, a: Any, b: Any) -> Any:
+        return _each(lambda c, x, y: sp.Piecewise((x, c), (y, True)))(condition, a, b)
+
+    def logical_and(self, a: Any, b: Any) -> Any:
+        return _each(sp.And)(a, b)
+
+    def logical_or(self, a: Any, b: Any) -> Any:
+        return _each(sp.Or)(a, b)
+
+    def logical_not(self, a: Any) -> Any:
+        return _each(sp.Not)(a)
+
+    def sum(self, x: Any) -> Any:
+        return sp.Add(*x)
+
+    def dot(self, a: Any, b: Any) -> Any:
+        return sp.Add(*(a * b))
+
+    def concatenate(self, parts: Sequence[Any]) -> Any:
+        return np.concatenate([np.atleast_1d(np.asarray(part, dtype=object)) for part in parts])
+
+    def roll(self, x: Any, shift: int) -> Any:
+        return np.roll(x, shift)
+
+    def diff(self, x: Any) -> Any:
+        return x[1:] - x[:-1]
+
+    def full(self, size: int, value: Any) -> Any:
+        return np.full(size, value, dtype=object)
+
+    def interpolate(self, x: Any, table: Table) -> Any:
+        def one(at: Any) -> Any:
+            xs, ys = np.asarray(table.x), np.asarray(table.y)
+            pieces = [(sp.Float(ys[0]), at <= xs[0])]
+            for i in range(len(xs) - 1):
+                slope = (ys[i + 1] - ys[i]) / (xs[i + 1] - xs[i])
+                pieces.append((ys[i] + slope * (at - xs[i]), at <= xs[i + 1]))
+            return sp.Piecewise(*pieces, (sp.Float(ys[-1]), True))
+
+        return _each(one)(x)
+
+    def size(self, x: Any) -> int | None:
+        return len(x) if isinstance(x, np.ndarray) and x.ndim else None
+
+
+SYMPY = SympyMaths()
+
+
+@dataclass(frozen=True)
+class SymbolicModel:
+    """A model as SymPy expressions.
+
+    Attributes
+    ----------
+    symbols
+        Full name -> symbol, or object array of symbols for a vector; ``"t"`` is time.
+    evaluation
+        Derivatives, residuals and outputs as expressions.
+    """
+
+    symbols: Mapping[str, Any]
+    evaluation: Evaluation
+
+
+def sympy_model(model: Model) -> SymbolicModel:
+    """Return the SymPy reading of a model (symbols are real; nothing is assumed about their sign)."""
+    symbols: dict[str, Any] = {"t": sp.Symbol("t", real=True)}
+    layout = model.layout
+    for block in (layout.states, layout.algebraics, layout.inputs, layout.modes, layout.parameters):
+        for entry in block:
+            made = [sp.Symbol(label, real=True) for label in entry.labels]
+            symbols[entry.name] = made[0] if entry.size is None else np.array(made, dtype=object)
+    return SymbolicModel(symbols, evaluate(model, symbols, SYMPY))
+
+
+@dataclass(frozen=True)
+class Equations:
+    """Equations to look at: rendered in Jupyter, LaTeX as text.
+
+    Attributes
+    ----------
+    title
+        Model name.
+    lines
+        One LaTeX equation per state, algebraic variable and output.
+    legend
+        Rows ``(LaTeX symbol, name, value, unit, doc, source)`` of all variables.
+    """
+
+    title: str
+    lines: tuple[str, ...]
+    legend: tuple[tuple[str, str, str, str, str, str], ...]
+
+    @property
+    def latex(self) -> str:
+        """All equations as one aligned block."""
+        body = " \\\\\n".join(line.replace(" = ", " &= ", 1) for line in self.lines)
+        return f"\\begin{{aligned}}\n{body}\n\\end{{aligned}}"
+
+    def __str__(self) -> str:
+        return self.latex
+
+    def _repr_latex_(self) -> str:
+        return f"$\\displaystyle {self.latex}$"
+
+    def _repr_markdown_(self) -> str:
+        rows = "\n".join(
+            f"| ${symbol}$ | `{name}` | {value} | {unit} | {doc} | {source} |"
+            for symbol, name, value, unit, doc, source in self.legend
+        )
+        head = "| | name | value | unit | | source |\n|---|---|---|---|---|---|"
+        return f"**{self.title}**\n\n$$\n{self.latex}\n$$\n\n{head}\n{rows}\n"
+
+
+def show(model: Model) -> Equations:
+    """Return a model's equations as mathematics; see `Equations`."""
+    reading = sympy_model(model)
+    names = {s: _latex_name(s.name) for v in reading.symbols.values() for s in np.atleast_1d(np.asarray(v, dtype=object))}
+    time = _latex_name("t")
+
+    def tex(expression: Any) -> str:
+        if isinstance(expression, np.ndarray):
+            shown = list(expression) if len(expression) <= 3 else [expression[0], expression[1], expression[-1]]
+            middle = [tex(item) for item in shown]
+            if len(expression) > 3:
+                middle.insert(2, "\\dots")
+            return "\\left[" + ",\\; ".join(middle) + "\\right]"
+        return str(sp.latex(expression, symbol_names=names, mul_symbol="\\,"))
+
+    result = reading.evaluation
+    lines = [f"\\frac{{d {_latex_name(n)}}}{{d {time}}} = {tex(e)}" for n, e in result.derivatives.items()]
+    lines += [f"0 = {tex(e)}" for e in result.residuals.values()]
+    lines += [f"{_latex_name(n)} = {tex(e)}" for n, e in result.outputs.items()]
+    return Equations(type(model).__name__, tuple(lines), tuple(_legend(model)))
+
+
+def _latex_name(name: str) -> str:
+    """Return a name as LaTeX: ``mu_max`` -> ``\\mu_{max}``, ``jacket.T`` -> ``T^{jacket}``."""
+    *path, last = name.split(".")
+    base = last.split("[", maxsplit=1)[0]
+    index = last[len(base) :].strip("[]")
+    head, _, tail = base.partition("_")
+    greek = {"alpha", "beta", "gamma", "delta", "epsilon", "eta", "theta", "kappa", "lambda", "mu", "nu", "xi", "rho",
+             "sigma", "tau", "phi", "chi", "psi", "omega"}  # fmt: skip
+    symbol = f"\\{head}" if head in greek else (head if len(head) <= 1 else f"\\mathit{{{head}}}")
+    lower = ", ".join(part for part in (tail.replace("_", ", "), index) if part)
+    subscript = f"_{{\\mathrm{{{lower}}}}}" if lower else ""
+    upper = f"^{{\\mathrm{{{'.'.join(path)}}}}}" if path else ""
+    return f"{symbol}{subscript}{upper}"
+
+
+def _legend(model: Model) -> list[tuple[str, str, str, str, str, str]]:
+    values = model.values()
+    rows: list[tuple[str, str, str, str, str, str]] = []
+    for block in model.layout.blocks:
+        for entry in block:
+            value = values.get(entry.name)
+            text = "" if value is None else (f"{value:.6g}" if isinstance(value, float) else f"{len(value)} values")
+            variable = entry.variable
+            rows.append((_latex_name(entry.name), entry.name, text, unit_label(variable.unit), variable.doc, variable.source))
+    return rows
+
+
+def model_html(model: Model) -> str:
+    """Return the HTML a notebook shows for a model: its variables with values, units and sources."""
+    rows = "".join(
+        "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in (name, value, unit, doc, source)) + "</tr>"
+        for _, name, value, unit, doc, source in _legend(model)
+    )
+    doc = html.escape((type(model).__doc__ or "").strip().split("\n", maxsplit=1)[0])
+    return (
+        f"<div><b>{html.escape(type(model).__name__)}</b> {doc}<br><small>content hash {model.content_hash[:12]}</small>"
+        f"<table><tr><th>name</th><th>value</th><th>unit</th><th></th><th>source</th></tr>{rows}</table></div>"
+    )
