@@ -95,11 +95,17 @@ def jax_maths() -> JaxMaths:
     return JaxMaths()
 
 
+def double_precision() -> Any:
+    """Return a context in which JAX computes in double precision, as all other readings do."""
+    jax, _ = _import_jax()
+    return jax.enable_x64(True)
+
+
 def jax_functions(model: Model) -> Flat:
     """Return ``(t, x, z, u, p) -> (dx, residual, y)`` as a pure JAX function.
 
     JAX computes in single precision unless its ``jax_enable_x64`` is set; twinkit does not change that setting for
-    you. Use ``with jax.enable_x64(True):`` around calls that need the accuracy of the other readings.
+    you. Use ``with double_precision():`` around calls that need the accuracy of the other readings.
 
     Raises
     ------
