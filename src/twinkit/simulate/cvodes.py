@@ -18,7 +18,7 @@ _cache: OrderedDict[Any, Any] = OrderedDict()
 _CACHE_SIZE = 64
 
 
-class _RunFailed(RuntimeError):
+class RunFailedError(RuntimeError):
     """SUNDIALS gave up; only this is answered by keeping what was reached."""
 
 
@@ -46,8 +46,8 @@ class Cvodes:
         """Integrate in one call; where that fails, halve the stretch to keep all that can be had."""
         try:
             return Leg(grid, *self._integrate(problem, t, x, z, modes, grid, statistics))
-        except _RunFailed as error:
-            reason = _in_words(str(error))
+        except RunFailedError as error:
+            reason = in_words(str(error))
         if len(grid) == 1:
             return Leg(grid[:0], np.empty((0, len(x))), np.empty((0, len(z))), reason)
         half = len(grid) // 2
@@ -74,16 +74,16 @@ class Cvodes:
         began = perf_counter()
         try:
             solved = integrator(
-                x0=x / sx, z0=z / sz, p=np.concatenate([problem.p, modes]), u=_controls(problem, t, every)
+                x0=x / sx, z0=z / sz, p=np.concatenate([problem.p, modes]), u=controls(problem, t, every)
             )
         except RuntimeError as error:
-            raise _RunFailed(str(error)) from None
+            raise RunFailedError(str(error)) from None
         _count(statistics, integrator.stats(), perf_counter() - began)
         rows = np.searchsorted(every, grid)
         xs = np.asarray(solved["xf"]).T[rows] * sx
         zs = np.asarray(solved["zf"]).T[rows] * sz
         if not (np.all(np.isfinite(xs)) and np.all(np.isfinite(zs))):
-            raise _RunFailed("the state became NaN or infinite")
+            raise RunFailedError("the state became NaN or infinite")
         return xs, zs
 
     # -- events ------------------------------------------------------------------------------------------------
@@ -155,45 +155,76 @@ def _cached(key: Any, make: Any) -> Any:
     return made
 
 
+@dataclass(frozen=True)
+class System:
+    """Equations ready to be scaled and integrated.
+
+    Attributes
+    ----------
+    symbols
+        SX ``t, x, z, u, p`` (`u` holds inputs, then modes).
+    derivative, residual
+        SX expressions of them.
+    x_scale, z_scale
+        Nominal magnitudes.
+    inputs
+        Number of inputs in `u`; the rest are modes.
+    """
+
+    symbols: tuple[Any, Any, Any, Any, Any]
+    derivative: Any
+    residual: Any
+    x_scale: Array
+    z_scale: Array
+    inputs: int
+
+
+def system_of(reading: CasadiModel) -> System:
+    """Return the equations of a model as a `System`."""
+    layout = reading.layout
+    return System(
+        reading.symbols, reading.derivative, reading.residual, layout.states.scales, layout.algebraics.scales,
+        layout.inputs.size,
+    )  # fmt: skip
+
+
 def _integrator(problem: Problem, t: float, grid: Array, max_steps: int) -> Any:
     key = (problem.model.structure_key, t, grid.tobytes(), problem.rtol, problem.atol, max_steps)
-    return _cached(key, lambda: build_integrator(problem.reading, t, grid, problem.rtol, problem.atol, max_steps))
+    return _cached(
+        key, lambda: build_integrator(system_of(problem.reading), t, grid, problem.rtol, problem.atol, max_steps)
+    )
 
 
-def build_integrator(reading: CasadiModel, t: float, grid: Array, rtol: float, atol: float, max_steps: int) -> Any:
+def build_integrator(system: System, t: float, grid: Array, rtol: float, atol: float, max_steps: int) -> Any:
     """Return a CasADi integrator from `t` over `grid`, on variables divided by their nominal values.
 
     Its parameter is ``[parameters, modes]``; its control holds, per interval, the start of the input piece and the
     piece's coefficients. A control that does not change does not restart the integrator.
     """
-    layout = reading.layout
-    time, x, z, u, p = reading.symbols
-    sx, sz = ca.DM(layout.states.scales), ca.DM(layout.algebraics.scales)
-    sizes = (layout.inputs.size, layout.modes.size)
-    parameter = ca.SX.sym("parameter", layout.parameters.size + sizes[1])
-    control = ca.SX.sym("control", 1 + 4 * sizes[0])
-    piece, *c = ca.vertsplit(control, [0, *(1 + k * sizes[0] for k in range(5))])
-    parameters, modes = ca.vertsplit(parameter, [0, layout.parameters.size, parameter.numel()])
+    time, x, z, u, p = system.symbols
+    count = system.inputs
+    sx, sz = ca.DM(system.x_scale), ca.DM(system.z_scale)
+    parameter = ca.SX.sym("parameter", p.numel() + u.numel() - count)
+    control = ca.SX.sym("control", 1 + 4 * count)
+    piece, *c = ca.vertsplit(control, [0, *(1 + k * count for k in range(5))])
+    parameters, modes = ca.vertsplit(parameter, [0, p.numel(), parameter.numel()])
     local = time - piece
-    held = ca.vertcat(c[0] + local * (c[1] + local * (c[2] + local * c[3])), modes) if sizes[0] else modes
-    scaled_x, scaled_z = ca.SX.sym("scaled_x", layout.states.size), ca.SX.sym("scaled_z", layout.algebraics.size)
+    held = ca.vertcat(c[0] + local * (c[1] + local * (c[2] + local * c[3])), modes) if count else modes
+    scaled_x, scaled_z = ca.SX.sym("scaled_x", x.numel()), ca.SX.sym("scaled_z", z.numel())
     ode, alg = ca.substitute(
-        [reading.derivative / sx, reading.residual],
-        [x, z, u, p],
-        [scaled_x * sx, scaled_z * sz, held, parameters],
+        [system.derivative / sx, system.residual], [x, z, u, p], [scaled_x * sx, scaled_z * sz, held, parameters]
     )
     dae = {"x": scaled_x, "z": scaled_z, "p": parameter, "u": control, "t": time, "ode": ode, "alg": alg}
-    solver = "idas" if layout.algebraics.size else "cvodes"
     options = {
         "reltol": rtol, "abstol": atol, "max_num_steps": max_steps, "show_eval_warnings": False,
         "disable_internal_warnings": True,
     }  # fmt: skip
-    if solver == "idas":
+    if z.numel():
         options["calc_ic"] = False  # the start is made consistent before (see `consistent`)
-    return ca.integrator("run", solver, dae, t, [float(g) for g in grid], options)
+    return ca.integrator("run", "idas" if z.numel() else "cvodes", dae, t, [float(g) for g in grid], options)
 
 
-def _controls(problem: Problem, t: float, grid: Array) -> Array:
+def controls(problem: Problem, t: float, grid: Array) -> Array:
     """Return the control matrix ``(1 + 4 inputs, intervals)`` for intervals ending at `grid`."""
     program = problem.program
     middles = 0.5 * (np.concatenate([[t], grid[:-1]]) + grid)
@@ -208,7 +239,7 @@ def _count(statistics: dict[str, Any], stats: dict[str, Any], seconds: float) ->
     statistics["seconds"] = statistics.get("seconds", 0.0) + seconds
 
 
-def _in_words(message: str) -> str:
+def in_words(message: str) -> str:
     """Turn a SUNDIALS flag into a sentence that says what to do."""
     advice = {
         "TOO_MUCH_WORK": "the solver took too many steps: the solution changes too fast or grows without limit; "

@@ -1,0 +1,106 @@
+"""Forward sensitivities: derivatives of the states in parameters, integrated together with the states."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import casadi as ca
+import numpy as np
+
+from twinkit.core.errors import InvalidValueError, SimulationError, unknown_name
+from twinkit.core.solution import Solution
+from twinkit.simulate.consistent import consistent_algebraics
+from twinkit.simulate.cvodes import System, build_integrator, controls, in_words, system_of
+from twinkit.simulate.problem import Array, Problem
+
+_MAX_STEPS = 100_000
+
+
+def with_sensitivities(problem: Problem, solution: Solution, names: Sequence[str]) -> Solution:
+    """Return the solution with ``d(state)/d(parameter)`` over its times.
+
+    The variational equations ``dS/dt = f_x S + f_z S_z + f_p``, ``0 = g_x S + g_z S_z + g_p`` are built symbolically
+    and integrated with the model (staggered methods need scaling that SUNDIALS is not told by CasADi).
+
+    Raises
+    ------
+    UnknownNameError
+        If a name is no parameter.
+    InvalidValueError
+        For a vector parameter.
+    SimulationError
+        If the model has events or schedules (the jump of a sensitivity is not derived yet), or integration fails.
+    """
+    block = problem.layout.parameters
+    for name in names:
+        if name not in block:
+            raise unknown_name("parameter", name, [entry.name for entry in block], type(problem.model).__name__)
+        if block[name].size is not None:
+            raise InvalidValueError(f"{name!r} is a vector; sensitivities are for single parameters")
+    if problem.reading.events or problem.reading.schedules:
+        raise SimulationError("sensitivities across events and schedules are not supported: run the legs separately")
+    positions = [block[name].start for name in names]
+    rows = _integrate(problem, solution.time, positions)
+    count = problem.layout.states.size
+    found: dict[str, dict[str, Array]] = {}
+    for k, name in enumerate(names):
+        part = rows[:, count * (k + 1) : count * (k + 2)]
+        found[name] = {
+            entry.name: part[:, entry.start] if entry.size is None else part[:, entry.start : entry.start + entry.width]
+            for entry in problem.layout.states
+        }
+    return replace(solution, sensitivities=found)
+
+
+def _integrate(problem: Problem, times: Array, positions: Sequence[int]) -> Array:
+    system = augmented(system_of(problem.reading), positions, problem.layout.parameters.scales)
+    x = np.concatenate([problem.x, np.zeros(len(problem.x) * len(positions))])
+    z = consistent_algebraics(problem, problem.begin, problem.x, problem.z, problem.modes)
+    z = _consistent_sensitivities(problem, system, x, z)
+    later = np.unique(times[times > problem.begin])
+    grid = np.union1d(later, problem.program.knots[(problem.program.knots > problem.begin) & (problem.program.knots < times[-1])])
+    integrator = build_integrator(system, problem.begin, grid, problem.rtol, problem.atol, _MAX_STEPS)
+    try:
+        solved = integrator(
+            x0=x / system.x_scale, z0=z / system.z_scale, p=np.concatenate([problem.p, problem.modes]),
+            u=controls(problem, problem.begin, grid),
+        )  # fmt: skip
+    except RuntimeError as error:
+        raise SimulationError(f"the sensitivities could not be integrated: {in_words(str(error))}") from None
+    reached = np.vstack([x, np.asarray(solved["xf"]).T * system.x_scale])
+    return reached[np.searchsorted(np.concatenate([[problem.begin], grid]), times)]
+
+
+def augmented(system: System, positions: Sequence[int], parameter_scales: Array) -> System:
+    """Return the system extended by the variational equations of chosen parameters."""
+    time, x, z, u, p = system.symbols
+    states, residuals = [system.derivative], [system.residual]
+    xs, zs, x_scales, z_scales = [x], [z], [system.x_scale], [system.z_scale]
+    f_p, g_p = ca.jacobian(system.derivative, p), ca.jacobian(system.residual, p)
+    for position in positions:
+        sx, sz = ca.SX.sym(f"sx{position}", x.numel()), ca.SX.sym(f"sz{position}", z.numel())
+        states.append(ca.jtimes(system.derivative, x, sx) + ca.jtimes(system.derivative, z, sz) + f_p[:, position])
+        residuals.append(ca.jtimes(system.residual, x, sx) + ca.jtimes(system.residual, z, sz) + g_p[:, position])
+        xs.append(sx)
+        zs.append(sz)
+        x_scales.append(system.x_scale / parameter_scales[position])
+        z_scales.append(system.z_scale / parameter_scales[position])
+    return System(
+        (time, ca.vertcat(*xs), ca.vertcat(*zs), u, p), ca.densify(ca.vertcat(*states)), ca.densify(ca.vertcat(*residuals)),
+        np.concatenate(x_scales), np.concatenate(z_scales), system.inputs,
+    )  # fmt: skip
+
+
+def _consistent_sensitivities(problem: Problem, system: System, x: Array, z: Array) -> Array:
+    """Return algebraic variables and their sensitivities at the start (linear in the latter)."""
+    count = len(z)
+    full = np.concatenate([z, np.zeros(len(system.z_scale) - count)])
+    if count == 0:
+        return full
+    residual = ca.Function("residual", list(system.symbols), [system.residual, ca.jacobian(system.residual, system.symbols[2])])
+    held = problem.held_values(problem.begin, problem.modes)
+    value, jacobian = residual(problem.begin, x, full, held, problem.p)
+    tail = slice(count, None)
+    full[tail] -= np.linalg.solve(np.asarray(jacobian)[tail, tail], np.asarray(value).ravel()[tail])
+    return full
