@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
@@ -15,7 +16,7 @@ from twinkit.simulate.problem import Array, Leg, Problem
 
 _TRANSFERRED = {"nsteps": "steps", "nfevals": "evaluations", "nlinsetups": "factorisations", "netfails": "error_test_failures"}
 _cache: OrderedDict[Any, Any] = OrderedDict()
-_CACHE_SIZE = 64
+_CACHE_SIZE = 256
 
 
 class RunFailedError(RuntimeError):
@@ -65,26 +66,8 @@ class Cvodes:
     def _integrate(
         self, problem: Problem, t: float, x: Array, z: Array, modes: Array, grid: Array, statistics: dict[str, Any]
     ) -> tuple[Array, Array]:
-        knots = problem.program.knots
-        inner = knots[(knots > t) & (knots < grid[-1])]
-        every = np.union1d(grid, inner)
-        integrator = _integrator(problem, t, every, self.max_steps)
-        layout = problem.layout
-        sx, sz = layout.states.scales, layout.algebraics.scales
-        began = perf_counter()
-        try:
-            solved = integrator(
-                x0=x / sx, z0=z / sz, p=np.concatenate([problem.p, modes]), u=controls(problem, t, every)
-            )
-        except RuntimeError as error:
-            raise RunFailedError(str(error)) from None
-        _count(statistics, integrator.stats(), perf_counter() - began)
-        rows = np.searchsorted(every, grid)
-        xs = np.asarray(solved["xf"]).T[rows] * sx
-        zs = np.asarray(solved["zf"]).T[rows] * sz
-        if not (np.all(np.isfinite(xs)) and np.all(np.isfinite(zs))):
-            raise RunFailedError("the state became NaN or infinite")
-        return xs, zs
+        key = problem.model.structure_key
+        return integrate(problem, key, lambda: system_of(problem.reading), t, x, z, modes, grid, self.max_steps, statistics)
 
     # -- events ------------------------------------------------------------------------------------------------
     def _first_event(self, problem: Problem, t: float, x: Array, z: Array, modes: Array, leg: Leg, statistics: dict[str, Any]) -> Leg:
@@ -188,49 +171,113 @@ def system_of(reading: CasadiModel) -> System:
     )  # fmt: skip
 
 
-def _integrator(problem: Problem, t: float, grid: Array, max_steps: int) -> Any:
-    key = (problem.model.structure_key, t, grid.tobytes(), problem.rtol, problem.atol, max_steps)
-    return _cached(
-        key, lambda: build_integrator(system_of(problem.reading), t, grid, problem.rtol, problem.atol, max_steps)
-    )
+def integrate(
+    problem: Problem,
+    key: Any,
+    make_system: Callable[[], System],
+    t: float,
+    x: Array,
+    z: Array,
+    modes: Array,
+    grid: Array,
+    max_steps: int,
+    statistics: dict[str, Any],
+) -> tuple[Array, Array]:
+    """Integrate from `t` over `grid`, one call per piece of the inputs, so that every knot is a fresh start.
+
+    (CasADi can change inputs on the way, but CVODES' restart inside one call is not reliable: at the feed steps of
+    the CHO example it ends in CV_ERR_FAILURE.)
+
+    Parameters
+    ----------
+    problem
+        The run.
+    key
+        Identifies the system, for the cache of integrators.
+    make_system
+        Returns the system when no integrator is cached.
+    t, x, z, modes
+        Start.
+    grid
+        Times to reach, all after `t`.
+    max_steps
+        Limit of internal steps between two times.
+    statistics
+        Counters to add to.
+
+    Returns
+    -------
+    Rows of states and algebraic variables at `grid`.
+
+    Raises
+    ------
+    RunFailedError
+        With SUNDIALS' message.
+    """
+    program = problem.program
+    ends = np.append(program.knots[(program.knots > t) & (program.knots < grid[-1])], grid[-1])
+    rows_x, rows_z = np.empty((len(grid), len(x))), np.empty((len(grid), len(z)))
+    begin, filled = t, 0
+    for end in ends:
+        last = int(np.searchsorted(grid, end, side="right"))
+        wanted = grid[filled:last]
+        times = wanted if last > filled and wanted[-1] == end else np.append(wanted, end)
+        fractions = (times - begin) / (end - begin)
+        cache_key = (key, fractions.tobytes(), problem.rtol, problem.atol, max_steps)
+        integrator, x_scale, z_scale = _cached(
+            cache_key, lambda f=fractions: build_integrator(make_system(), f, problem.rtol, problem.atol, max_steps)
+        )
+        piece = int(program.piece(0.5 * (begin + end)))
+        held = [program.coefficients[piece].T.ravel(), program.knots[piece : piece + 1]]
+        parameter = np.concatenate([problem.p, modes, *held, [begin, end - begin]])
+        began = perf_counter()
+        try:
+            solved = integrator(x0=x / x_scale, z0=z / z_scale, p=parameter)
+        except RuntimeError as error:
+            raise RunFailedError(str(error)) from None
+        _count(statistics, integrator.stats(), perf_counter() - began)
+        xs, zs = np.asarray(solved["xf"]).T * x_scale, np.asarray(solved["zf"]).T * z_scale
+        if not (np.all(np.isfinite(xs)) and np.all(np.isfinite(zs))):
+            raise RunFailedError("the state became NaN or infinite")
+        rows_x[filled:last], rows_z[filled:last] = xs[: last - filled], zs[: last - filled]
+        begin, filled, x, z = float(end), last, xs[-1], zs[-1]
+    return rows_x, rows_z
 
 
-def build_integrator(system: System, t: float, grid: Array, rtol: float, atol: float, max_steps: int) -> Any:
-    """Return a CasADi integrator from `t` over `grid`, on variables divided by their nominal values.
+def build_integrator(
+    system: System, fractions: Array, rtol: float, atol: float, max_steps: int
+) -> tuple[Any, Array, Array]:
+    """Return a CasADi integrator over one piece of the inputs, and the scales of its variables.
 
-    Its parameter is ``[parameters, modes]``; its control holds, per interval, the start of the input piece and the
-    piece's coefficients. A control that does not change does not restart the integrator.
+    It works on variables divided by their nominal values and on time as a fraction of the piece. Its parameter is
+    ``[parameters, modes, coefficients (4 x inputs), knot, begin, length]``.
     """
     time, x, z, u, p = system.symbols
     count = system.inputs
-    sx, sz = ca.DM(system.x_scale), ca.DM(system.z_scale)
-    parameter = ca.SX.sym("parameter", p.numel() + u.numel() - count)
-    control = ca.SX.sym("control", 1 + 4 * count)
-    piece, *c = ca.vertsplit(control, [0, *(1 + k * count for k in range(5))])
-    parameters, modes = ca.vertsplit(parameter, [0, p.numel(), parameter.numel()])
-    local = time - piece
+    fraction, knot, begin, length = (ca.SX.sym(name) for name in ("fraction", "knot", "begin", "length"))
+    parameters, modes = ca.SX.sym("parameters", p.numel()), ca.SX.sym("modes", u.numel() - count)
+    c = [ca.SX.sym(f"c{k}", count) for k in range(4)]
+    now = begin + fraction * length
+    local = now - knot
     held = ca.vertcat(c[0] + local * (c[1] + local * (c[2] + local * c[3])), modes) if count else modes
     scaled_x, scaled_z = ca.SX.sym("scaled_x", x.numel()), ca.SX.sym("scaled_z", z.numel())
+    sx, sz = ca.DM(system.x_scale), ca.DM(system.z_scale)
     ode, alg = ca.substitute(
-        [system.derivative / sx, system.residual], [x, z, u, p], [scaled_x * sx, scaled_z * sz, held, parameters]
+        [system.derivative / sx * length, system.residual],
+        [time, x, z, u, p],
+        [now, scaled_x * sx, scaled_z * sz, held, parameters],
     )
-    dae = {"x": scaled_x, "z": scaled_z, "p": parameter, "u": control, "t": time, "ode": ode, "alg": alg}
+    everything = ca.vertcat(parameters, modes, *c, knot, begin, length)
+    dae = {"x": scaled_x, "z": scaled_z, "p": everything, "t": fraction, "ode": ode, "alg": alg}
     options = {
         "reltol": rtol, "abstol": atol, "max_num_steps": max_steps, "show_eval_warnings": False,
         "disable_internal_warnings": True,
     }  # fmt: skip
     if z.numel():
         options["calc_ic"] = False  # the start is made consistent before (see `consistent`)
-    return ca.integrator("run", "idas" if z.numel() else "cvodes", dae, t, [float(g) for g in grid], options)
-
-
-def controls(problem: Problem, t: float, grid: Array) -> Array:
-    """Return the control matrix ``(1 + 4 inputs, intervals)`` for intervals ending at `grid`."""
-    program = problem.program
-    middles = 0.5 * (np.concatenate([[t], grid[:-1]]) + grid)
-    index = program.piece(middles)
-    coefficients = program.coefficients[index].transpose(2, 1, 0).reshape(-1, len(grid))
-    return np.vstack([program.knots[index][None, :], coefficients])
+    solver = "idas" if z.numel() else "cvodes"
+    made = ca.integrator("run", solver, dae, 0.0, [float(f) for f in fractions], options)
+    return made, system.x_scale, system.z_scale
 
 
 def _count(statistics: dict[str, Any], stats: dict[str, Any], seconds: float) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from twinkit.core.errors import InvalidValueError, SimulationError, unknown_name
 from twinkit.core.solution import Solution
 from twinkit.simulate.consistent import consistent_algebraics
-from twinkit.simulate.cvodes import System, build_integrator, controls, in_words, system_of
+from twinkit.simulate.cvodes import RunFailedError, System, in_words, integrate, system_of
 from twinkit.simulate.problem import Array, Problem
 
 _MAX_STEPS = 100_000
@@ -59,17 +59,12 @@ def _integrate(problem: Problem, times: Array, positions: Sequence[int]) -> Arra
     z = consistent_algebraics(problem, problem.begin, problem.x, problem.z, problem.modes)
     z = _consistent_sensitivities(problem, system, x, z)
     later = np.unique(times[times > problem.begin])
-    grid = np.union1d(later, problem.program.knots[(problem.program.knots > problem.begin) & (problem.program.knots < times[-1])])
-    integrator = build_integrator(system, problem.begin, grid, problem.rtol, problem.atol, _MAX_STEPS)
+    key = (problem.model.structure_key, "sensitivities", tuple(positions))
     try:
-        solved = integrator(
-            x0=x / system.x_scale, z0=z / system.z_scale, p=np.concatenate([problem.p, problem.modes]),
-            u=controls(problem, problem.begin, grid),
-        )  # fmt: skip
-    except RuntimeError as error:
+        rows, _ = integrate(problem, key, lambda: system, problem.begin, x, z, problem.modes, later, _MAX_STEPS, {})
+    except RunFailedError as error:
         raise SimulationError(f"the sensitivities could not be integrated: {in_words(str(error))}") from None
-    reached = np.vstack([x, np.asarray(solved["xf"]).T * system.x_scale])
-    return reached[np.searchsorted(np.concatenate([[problem.begin], grid]), times)]
+    return np.vstack([x, rows])[np.searchsorted(np.concatenate([[problem.begin], later]), times)]
 
 
 def augmented(system: System, positions: Sequence[int], parameter_scales: Array) -> System:
