@@ -1,0 +1,110 @@
+"""Inputs over time for a filter, which does not know when it will end: cubic pieces, asked for step by step."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from twinkit.core import InvalidValueError, Model, SimulationError
+from twinkit.core.errors import unknown_name
+from twinkit.core.units import as_array, as_number
+from twinkit.estimate.settings import Array
+from twinkit.simulate.signals import Program, Ramps, Steps, program
+
+_NODES = np.array([0.0, 1 / 3, 2 / 3, 1.0])
+_TO_POWERS = np.linalg.inv(np.vander(_NODES, 4, increasing=True))
+
+
+class Inputs:
+    """The inputs of a model as polynomials in time; an interval always gives the same numbers."""
+
+    def __init__(self, model: Model, given: Mapping[str, Any] | None) -> None:
+        layout, values, unit = model.layout, model.values(), model.time_unit
+        self._unit = unit
+        self._functions: list[tuple[Any, Callable[[float], Any]]] = []
+        self._until = (np.inf, "")
+        begins: list[float] = []
+        static: dict[str, Any] = {}
+        for name, raw in (given or {}).items():
+            if name not in layout.inputs:
+                raise unknown_name("input", name, layout.inputs.by_name, type(model).__name__)
+            if isinstance(raw, (Steps, Ramps)):
+                begins.append(as_number(raw.points[0][0], unit, f"a time of input {name!r}"))
+            if isinstance(raw, Ramps) and not raw.hold_last:
+                last = as_number(raw.points[-1][0], unit, f"a time of input {name!r}")
+                self._until = min(self._until, (last, name))
+                raw = Ramps(raw.points, hold_last=True)
+            if callable(raw) and not hasattr(raw, "magnitude"):
+                entry = layout.inputs[name]
+                self._functions.append((entry, raw))
+                raw = np.clip(entry.variable.scale, *entry.variable.bounds)  # replaced at every step
+            static[name] = raw
+        self._begin = max(begins, default=-np.inf)
+        begin = max(begins, default=0.0)
+        self._program: Program = program(layout, values, static, begin, begin, 1e-8)
+        self._knots = self._program.knots.tolist()
+        self._constant = bool(np.all(self._program.coefficients[:, :, 1:] == 0.0))
+
+    @property
+    def identity(self) -> list[Any]:
+        """What defines the inputs, for a content hash; a function of time counts by its name."""
+        names = [(entry.name, getattr(function, "__qualname__", "")) for entry, function in self._functions]
+        return [self._program.knots, self._program.coefficients, list(self._until), names]
+
+    def check(self, t: float, end: float) -> None:
+        """Raise `SimulationError` unless the inputs are given from `t` to `end`."""
+        if t < self._begin:
+            raise SimulationError(
+                f"an input starts at {self._begin:g} {self._unit}, after {t:g} {self._unit}: add a point"
+            )
+        last, name = self._until
+        if end > last:
+            raise SimulationError(
+                f"input {name!r} ends at {last:g} {self._unit}, before {end:g} {self._unit}: add a point, or pass "
+                "hold_last=True to tk.ramps"
+            )
+
+    def breaks(self, t: float, end: float) -> list[float]:
+        """Return the times strictly between `t` and `end` at which an input changes its piece, then `end`."""
+        return [*(knot for knot in self._knots if t < knot < end), end]
+
+    def piece(self, t: float, h: float) -> Array:
+        """Return coefficients ``(inputs, 4)`` in powers of the time since `t`, valid until ``t + h``."""
+        index = max(bisect_right(self._knots, t) - 1, 0)
+        c = self._program.coefficients[index]
+        if not self._constant:
+            s = t - self._knots[index]
+            c0, c1, c2, c3 = c.T
+            c = np.stack(
+                [c0 + s * (c1 + s * (c2 + s * c3)), c1 + s * (2 * c2 + 3 * s * c3), c2 + 3 * s * c3, c3], axis=1
+            )
+        if not self._functions:
+            return c
+        c = c.copy()
+        for entry, function in self._functions:
+            values = np.array([self._value(entry, function, t + h * node) for node in _NODES])
+            powers = (_TO_POWERS @ values) / (h if h > 0 else 1.0) ** np.arange(4)[:, None]
+            c[entry.start : entry.start + entry.width] = powers.T
+        return c
+
+    def at(self, t: float) -> Array:
+        """Return the inputs at one time (at a jump: just after it)."""
+        return self.piece(t, 0.0)[:, 0]
+
+    def _value(self, entry: Any, function: Callable[[float], Any], t: float) -> Array:
+        what = f"input {entry.name!r} at t = {t:g}"
+        return np.atleast_1d(entry.variable.check(as_array(function(t), entry.variable.unit, what), entry.size, what))
+
+
+def check_followable(model: Model) -> None:
+    """Raise `InvalidValueError` if a model has events or schedules, which the filter does not follow."""
+    structure = model.structure
+    happenings = [*structure.events, *structure.schedules]
+    if happenings:
+        raise InvalidValueError(
+            f"{type(model).__name__} has events or schedules ({', '.join(happenings)}), which a Kalman filter cannot "
+            "follow yet: leave them out of the model given to it, or give their effect as inputs"
+        )

@@ -1,0 +1,123 @@
+"""The two moves of a filter: forward in time, and correction by the readings of one instant."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from twinkit.core import InvalidValueError, Measurement, Quality, SimulationError
+from twinkit.estimate.result import Estimate, Reading
+from twinkit.estimate.settings import Array
+
+if TYPE_CHECKING:
+    from twinkit.estimate.extended import ExtendedKalmanFilter
+
+_SHORTEST = 2.0**-20  # of the interval
+
+
+def propagated(ekf: ExtendedKalmanFilter, estimate: Estimate, end: float) -> tuple[Array, Array, Array]:
+    """Return mean, covariance and algebraic variables at a later time."""
+    t, x, covariance, z = estimate.time, estimate.vector, estimate.covariance, estimate.algebraics
+    if not end >= t:
+        raise InvalidValueError(f"a filter goes forward: {end:g} {estimate.time_unit} is before {t:g}")
+    if end == t:
+        return x, covariance, z
+    ekf.given.check(t, end)
+    modes, parameters = ekf.constants
+    plan, q = ekf.plan, ekf.plan.noise**2
+    for stop in ekf.given.breaks(t, end):
+        step = stop - t
+        while t < stop:
+            count = max(1, math.ceil((stop - t) / min(ekf.longest, step) * (1 - 1e-12)))
+            h = (stop - t) / count
+            args = (t, h, x, z, ekf.given.piece(t, h), modes, parameters, covariance, q)
+            x1, z1, covariance1, (error,) = ekf.functions.propagate(*args)
+            if not error <= ekf.rtol:  # NaN too
+                step = h / 2
+                if step < (end - estimate.time) * _SHORTEST:
+                    raise SimulationError(_stuck(ekf, t, x))
+                continue
+            x, covariance, z = within_bounds(x1, covariance1, plan.low, plan.high), covariance1, z1
+            t = stop if count == 1 else t + h
+            step = h * (2.0 if error < ekf.rtol / 64 else 1.0)
+    return x, covariance, z
+
+
+def _stuck(ekf: ExtendedKalmanFilter, t: float, x: Array) -> str:
+    where = ", ".join(f"{name} = {value:.5g}" for name, value in zip(ekf.plan.labels, x, strict=True))
+    return (
+        f"{type(ekf.model).__name__} could not be integrated past t = {t:g} {ekf.model.time_unit} (at {where}): its "
+        "equations are singular or much faster than the time between measurements there"
+    )
+
+
+Item = tuple[Measurement, float, float]
+"""A measurement with its value and standard deviation in the model's unit."""
+
+
+def corrected(ekf: ExtendedKalmanFilter, estimate: Estimate, time: float, items: list[Item]) -> Estimate:
+    """Return the estimate after readings of one instant, at most one of each sensor."""
+    x, covariance, z = propagated(ekf, estimate, time)
+    tags = list(ekf.lines)
+    value, variance, present = np.zeros(len(tags)), np.ones(len(tags)), np.zeros(len(tags))
+    for m, number, std in items:
+        if m.quality is not Quality.BAD:
+            j = tags.index(m.tag)
+            value[j], variance[j], present[j] = number, std**2, 1.0
+    modes, parameters = ekf.constants
+    x, z, covariance, predicted, innovation, spreads, accepted, terms = ekf.functions.correct(
+        time, x, z, ekf.given.at(time), modes, parameters, covariance, value, variance, present, ekf.threshold
+    )
+    if not (np.isfinite(x).all() and np.isfinite(covariance).all()):
+        raise SimulationError(
+            f"the correction at {time:g} {estimate.time_unit} is not finite: check the sensors' outputs"
+        )
+    readings: list[Reading] = []
+    for m, number, std in items:
+        j = tags.index(m.tag)
+        surprise, spread, ok = float(innovation[j]), math.sqrt(spreads[j]), bool(accepted[j])
+        if m.quality is Quality.BAD:
+            surprise = spread = math.nan
+        nis, reason = (surprise / spread) ** 2, _reason(m, surprise, spread, ok)
+        numbers = (number, std, float(predicted[j]), surprise, spread, nis)
+        readings.append(Reading(m.tag, time, ekf.lines[m.tag].place.unit, *numbers, m.quality, ok, reason))
+    total = float(terms @ present) if present.any() else math.nan
+    return ekf.make(time, x, covariance, z, tuple(readings), total)
+
+
+def _reason(m: Measurement, surprise: float, spread: float, accepted: bool) -> str:
+    """Return why a reading was not used as it came ('' when it was)."""
+    note = f" ({m.note})" if m.note else ""
+    if m.quality is Quality.BAD:
+        return f"marked bad{note}; the model alone was followed"
+    if not accepted:
+        return f"{abs(surprise) / spread:.1f} standard deviations from what the model expects; not used"
+    if m.quality is Quality.UNCERTAIN:
+        return f"marked uncertain{note}; used with a larger standard deviation"
+    return ""
+
+
+def within_bounds(x: Array, covariance: Array, low: Array, high: Array) -> Array:
+    """Return the mean projected onto its bounds in the metric of the covariance.
+
+    Each violated bound in turn is treated as known to hold with equality: the others move as their correlation with it
+    says, and those already on a bound stay there.
+    """
+    if (x >= low).all() and (x <= high).all():
+        return x
+    x, p = x.copy(), covariance.copy()
+    for _ in range(len(x)):
+        beyond = np.maximum(low - x, x - high)
+        reach = np.where(np.diag(p) > 1e-300, beyond / np.sqrt(np.maximum(np.diag(p), 1e-300)), -np.inf)
+        k = int(np.argmax(reach))
+        if reach[k] <= 0:
+            break
+        bound = low[k] if x[k] < low[k] else high[k]
+        gain = p[:, k] / p[k, k]
+        x = x + gain * (bound - x[k])
+        x[k] = bound
+        p = p - np.outer(gain, p[k, :])
+        p[k, :] = p[:, k] = 0.0
+    return np.clip(x, low, high)
