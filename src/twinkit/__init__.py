@@ -22,7 +22,9 @@ _HOMES = {
         "SimulationError", "Solution", "State", "StorageError", "Table", "TwinkitError", "UnitError",
         "UnknownNameError", "no_audit",
     ),
-    "twinkit.simulate": ("Cvodes", "SimulationWarning", "ramps", "steps"),
+    "twinkit.simulate": (
+        "Compiled", "Cvodes", "Jax", "SimulationWarning", "draw", "ensemble", "prepare", "ramps", "steps",
+    ),
 }  # fmt: skip
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 _ROOMS = ("core", "readings", "simulate", "unitops", "testing", "estimate", "pat", "app")

@@ -5,13 +5,29 @@ The room and its main function share one name: ``tk.simulate(model, until="14 d"
 """
 
 import sys
+from importlib import import_module
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from twinkit.simulate.cvodes import Cvodes
+from twinkit.simulate.ensembles import EnsembleSolution, ensemble
 from twinkit.simulate.problem import Solver
 from twinkit.simulate.run import SimulationWarning, simulate
 from twinkit.simulate.signals import Ramps, Steps, ramps, steps
+
+if TYPE_CHECKING:
+    from twinkit.simulate.compiled.solver import Compiled
+    from twinkit.simulate.jax import Jax
+    from twinkit.simulate.runner import Runner, prepare
+    from twinkit.simulate.sampling import draw
+
+_LATER = {
+    "Compiled": "twinkit.simulate.compiled.solver",
+    "Jax": "twinkit.simulate.jax",
+    "Runner": "twinkit.simulate.runner",
+    "draw": "twinkit.simulate.sampling",
+    "prepare": "twinkit.simulate.runner",
+}
 
 
 class _CallableRoom(ModuleType):
@@ -25,4 +41,14 @@ class _CallableRoom(ModuleType):
 
 sys.modules[__name__].__class__ = _CallableRoom
 
-__all__ = ["Cvodes", "Ramps", "SimulationWarning", "Solver", "Steps", "ramps", "simulate", "steps"]
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_LATER[name]), name)
+
+
+__all__ = [
+    "Compiled", "Cvodes", "EnsembleSolution", "Jax", "Ramps", "Runner", "SimulationWarning", "Solver", "Steps", "draw",
+    "ensemble", "prepare", "ramps", "simulate", "steps",
+]  # fmt: skip

@@ -35,8 +35,12 @@ class Cvodes:
 
     max_steps: int = 20_000
 
-    def advance(self, problem: Problem, t: float, x: Array, z: Array, modes: Array, grid: Array, statistics: dict[str, Any]) -> Leg:
+    def advance(
+        self, problem: Problem, t: float, x: Array, z: Array, modes: Array, grid: Array, statistics: dict[str, Any],
+        fired: int | None = None,
+    ) -> Leg:  # fmt: skip
         """Integrate from `t` over `grid`, stopping at the first event (see `Solver`)."""
+        del fired  # an event is left behind by starting just past it (see `_locate`)
         leg = self._march(problem, t, x, z, modes, grid, statistics)
         if problem.reading.events and len(leg.times):
             return self._first_event(problem, t, x, z, modes, leg, statistics)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import Any, Protocol
 
@@ -40,6 +40,8 @@ class Problem:
         The user gave these very times: no rows are added at events and jumps.
     rtol, atol
         Tolerances; `atol` is in units of each variable's nominal value.
+    changes
+        Values already in `x`, `modes` and `p` that differ from the model's (repeated runs).
     """
 
     model: Model
@@ -54,6 +56,11 @@ class Problem:
     exact: bool
     rtol: float
     atol: float
+    changes: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Symbolic functions made on the way are made anew where the problem is sent.
+        return {entry.name: getattr(self, entry.name) for entry in fields(self)}
 
     @property
     def layout(self) -> Layout:
@@ -100,8 +107,14 @@ class Leg:
 class Solver(Protocol):
     """What advances a problem. `Cvodes` and `Compiled` are solvers."""
 
-    def advance(self, problem: Problem, t: float, x: Array, z: Array, modes: Array, grid: Array, statistics: dict[str, Any]) -> Leg:
-        """Integrate from `t` over the times in `grid` (all later than `t`), stopping at the first event."""
+    def advance(
+        self, problem: Problem, t: float, x: Array, z: Array, modes: Array, grid: Array, statistics: dict[str, Any],
+        fired: int | None = None,
+    ) -> Leg:  # fmt: skip
+        """Integrate from `t` over the times in `grid` (all later than `t`), stopping at the first event.
+
+        `fired` is the event that has just happened at `t`: it must leave zero before it can happen again.
+        """
         ...
 
 

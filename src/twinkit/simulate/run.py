@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from twinkit._version import __version__
+from twinkit.core.deferred import Deferred
 from twinkit.core.model import Model
 from twinkit.core.solution import Occurrence, RunStatus, Solution, Trace
 from twinkit.simulate.consistent import consistent_algebraics
@@ -143,7 +144,7 @@ def solve(problem: Problem, solver: Solver) -> Solution:
     point = _Point(problem.begin, problem.x, problem.z, problem.modes)
     point.z = consistent_algebraics(problem, point.t, point.x, point.z, point.modes)
     rows.add(np.array([point.t]), point.x[None], point.z[None], point.modes)
-    reason, stopped = "", ""
+    reason, stopped, fired = "", "", None
     while not reason and not stopped and (point.t < problem.end or schedule):
         for name in [name for time, name in schedule if time <= point.t]:
             _apply(problem, point, name, rows, occurrences)
@@ -152,8 +153,8 @@ def solve(problem: Problem, solver: Solver) -> Solution:
         if point.t >= end:
             break
         grid = _grid(problem, point.t, end)
-        leg = solver.advance(problem, point.t, point.x, point.z, point.modes, grid, statistics)
-        reason = leg.reason
+        leg = solver.advance(problem, point.t, point.x, point.z, point.modes, grid, statistics, fired)
+        reason, fired = leg.reason, leg.event
         if len(leg.times):
             _add_leg(problem, rows, leg.times, leg.x, leg.z, point.modes)
             point.t, point.x, point.z = float(leg.times[-1]), leg.x[-1], leg.z[-1]
@@ -208,6 +209,24 @@ def _assemble(
     if problem.exact:
         keep = _last_at(times, problem.times)
         times, x, z, modes, before = times[keep], x[keep], z[keep], modes[keep], before[keep]
+    unit = problem.layout.time_unit
+    words = f"stopped by event {stopped!r} at {point.t:.6g} {unit}" if stopped else f"reached {point.t:.6g} {unit}"
+    if reason:
+        words = f"{type(problem.model).__name__} stopped at {point.t:.6g} {unit}, before {problem.end:.6g} {unit}: {reason}"
+    last = point.x
+    status = RunStatus(not reason, words, point.t, Deferred(lambda: _by_name(problem, last)))
+    return Solution(
+        times, unit, Deferred(lambda: _traces(problem, times, x, z, modes, before)), status, statistics,
+        Deferred(lambda: provenance(problem, statistics["solver"])), occurrences,
+    )  # fmt: skip
+
+
+def _by_name(problem: Problem, x: Array) -> dict[str, Any]:
+    return {name: np.asarray(value).tolist() for name, value in problem.layout.states.split(x).items()}
+
+
+def _traces(problem: Problem, times: Array, x: Array, z: Array, modes: Array, before: Any) -> dict[str, Trace]:
+    """Evaluate everything that follows from the states: inputs, derivatives, outputs."""
     layout, program = problem.layout, problem.program
     u = program.values(times)
     if np.any(before):
@@ -229,13 +248,7 @@ def _assemble(
                 None if slopes is None else np.ascontiguousarray(slopes[:, columns]),
                 held=entry.name in program.held or variable.kind == "mode",
             )  # fmt: skip
-    unit = layout.time_unit
-    words = f"stopped by event {stopped!r} at {point.t:.6g} {unit}" if stopped else f"reached {point.t:.6g} {unit}"
-    if reason:
-        words = f"{type(problem.model).__name__} stopped at {point.t:.6g} {unit}, before {problem.end:.6g} {unit}: {reason}"
-    state = {name: np.asarray(value).tolist() for name, value in layout.states.split(point.x).items()}
-    status = RunStatus(not reason, words, point.t, state)
-    return Solution(times, unit, traces, status, statistics, provenance(problem, statistics["solver"]), occurrences)
+    return traces
 
 
 def _last_at(times: Array, wanted: Array) -> Any:
@@ -246,11 +259,12 @@ def _last_at(times: Array, wanted: Array) -> Any:
 
 def provenance(problem: Problem, solver: str) -> dict[str, Any]:
     """Return what made a solution: enough to find the model, repeat the run and compare."""
+    model = problem.model.with_(problem.changes)
     return {
-        "model": type(problem.model).__name__,
-        "content_hash": problem.model.content_hash,
-        "parameters": {name: np.asarray(value).tolist() for name, value in problem.model.parameters.items()},
-        "options": dict(problem.model.options),
+        "model": type(model).__name__,
+        "content_hash": model.content_hash,
+        "parameters": {name: np.asarray(value).tolist() for name, value in model.parameters.items()},
+        "options": dict(model.options),
         "solver": solver,
         "rtol": problem.rtol,
         "atol": problem.atol,

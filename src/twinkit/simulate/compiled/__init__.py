@@ -1,0 +1,1 @@
+"""The compiled path: a model's CasADi graph as numba source, and a stiff integrator that advances it."""
