@@ -123,8 +123,7 @@ def compiled(model: Model, chosen: tuple[int, ...], rows: tuple[int, ...]) -> Co
     if found is None:
         s = _symbols(model, chosen)
         propagate, flow = _prediction(s, model.layout.states.scales)
-        arguments = (s.t, s.x, s.z, s.u, s.modes, s.p)
-        look = ca.Function("look", list(arguments), [ca.densify(part) for part in s.quantities(*arguments)])
+        look = _look(s)
         found = _known[key] = Compiled(Fast(propagate, 2), flow, Fast(_correction(s, rows), 2), look, Fast(look, 1))
     return found
 
@@ -166,6 +165,13 @@ def _total(expression: Any, x: Any, z: Any, dzdx: Any) -> Any:
     """Return the derivative with respect to `x` when `z` follows from it."""
     direct = ca.jacobian(expression, x)
     return direct + ca.jacobian(expression, z) @ dzdx if z.numel() else direct
+
+
+def _look(s: _Symbols) -> Any:
+    """Return ``look``; see `Compiled`."""
+    z = s.solve(s.t, s.x, s.z, s.u, s.modes, s.p)[0]
+    found = s.quantities(s.t, s.x, z, s.u, s.modes, s.p)
+    return ca.Function("look", [s.t, s.x, s.z, s.u, s.modes, s.p], [ca.densify(part) for part in found])
 
 
 def _prediction(s: _Symbols, scales: Array) -> tuple[Any, Any]:

@@ -212,7 +212,9 @@ def _wanted(ekf: ExtendedKalmanFilter, outputs: Sequence[str] | None) -> dict[st
 def _drawn(plan: Plan, estimate: Estimate, samples: int, rng: Any, parameter_uncertainty: bool) -> Array:
     """Return samples ``(n, samples)`` of the estimate, projected onto the bounds."""
     values, vectors = np.linalg.eigh(estimate.covariance)
-    root = vectors * np.sqrt(np.maximum(values, 0.0))
+    root = (
+        vectors * np.sqrt(np.maximum(values, 0.0))
+    ) @ vectors.T  # symmetric: a continuous function of the covariance
     x = estimate.vector[:, None] + root @ rng.standard_normal((len(values), samples))
     if not parameter_uncertainty and plan.chosen:
         x[-len(plan.chosen) :] = estimate.vector[-len(plan.chosen) :, None]
