@@ -16,16 +16,50 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "twinkit.core": (
-        "Algebraic", "AuditSink", "Balance", "BoundsError", "Crossing", "DataError", "Event", "FrozenModelError",
-        "Input", "InvalidValueError", "Measurement", "MissingDependencyError", "Mode", "Model",
-        "ModelDefinitionError", "Option", "Output", "Parameter", "Prediction", "Quality", "Schedule", "ShapeError",
-        "SimulationError", "Solution", "State", "StorageError", "Table", "TwinkitError", "UnitError",
-        "UnknownNameError", "no_audit",
+        "Algebraic",
+        "AuditSink",
+        "Balance",
+        "BoundsError",
+        "Crossing",
+        "DataError",
+        "Event",
+        "FrozenModelError",
+        "Input",
+        "InvalidValueError",
+        "Measurement",
+        "MissingDependencyError",
+        "Mode",
+        "Model",
+        "ModelDefinitionError",
+        "Option",
+        "Output",
+        "Parameter",
+        "Prediction",
+        "Quality",
+        "Schedule",
+        "ShapeError",
+        "SimulationError",
+        "Solution",
+        "State",
+        "StorageError",
+        "Table",
+        "TwinkitError",
+        "UnitError",
+        "UnknownNameError",
+        "no_audit",
     ),
     "twinkit.simulate": (
-        "Compiled", "Cvodes", "Jax", "SimulationWarning", "draw", "ensemble", "prepare", "ramps", "steps",
+        "Compiled",
+        "Cvodes",
+        "Jax",
+        "SimulationWarning",
+        "draw",
+        "ensemble",
+        "prepare",
+        "ramps",
+        "steps",
     ),
-}  # fmt: skip
+}
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 _ROOMS = ("core", "readings", "simulate", "unitops", "testing", "estimate", "pat", "app")
 
@@ -55,4 +89,4 @@ def __dir__() -> list[str]:
     return sorted(__all__)
 
 
-__all__ = ["__version__", "units", *_HOME_OF, *_ROOMS]
+__all__ = ["__version__", "units", *_HOME_OF, *_ROOMS]  # noqa: F405 # pyright: ignore[reportUnsupportedDunderAll]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from twinkit.core.errors import ModelDefinitionError, ShapeError, unknown_name
 from twinkit.core.events import Balance, Event, Schedule
@@ -86,22 +86,22 @@ class SubmodelVariables(Variables):
 
 def run_equations(model: Model, v: Variables, m: Maths, run: Evaluation, prefix: str = "") -> None:
     """Call one model's equations and file the results under their full names."""
-    result: object = model.equations(v, m)
-    if not isinstance(result, Mapping):
-        raise ModelDefinitionError(f"{type(model).__name__}.equations must return a dict, not {type(result).__name__}")
+    results = model.equations(v, m)
+    if not isinstance(results, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise ModelDefinitionError(f"{type(model).__name__}.equations must return a dict, not {type(results).__name__}")
     targets = {"state": run.derivatives, "algebraic": run.residuals, "output": run.outputs}
-    found = cast("Mapping[str, Any]", result)
     wanted = [name for name, variable in model.declared.items() if variable.kind in targets]
-    for name, value in found.items():
+    for name, value in results.items():
         variable = model.declared.get(name)
         if variable is None or variable.kind not in targets:
             raise ModelDefinitionError(str(unknown_name("equation target", name, wanted, type(model).__name__)))
         _check_size(model, name, variable, value, m)
         targets[variable.kind][prefix + name] = value
-    missing = [name for name in wanted if name not in found]
+    missing = [name for name in wanted if name not in results]
     if missing:
         raise ModelDefinitionError(
-            f"{type(model).__name__}.equations gives no value for {', '.join(map(repr, missing))}: return the derivative "
+            f"{type(model).__name__}.equations gives no value for {', '.join(map(repr, missing))}: return the "
+            "derivative "
             "of every state, the residual of every algebraic variable and the value of every output"
         )
     forgotten = [name for name in model.submodels if prefix + name not in run.called]
@@ -147,19 +147,17 @@ def evaluate(model: Model, values: Mapping[str, Any], m: Maths) -> Evaluation:
     return run
 
 
-def evaluate_events(
-    model: Model, values: Mapping[str, Any], m: Maths
-) -> tuple[dict[str, Event], dict[str, Schedule]]:
+def evaluate_events(model: Model, values: Mapping[str, Any], m: Maths) -> tuple[dict[str, Event], dict[str, Schedule]]:
     """Evaluate the declared events and schedules of a model and its sub-models, by full name."""
     run = Evaluation()
     run_equations(model, Variables(model, values, m, run, ""), m, run)
     events: dict[str, Event] = {}
     schedules: dict[str, Schedule] = {}
     for prefix, part in model.walk():
-        declared: object = part.events(Variables(part, values, m, run, prefix), m)
-        if not isinstance(declared, Mapping):
+        happenings = part.events(Variables(part, values, m, run, prefix), m)
+        if not isinstance(happenings, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise ModelDefinitionError(f"{type(part).__name__}.events must return a dict of Event and Schedule")
-        for name, happening in cast("Mapping[str, Any]", declared).items():
+        for name, happening in happenings.items():
             if not isinstance(happening, (Event, Schedule)):
                 raise ModelDefinitionError(f"{type(part).__name__}.events[{name!r}] must be an Event or a Schedule")
             settable = [key for key, variable in part.declared.items() if variable.kind in {"state", "mode"}]

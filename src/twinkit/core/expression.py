@@ -96,7 +96,9 @@ class Expr:
 
     # what Python would need a number for
     def __bool__(self) -> NoReturn:
-        raise ModelDefinitionError("a Python truth test (if, and, or, not, max, min) on a variable: use m.where or m.maximum")
+        raise ModelDefinitionError(
+            "a Python truth test (if, and, or, not, max, min) on a variable: use m.where or m.maximum"
+        )
 
     def __float__(self) -> NoReturn:
         raise ModelDefinitionError("float() or a math.* function on a variable: use the functions of m, such as m.exp")
@@ -105,7 +107,9 @@ class Expr:
         raise ModelDefinitionError("int() on a variable: no reading can follow it")
 
     def __eq__(self, other: object) -> NoReturn:
-        raise ModelDefinitionError("== on a variable: compare with <= or >= inside m.where (modes: m.where(v.mode > 0.5, a, b))")
+        raise ModelDefinitionError(
+            "== on a variable: compare with <= or >= inside m.where (modes: m.where(v.mode > 0.5, a, b))"
+        )
 
     def __ne__(self, other: object) -> NoReturn:
         raise ModelDefinitionError("!= on a variable: compare with <= or >= inside m.where")

@@ -38,5 +38,7 @@ def write_atomically(path: str | os.PathLike[str], content: bytes) -> Path:
         if temporary is not None:
             with contextlib.suppress(OSError):
                 os.unlink(temporary)
-        raise StorageError(f"could not write {target}: {error.strerror or error}; any earlier file is unchanged") from error
+        raise StorageError(
+            f"could not write {target}: {error.strerror or error}; any earlier file is unchanged"
+        ) from error
     return target

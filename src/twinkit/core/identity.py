@@ -15,7 +15,7 @@ def plain(value: object) -> Any:
     if isinstance(value, np.ndarray):
         return [plain(item) for item in cast("list[object]", value.tolist())]
     if isinstance(value, np.generic):
-        return plain(value.item())
+        return plain(cast("Any", value).item())
     if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in cast("Mapping[object, object]", value).items()}
     if isinstance(value, (list, tuple)):

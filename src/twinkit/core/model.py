@@ -154,7 +154,8 @@ class Model:
             child = own.get(name, slot.default)
             if not isinstance(child, type(slot.default)):
                 raise InvalidValueError(
-                    f"sub-model {name!r} of {type(self).__name__} must be a {type(slot.default).__name__}, not {child!r}"
+                    f"sub-model {name!r} of {type(self).__name__} must be a {type(slot.default).__name__}, not "
+                    f"{child!r}"
                 )
             nested = {key[len(name) + 1 :]: value for key, value in given.items() if key.startswith(f"{name}.")}
             children[name] = child.with_(nested) if nested else child
@@ -200,12 +201,12 @@ class Model:
 
     @property
     def options(self) -> Mapping[str, Any]:
-        """This instance's options by name."""
+        """The options of this instance, by name."""
         return dict(self.__options)
 
     @property
     def submodels(self) -> Mapping[str, Model]:
-        """This instance's sub-models by name."""
+        """The sub-models of this instance, by name."""
         return self.__children
 
     def walk(self, prefix: str = "") -> Iterator[tuple[str, Model]]:
@@ -285,7 +286,9 @@ class Model:
             "model": type(self).__name__,
             "definition_hash": self.definition_hash,
             "options": {p + n: plain(v) for p, part in self.walk() for n, v in part.options.items()},
-            "values": {name: {"value": plain(value), "unit": units.get(name, "")} for name, value in self.values().items()},
+            "values": {
+                name: {"value": plain(value), "unit": units.get(name, "")} for name, value in self.values().items()
+            },
         }
         return json.dumps(document, indent=1)
 
@@ -318,7 +321,8 @@ class Model:
         model = cls({**options, **_with_units(cls, values, units)})
         if model.definition_hash != saved and not allow_changed_definition:
             raise DataError(
-                f"{name} was saved with another definition ({saved[:12]}, now {model.definition_hash[:12]}): its equations "
+                f"{name} was saved with another definition ({saved[:12]}, now {model.definition_hash[:12]}): its "
+                "equations "
                 "or declarations have changed since. Pass allow_changed_definition=True to use the values all the same."
             )
         return model
@@ -335,7 +339,9 @@ class Model:
             if default is None or not np.array_equal(np.asarray(value), np.asarray(default)):
                 unit = self.declared[name].unit if name in self.declared else ""
                 parts.append(f"{name}={_short(value, unit)}")
-        parts.extend(f"{name}={child!r}" for name, child in self.__children.items() if child != self._slots[name].default)
+        parts.extend(
+            f"{name}={child!r}" for name, child in self.__children.items() if child != self._slots[name].default
+        )
         return f"{type(self).__name__}({', '.join(parts)})"
 
     def _default_of(self, name: str) -> Any:
@@ -350,7 +356,7 @@ def _rebuild(cls: type[Model], values: Mapping[str, Any]) -> Model:
 
 
 def _short(value: Any, unit: str) -> str:
-    text = f"array({len(value)})" if isinstance(value, np.ndarray) else repr(value)
+    text = f"array({np.size(cast('Any', value))})" if isinstance(value, np.ndarray) else repr(value)
     label = unit_label(unit) if unit else ""
     return f"'{text} {label}'" if label else text
 
@@ -362,8 +368,9 @@ def _with_units(cls: type[Model], values: Mapping[str, Any], units: Mapping[str,
     result: dict[str, Any] = {}
     for name, value in values.items():
         variable = cls.declared.get(name)
-        same = variable is None or variable.unit == units[name]
-        result[name] = value if same else convert(np.asarray(value, dtype=np.float64), units[name], variable.unit)
+        if variable is not None and variable.unit != units[name]:
+            value = convert(np.asarray(value, dtype=np.float64), units[name], variable.unit)
+        result[name] = value
     return result
 
 

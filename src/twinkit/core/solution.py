@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +17,7 @@ from twinkit.core.identity import digest
 from twinkit.core.units import as_array, unit_label
 
 if TYPE_CHECKING:
-    import pandas as pd
+    import pandas as pd  # pyright: ignore[reportMissingTypeStubs]
     import xarray as xr
 
 Array = npt.NDArray[np.float64]
@@ -227,7 +227,7 @@ class Solution:
 
     def to_pandas(self) -> pd.DataFrame:
         """Return all variables as a table indexed by time; vectors become one column per element."""
-        import pandas as pd
+        import pandas as pd  # pyright: ignore[reportMissingTypeStubs]
 
         columns: dict[str, Array] = {}
         for name, trace in self.traces.items():
@@ -323,7 +323,7 @@ def _ends(data: Array) -> str:
 def _texts(times: Any, unit: str) -> Any:
     """Turn a list of texts (``["1 h", "2 h"]``) into numbers; other values are returned as they are."""
     if isinstance(times, (list, tuple)):
-        return [float(as_array(t, unit, "the time")) for t in times]  # pyright: ignore[reportUnknownVariableType]
+        return [float(as_array(t, unit, "the time")) for t in cast("list[Any]", times)]
     return times
 
 

@@ -110,23 +110,20 @@ def _netcdf_bytes(columns: Mapping[str, Array], header: str) -> bytes:
     import xarray as xr
 
     parsed: dict[str, Any] = json.loads(header)
-    dataset = xr.Dataset(
-        {
-            key: (("row",) if data.ndim == 1 else ("row", f"{key}_index"), data)
-            for key, data in columns.items()
-        },
+    dataset: Any = xr.Dataset(
+        {key: (("row",) if data.ndim == 1 else ("row", f"{key}_index"), data) for key, data in columns.items()},
         attrs={"twinkit": header, "Conventions": "CF-1.8"},
     )
     for name, item in parsed["variables"].items():
         dataset[item["key"]].attrs.update(units=item["unit"], long_name=item["doc"] or name, variable=name)
     dataset["time"].attrs.update(units=parsed["time_unit"], variable="time")
-    return bytes(cast("Any", dataset).to_netcdf(engine="scipy"))
+    return bytes(dataset.to_netcdf(engine="scipy"))
 
 
 def _read_netcdf(content: bytes) -> tuple[dict[str, Array], dict[str, Any]]:
     import xarray as xr
 
-    dataset = xr.load_dataset(io.BytesIO(content), engine="scipy", decode_times=False)
+    dataset: Any = cast("Any", xr).load_dataset(io.BytesIO(content), engine="scipy", decode_times=False)
     if "twinkit" not in dataset.attrs:
         raise DataError("this netCDF file is not a solution saved by twinkit")
     columns = {str(key): np.array(dataset[key].values, dtype=np.float64) for key in dataset.variables}
@@ -136,8 +133,8 @@ def _read_netcdf(content: bytes) -> tuple[dict[str, Array], dict[str, Any]]:
 # -- Parquet ---------------------------------------------------------------------------------------------------
 def _arrow() -> tuple[Any, Any]:
     try:
-        import pyarrow as pa  # pyright: ignore[reportMissingImports]
-        import pyarrow.parquet as pq  # pyright: ignore[reportMissingImports]
+        import pyarrow as pa  # pyright: ignore[reportMissingImports, reportMissingTypeStubs]
+        import pyarrow.parquet as pq  # pyright: ignore[reportMissingImports, reportMissingTypeStubs]
     except ImportError:
         raise MissingDependencyError.for_package("pyarrow", "parquet", "Parquet files") from None
     return pa, pq
@@ -154,8 +151,8 @@ def _parquet_bytes(columns: Mapping[str, Array], header: str) -> bytes:
 
 def _read_parquet(content: bytes) -> tuple[dict[str, Array], dict[str, Any]]:
     _, pq = _arrow()
-    table = pq.read_table(io.BytesIO(content))
-    metadata = table.schema.metadata or {}
+    table: Any = pq.read_table(io.BytesIO(content))
+    metadata: dict[bytes, bytes] = table.schema.metadata or {}
     if b"twinkit" not in metadata:
         raise DataError("this Parquet file is not a solution saved by twinkit")
     columns = {key: np.array(table[key].to_pylist(), dtype=np.float64) for key in table.column_names}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -34,7 +34,7 @@ def plot_traces(solution: Solution, names: Sequence[str], ax: Any) -> Any:
         axis.set_ylabel(f"{name} [{unit_label(solution.traces[name].unit) or '-'}]")
     for axis in axes[len(names) :]:
         axis.set_visible(False)
-    figure.supxlabel(f"time [{unit_label(solution.time_unit)}]", fontsize="medium")
+    cast("Any", figure).supxlabel(f"time [{unit_label(solution.time_unit)}]", fontsize="medium")
     return axes[0] if len(names) == 1 else np.array(axes[: len(names)], dtype=object)
 
 

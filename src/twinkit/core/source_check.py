@@ -166,7 +166,9 @@ class _Checker(ast.NodeVisitor):
         arguments = [*node.args, *(keyword.value for keyword in node.keywords)]
         given = any(self.holds_variable(argument) for argument in arguments)
         if isinstance(function, ast.Name) and given and function.id in _NUMBER_BUILTINS:
-            self.fail(node, f"{function.id}() on a variable breaks the symbolic readings; use {_NUMBER_BUILTINS[function.id]}")
+            self.fail(
+                node, f"{function.id}() on a variable breaks the symbolic readings; use {_NUMBER_BUILTINS[function.id]}"
+            )
         root = function
         while isinstance(root, ast.Attribute):
             root = root.value
@@ -289,9 +291,11 @@ def check_equations(owner: str, function: Any, names: Names) -> None:
     arguments = [argument.arg for argument in source.tree.args.args]
     if len(arguments) != 3:
         raise ModelDefinitionError(
-            f"{source.file}:{source.offset + 1}: {owner}.{source.tree.name} must take (self, v, m), not ({', '.join(arguments)})"
+            f"{source.file}:{source.offset + 1}: {owner}.{source.tree.name} must take (self, v, m), not "
+            f"({', '.join(arguments)})"
         )
-    checker = _Checker(names, source, owner, *arguments)
+    self_name, v_name, m_name = arguments
+    checker = _Checker(names, source, owner, self_name, v_name, m_name)
     # Two passes: a name bound late in a loop is known to hold a variable in the second.
     for _ in range(2):
         for statement in source.tree.body:

@@ -90,9 +90,13 @@ def _analyse(model: Model) -> Structure:
         "model": type(model).__name__,
         "time_unit": model.time_unit,
         "variables": {
-            prefix + name: variable.as_dict() for prefix, part in model.walk() for name, variable in part.declared.items()
+            prefix + name: variable.as_dict()
+            for prefix, part in model.walk()
+            for name, variable in part.declared.items()
         },
-        "options": {prefix + name: repr(value) for prefix, part in model.walk() for name, value in part.options.items()},
+        "options": {
+            prefix + name: repr(value) for prefix, part in model.walk() for name, value in part.options.items()
+        },
         "schedules": {
             name: [list(map(str, s.at)), str(s.every), str(s.start), str(s.until)] for name, s in schedules.items()
         },

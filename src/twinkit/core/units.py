@@ -24,7 +24,9 @@ _EXTRA_UNITS = (
     "@alias torr = Torr",
 )
 
-_QUANTITY = re.compile(r"^\s*(?P<number>[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|[+-]?(?:nan|inf))\s*(?P<unit>.*?)\s*$")
+_QUANTITY = re.compile(
+    r"^\s*(?P<number>[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|[+-]?(?:nan|inf))\s*(?P<unit>.*?)\s*$"
+)
 
 
 @cache
@@ -87,7 +89,7 @@ def affine(source: str, target: str) -> tuple[float, float]:
     """
     import pint
 
-    quantity = registry().Quantity
+    quantity: Any = registry().Quantity
     try:
         zero = float(quantity(0.0, parse_unit(source)).to(parse_unit(target)).magnitude)
         # A large step keeps the scale exact to rounding where an offset is present.
@@ -97,8 +99,7 @@ def affine(source: str, target: str) -> tuple[float, float]:
             scale = float(quantity(1.0, delta_source).to(_delta(target)).magnitude)
     except pint.errors.PintError:
         raise UnitError(
-            f"a value in {source!r} cannot be converted to {target!r}: "
-            f"{_dimension(source)} is not {_dimension(target)}"
+            f"a value in {source!r} cannot be converted to {target!r}: {_dimension(source)} is not {_dimension(target)}"
         ) from None
     return scale, zero
 
@@ -158,12 +159,14 @@ def as_number(value: object, unit: str, what: str) -> float:
 def as_array(value: object, unit: str, what: str, *, allow_nan: bool = False) -> npt.NDArray[np.float64]:
     """Return `value` as a float array in `unit`; see `as_number` for what is accepted."""
     magnitude, given = _split(value, what)
-    if isinstance(magnitude, bool) or (isinstance(magnitude, np.ndarray) and magnitude.dtype == np.bool_):
+    if isinstance(magnitude, bool) or getattr(magnitude, "dtype", None) == np.bool_:
         raise InvalidValueError(f"{what} must be a number, not {magnitude!r}")
     try:
         array = np.array(magnitude, dtype=np.float64)
     except (TypeError, ValueError):
-        raise InvalidValueError(f"{what} must be a number, a text such as '8 min', or a quantity; got {value!r}") from None
+        raise InvalidValueError(
+            f"{what} must be a number, a text such as '8 min', or a quantity; got {value!r}"
+        ) from None
     if given is not None:
         try:
             array = np.asarray(convert(array, given, unit), dtype=np.float64)
@@ -185,9 +188,10 @@ def _split(value: object, what: str) -> tuple[Any, str | None]:
     units = getattr(value, "units", None)
     if units is not None and hasattr(value, "magnitude"):
         return cast("Any", value).magnitude, str(units)
-    if isinstance(value, (list, tuple)) and any(isinstance(item, str) for item in cast("list[object]", value)):
+    listed = cast("list[object]", value) if isinstance(value, (list, tuple)) else []
+    if any(isinstance(item, str) for item in listed):
         raise InvalidValueError(f"{what}: give an array as numbers or as one quantity, not as a list of texts")
-    return value, None
+    return cast("Any", value), None
 
 
 def _first_bad(array: npt.NDArray[np.float64]) -> str:

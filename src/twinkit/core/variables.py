@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Self, TypeAlias, overload
+from typing import Any, ClassVar, Self, TypeAlias, cast, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -119,7 +119,8 @@ class Variable:
         low, high = self.bounds
         if np.any(array < low) or np.any(array > high):
             raise BoundsError(
-                f"{what} must be within [{low:g}, {high:g}] {self.unit}, but is {_worst(array, float(low), float(high)):g}"
+                f"{what} must be within [{low:g}, {high:g}] {self.unit}, but is "
+                f"{_worst(array, float(low), float(high)):g}"
             )
         if array.ndim == 0:
             return float(array)
@@ -258,11 +259,11 @@ class Option:
             return self
         return instance.values_of(str(getattr(self, "name", "")))  # type: ignore[attr-defined]
 
-    def check(self, value: object, what: str) -> Any:
+    def check(self, value: Any, what: str) -> Any:
         """Return the value, or raise if it is of another type, outside the bounds or not among the choices."""
-        wanted = type(self.default)
+        wanted = cast("type[Any]", type(self.default))
         if isinstance(value, np.generic):
-            value = value.item()
+            value = cast("Any", value).item()
         if type(value) is not wanted:
             raise InvalidValueError(f"{what} must be of type {wanted.__name__}, not {value!r}")
         if self.choices is not None and value not in self.choices:

@@ -22,4 +22,4 @@ def __getattr__(name: str) -> Any:
     return getattr(_import_module(f"{__name__}.{_HOMES[name]}"), name)
 
 
-__all__ = [*_HOMES]
+__all__ = [*_HOMES]  # pyright: ignore[reportUnsupportedDunderAll]

@@ -131,7 +131,9 @@ class CasadiModel:
     def function(self, name: str, *expressions: Any) -> Any:
         """Return a CasADi function ``(t, x, z, u, p) -> expressions``; it accepts numbers, SX and MX."""
         dense = [ca.densify(expression) for expression in expressions]
-        return ca.Function(name, list(self.symbols), dense, ["t", "x", "z", "u", "p"], [f"o{i}" for i in range(len(dense))])
+        return ca.Function(
+            name, list(self.symbols), dense, ["t", "x", "z", "u", "p"], [f"o{i}" for i in range(len(dense))]
+        )
 
     @cached_property
     def equations(self) -> Any:

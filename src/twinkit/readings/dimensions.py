@@ -30,7 +30,9 @@ class Dim:
     __slots__ = ("any_unit", "literal", "unit", "width")
     __array_ufunc__ = None
 
-    def __init__(self, unit: Any, *, any_unit: bool = False, literal: float | None = None, width: int | None = None) -> None:
+    def __init__(
+        self, unit: Any, *, any_unit: bool = False, literal: float | None = None, width: int | None = None
+    ) -> None:
         self.unit = unit
         self.any_unit = any_unit
         self.literal = literal
@@ -269,7 +271,9 @@ class DimensionMaths(Maths):
         joined = dims[0]
         for dim in dims[1:]:
             joined = _same(joined, dim, "joining")
-        return Dim(joined.unit, any_unit=joined.any_unit, width=sum(1 if dim.width is None else dim.width for dim in dims))
+        return Dim(
+            joined.unit, any_unit=joined.any_unit, width=sum(1 if dim.width is None else dim.width for dim in dims)
+        )
 
     def roll(self, x: Any, shift: int) -> Any:
         del shift
@@ -318,7 +322,9 @@ def expect(value: Any, unit: str, what: str) -> None:
     wanted = parse_unit(unit)
     offsets = (str(dim.unit) in _OFFSET_UNITS, str(wanted) in _OFFSET_UNITS)
     if offsets[0] != offsets[1]:
-        raise UnitError(f"{what} is in {_text(dim.unit)}, not in {_text(wanted)}: one is absolute, the other a difference")
+        raise UnitError(
+            f"{what} is in {_text(dim.unit)}, not in {_text(wanted)}: one is absolute, the other a difference"
+        )
     try:
         _factor(dim.unit, wanted, "equating")
     except UnitError as error:

@@ -74,7 +74,11 @@ class JaxMaths(Maths):
 
     def concatenate(self, parts: Sequence[Any]) -> Any:
         jnp = self._jnp
-        return jnp.concatenate([jnp.atleast_1d(jnp.asarray(part, dtype=float)) for part in parts]) if parts else jnp.zeros(0)
+        return (
+            jnp.concatenate([jnp.atleast_1d(jnp.asarray(part, dtype=float)) for part in parts])
+            if parts
+            else jnp.zeros(0)
+        )
 
     def roll(self, x: Any, shift: int) -> Any:
         return self._jnp.roll(x, shift)

@@ -63,7 +63,11 @@ class NumericMaths(Maths):
         return np.sum(np.multiply(a, b))
 
     def concatenate(self, parts: Sequence[Any]) -> Any:
-        return np.concatenate([np.atleast_1d(np.asarray(part, dtype=np.float64)) for part in parts]) if parts else np.zeros(0)
+        return (
+            np.concatenate([np.atleast_1d(np.asarray(part, dtype=np.float64)) for part in parts])
+            if parts
+            else np.zeros(0)
+        )
 
     def roll(self, x: Any, shift: int) -> Any:
         return np.roll(x, shift)

@@ -174,7 +174,9 @@ class Equations:
 def show(model: Model) -> Equations:
     """Return a model's equations as mathematics; see `Equations`."""
     reading = sympy_model(model)
-    names = {s: _latex_name(s.name) for v in reading.symbols.values() for s in np.atleast_1d(np.asarray(v, dtype=object))}
+    names = {
+        s: _latex_name(s.name) for v in reading.symbols.values() for s in np.atleast_1d(np.asarray(v, dtype=object))
+    }
     time = _latex_name("t")
 
     def tex(expression: Any) -> str:
@@ -194,7 +196,7 @@ def show(model: Model) -> Equations:
 
 
 def _latex_name(name: str) -> str:
-    """Return a name as LaTeX: ``mu_max`` -> ``\\mu_{max}``, ``jacket.T`` -> ``T^{jacket}``."""
+    r"""Return a name as LaTeX: ``mu_max`` -> ``\mu_{max}``, ``jacket.T`` -> ``T^{jacket}``."""
     *path, last = name.split(".")
     base = last.split("[", maxsplit=1)[0]
     index = last[len(base) :].strip("[]")
@@ -214,9 +216,11 @@ def _legend(model: Model) -> list[tuple[str, str, str, str, str, str]]:
     for block in model.layout.blocks:
         for entry in block:
             value = values.get(entry.name)
-            text = "" if value is None else (f"{value:.6g}" if isinstance(value, float) else f"{len(value)} values")
+            text = "" if value is None else (f"{value:.6g}" if isinstance(value, float) else f"{np.size(value)} values")
             variable = entry.variable
-            rows.append((_latex_name(entry.name), entry.name, text, unit_label(variable.unit), variable.doc, variable.source))
+            rows.append(
+                (_latex_name(entry.name), entry.name, text, unit_label(variable.unit), variable.doc, variable.source)
+            )
     return rows
 
 
@@ -228,6 +232,7 @@ def model_html(model: Model) -> str:
     )
     doc = html.escape((type(model).__doc__ or "").strip().split("\n", maxsplit=1)[0])
     return (
-        f"<div><b>{html.escape(type(model).__name__)}</b> {doc}<br><small>content hash {model.content_hash[:12]}</small>"
+        f"<div><b>{html.escape(type(model).__name__)}</b> {doc}<br><small>content hash "
+        f"{model.content_hash[:12]}</small>"
         f"<table><tr><th>name</th><th>value</th><th>unit</th><th></th><th>source</th></tr>{rows}</table></div>"
     )

@@ -63,7 +63,8 @@ def _message(problem: Problem, t: float, z: Array, value: Array, what: str) -> s
     worst = int(np.argmax(finite))
     guess = ", ".join(f"{label} = {number:.6g}" for label, number in zip(block.labels, z, strict=True))
     return (
-        f"no consistent start of {type(problem.model).__name__} at t = {t:g} {problem.layout.time_unit}: the residual of "
+        f"no consistent start of {type(problem.model).__name__} at t = {t:g} {problem.layout.time_unit}: the "
+        "residual of "
         f"{block.labels[worst]!r} is {value[worst]:.3g} and {what} (at {guess}). Give a better first guess with "
         "initial={...}, or check that the equations have a solution within the bounds."
     )
@@ -79,7 +80,9 @@ def _singular(problem: Problem, t: float, jacobian: Array) -> str:
     elif unused:
         detail = f"{unused[0]!r} appears in no residual"
     return (
-        f"{type(problem.model).__name__} at t = {t:g} {problem.layout.time_unit}: the algebraic equations do not determine "
-        f"the algebraic variables ({detail}). The model is of index 2 or more, or an equation is wrong: state residuals "
+        f"{type(problem.model).__name__} at t = {t:g} {problem.layout.time_unit}: the algebraic equations do not "
+        "determine "
+        f"the algebraic variables ({detail}). The model is of index 2 or more, or an equation is wrong: state "
+        "residuals "
         "that can be solved for the algebraic variables."
     )

@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from time import perf_counter
-from typing import Any
+from typing import Any, cast
 
 import casadi as ca
 import numpy as np
@@ -14,7 +14,12 @@ import numpy as np
 from twinkit.readings.casadi import CasadiModel
 from twinkit.simulate.problem import Array, Leg, Problem
 
-_TRANSFERRED = {"nsteps": "steps", "nfevals": "evaluations", "nlinsetups": "factorisations", "netfails": "error_test_failures"}
+_TRANSFERRED = {
+    "nsteps": "steps",
+    "nfevals": "evaluations",
+    "nlinsetups": "factorisations",
+    "netfails": "error_test_failures",
+}
 _cache: OrderedDict[Any, Any] = OrderedDict()
 _CACHE_SIZE = 256
 
@@ -47,7 +52,9 @@ class Cvodes:
         return leg
 
     # -- integration -------------------------------------------------------------------------------------------
-    def _march(self, problem: Problem, t: float, x: Array, z: Array, modes: Array, grid: Array, statistics: dict[str, Any]) -> Leg:
+    def _march(
+        self, problem: Problem, t: float, x: Array, z: Array, modes: Array, grid: Array, statistics: dict[str, Any]
+    ) -> Leg:
         """Integrate in one call; where that fails, halve the stretch to keep all that can be had."""
         try:
             return Leg(grid, *self._integrate(problem, t, x, z, modes, grid, statistics))
@@ -71,10 +78,14 @@ class Cvodes:
         self, problem: Problem, t: float, x: Array, z: Array, modes: Array, grid: Array, statistics: dict[str, Any]
     ) -> tuple[Array, Array]:
         key = problem.model.structure_key
-        return integrate(problem, key, lambda: system_of(problem.reading), t, x, z, modes, grid, self.max_steps, statistics)
+        return integrate(
+            problem, key, lambda: system_of(problem.reading), t, x, z, modes, grid, self.max_steps, statistics
+        )
 
     # -- events ------------------------------------------------------------------------------------------------
-    def _first_event(self, problem: Problem, t: float, x: Array, z: Array, modes: Array, leg: Leg, statistics: dict[str, Any]) -> Leg:
+    def _first_event(
+        self, problem: Problem, t: float, x: Array, z: Array, modes: Array, leg: Leg, statistics: dict[str, Any]
+    ) -> Leg:
         times = np.concatenate([[t], leg.times])
         xs, zs = np.vstack([x, leg.x]), np.vstack([z, leg.z])
         roots = np.array([_roots(problem, *row, modes) for row in zip(times, xs, zs, strict=True)])
@@ -95,7 +106,7 @@ class Cvodes:
         self, problem: Problem, bracket: Array, x: Array, z: Array, modes: Array, index: int, statistics: dict[str, Any]
     ) -> tuple[float, Array, Array]:
         """Find the zero of one event expression between two times, by integrating to trial times."""
-        from scipy.optimize import brentq
+        from scipy import optimize
 
         begin, end = float(bracket[0]), float(bracket[1])
         reached: dict[float, tuple[Array, Array]] = {begin: (x, z)}
@@ -108,7 +119,7 @@ class Cvodes:
 
         when = end
         if at(end) != 0.0:
-            when = float(brentq(at, begin, end, xtol=1e-13 * max(1.0, abs(end)), rtol=1e-15))
+            when: Any = cast("Any", optimize).brentq(at, begin, end, xtol=1e-13 * max(1.0, abs(end)), rtol=1e-15)
             # Go on to the first instant past the crossing: restarting there, the event does not fire again.
             nudge = 1e-15 * max(1.0, abs(end))
             while when < end and at(when) * at(begin) > 0.0:
@@ -128,7 +139,9 @@ def crossings(before: Array, after: Array, directions: Array) -> Any:
 
 
 def _roots(problem: Problem, t: float, x: Array, z: Array, modes: Array) -> Array:
-    function = _cached(("roots", problem.model.structure_key), lambda: problem.reading.function("roots", problem.reading.roots))
+    function = _cached(
+        ("roots", problem.model.structure_key), lambda: problem.reading.function("roots", problem.reading.roots)
+    )
     return np.asarray(function(t, x, z, problem.held_values(t, modes, before=True), problem.p)).ravel()
 
 
@@ -298,7 +311,7 @@ def in_words(message: str) -> str:
         "TOO_MUCH_ACC": "the tolerance asked for is finer than rounding allows; loosen rtol",
         "ERR_FAILURE": "the step became too small: the solution has a singularity or a discontinuity near this time",
         "ERR_FAIL": "the step became too small: the solution has a singularity or a discontinuity near this time",
-        "CONV_FAIL": "the solver's equations could not be solved: the model is singular or discontinuous near this time",
+        "CONV_FAIL": "the implicit equations could not be solved: the model is singular or jumps near this time",
         "RHSFUNC": "the equations gave NaN or infinity",
         "REP_RES_ERR": "the equations gave NaN or infinity",
         "RES_FAIL": "the equations gave NaN or infinity",

@@ -6,6 +6,7 @@ import html
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor, Future, as_completed
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -106,7 +107,11 @@ class EnsembleSolution:
         for block, data in ((layout.states, self.x), (layout.algebraics, self.z), (layout.modes, self.modes)):
             if name in block:
                 entry = block[name]
-                return data[:, :, entry.start] if entry.size is None else data[:, :, entry.start : entry.start + entry.width]
+                return (
+                    data[:, :, entry.start]
+                    if entry.size is None
+                    else data[:, :, entry.start : entry.start + entry.width]
+                )
         if name not in layout.outputs:
             blocks = (layout.states, layout.algebraics, layout.modes, layout.outputs)
             raise unknown_name("variable", name, [e.name for block in blocks for e in block], "this ensemble")
@@ -118,7 +123,13 @@ class EnsembleSolution:
     def _outputs(self) -> Array:
         problem, (count, times, _) = self.problem, self.x.shape
         p = _parameters(problem, self.samples, count)
-        held = np.concatenate([np.broadcast_to(problem.program.values(self.time), (count, times, problem.layout.inputs.size)), self.modes], axis=2)
+        held = np.concatenate(
+            [
+                np.broadcast_to(problem.program.values(self.time), (count, times, problem.layout.inputs.size)),
+                self.modes,
+            ],
+            axis=2,
+        )
         function = casadi_model(problem.model).equations.map(times)
         return np.array([
             np.asarray(function(self.time[None], self.x[i].T, self.z[i].T, held[i].T, p[i])[2]).T for i in range(count)
@@ -131,7 +142,9 @@ class EnsembleSolution:
         variable = self.problem.layout.find(name).variable
         dims = ("member", "time") if data.ndim == 2 else ("member", "time", f"{name}_index")
         coords = {"time": ("time", self.time, {"units": self.problem.layout.time_unit}), "member": np.arange(len(self))}
-        return xr.DataArray(data, dims=dims, coords=coords, name=name, attrs={"units": variable.unit, "long_name": variable.doc or name})
+        return xr.DataArray(
+            data, dims=dims, coords=coords, name=name, attrs={"units": variable.unit, "long_name": variable.doc or name}
+        )
 
     def quantiles(self, name: str, q: Sequence[float] = (0.025, 0.5, 0.975)) -> Array:
         """Return quantiles over the members that finished, shape ``(len(q), times)``.
@@ -152,7 +165,9 @@ class EnsembleSolution:
 
         chosen = names or tuple(entry.name for entry in self.problem.layout.states)
         if ax is None:
-            _, axes = plt.subplots(len(chosen), 1, sharex=True, squeeze=False, figsize=(6, 1.9 * len(chosen) + 0.8), layout="constrained")
+            _, axes = plt.subplots(
+                len(chosen), 1, sharex=True, squeeze=False, figsize=(6, 1.9 * len(chosen) + 0.8), layout="constrained"
+            )
             targets = list(axes[:, 0])
         else:
             targets = [ax] * len(chosen)
@@ -167,7 +182,9 @@ class EnsembleSolution:
 
     def __repr__(self) -> str:
         unit = self.problem.layout.time_unit
-        head = f"Ensemble of {len(self)} {type(self.problem.model).__name__}, {self.time[0]:g} to {self.time[-1]:g} {unit}"
+        head = (
+            f"Ensemble of {len(self)} {type(self.problem.model).__name__}, {self.time[0]:g} to {self.time[-1]:g} {unit}"
+        )
         if not self.failures:
             return f"{head}: all finished"
         first = min(self.failures)
@@ -224,12 +241,14 @@ def ensemble(
 
     columns = table(model, samples)
     count = len(next(iter(columns.values())))
-    problem = make_problem(model, until, start=start, inputs=inputs, initial=initial, outputs=outputs, rtol=rtol, atol=atol)
+    problem = make_problem(
+        model, until, start=start, inputs=inputs, initial=initial, outputs=outputs, rtol=rtol, atol=atol
+    )
     problem = replace(problem, exact=True)
     chosen = Cvodes() if solver is None else solver
     pieces = _CHUNKS if executor is not None else getattr(chosen, "chunks", _CHUNKS)
     bounds = np.linspace(0, count, min(count, pieces) + 1).astype(int)
-    chunks = [{name: column[a:b] for name, column in columns.items()} for a, b in zip(bounds[:-1], bounds[1:], strict=True)]
+    chunks = [{name: column[a:b] for name, column in columns.items()} for a, b in pairwise(bounds)]
     parts: list[Rows | None] = [None] * len(chunks)
     with tqdm(total=count, desc=type(model).__name__, unit="run", disable=not progress) as bar:
         for index, rows in _computed(problem, chunks, chosen, executor):
@@ -299,7 +318,8 @@ def run_members(problem: Problem, samples: Mapping[str, Array], solver: Any, *, 
     if isinstance(solver, ManySolver) and eventless and problem.layout.modes.size == 0:
         return solver.advance_many(problem, x, np.tile(problem.z, (count, 1)), p, alone=alone)
     shape = (count, len(problem.times))
-    rows = Rows(*(np.full((*shape, n), np.nan) for n in (x.shape[1], len(problem.z), modes.shape[1])), {})
+    blank = [np.full((*shape, n), np.nan) for n in (x.shape[1], len(problem.z), modes.shape[1])]
+    rows = Rows(blank[0], blank[1], blank[2])
     failures: dict[int, str] = {}
     for i in range(count):
         why = _run_one(replace(problem, x=x[i], modes=modes[i], p=p[i]), solver, rows, i)

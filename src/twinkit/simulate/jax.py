@@ -51,7 +51,9 @@ class Jax:
         """
         del alone
         if problem.layout.algebraics.size:
-            raise SimulationError("Jax() integrates ordinary differential equations; this model has algebraic variables")
+            raise SimulationError(
+                "Jax() integrates ordinary differential equations; this model has algebraic variables"
+            )
         with double_precision():
             run = _runner(problem.model, problem.rtol, problem.atol, self.max_steps, problem.begin, problem.end)
             program = problem.program
@@ -89,7 +91,7 @@ def _runner(model: Any, rtol: float, atol: float, max_steps: int, begin: float, 
         return equations(t, state * scale, jnp.zeros(0), u, p)[0] / scale
 
     def one(x: Any, p: Any, times: Any, knots: Any, coefficients: Any, breaks: Any) -> Any:
-        controller = diffrax.PIDController(rtol=rtol, atol=atol, jump_ts=breaks)
+        controller = diffrax.ClipStepSizeController(diffrax.PIDController(rtol=rtol, atol=atol), jump_ts=breaks)
         solution = diffrax.diffeqsolve(
             diffrax.ODETerm(rate), diffrax.Kvaerno5(), begin, end, None, x / scale, args=(p, knots, coefficients),
             saveat=diffrax.SaveAt(ts=times), stepsize_controller=controller, max_steps=max_steps, throw=False,

@@ -131,7 +131,11 @@ def make_problem(
 ) -> Problem:
     """Check everything a user gives for a run and put it into flat vectors; see `simulate` for the arguments."""
     if not isinstance(model, Model):
-        what = f"the class {model.__name__}; make an instance: {model.__name__}()" if isinstance(model, type) else repr(model)
+        what = (
+            f"the class {model.__name__}; make an instance: {model.__name__}()"
+            if isinstance(model, type)
+            else repr(model)
+        )
         raise InvalidValueError(f"simulate needs a model, not {what}")
     unit = model.time_unit
     begin, end = as_number(start, unit, "the start"), as_number(until, unit, "until")
@@ -150,7 +154,8 @@ def make_problem(
     missing = [entry.name for entry in layout.states if entry.name not in values]
     if missing:
         raise SimulationError(
-            f"no initial value for {', '.join(map(repr, missing))}: pass initial={{{missing[0]!r}: ...}} or set it in the model"
+            f"no initial value for {', '.join(map(repr, missing))}: pass initial={{{missing[0]!r}: ...}} or set it "
+            "in the model"
         )
     guess = {entry.name: values.get(entry.name, entry.variable.scale) for entry in layout.algebraics}
     modes = {entry.name: values.get(entry.name, 0.0) for entry in layout.modes}
@@ -186,10 +191,14 @@ def output_times(outputs: Any, begin: float, end: float, unit: str) -> tuple[Arr
     if given.ndim == 0:
         spacing = float(given)
         if not 0 < spacing <= end - begin:
-            raise InvalidValueError(f"the spacing of outputs must be positive and within the run, not {spacing:g} {unit}")
+            raise InvalidValueError(
+                f"the spacing of outputs must be positive and within the run, not {spacing:g} {unit}"
+            )
         count = int(np.floor((end - begin) / spacing * (1 + 1e-12)))
-        times = begin + spacing * np.arange(count + 1)
-        return (times if np.isclose(times[-1], end, rtol=1e-12) else np.append(times, end)), False
+        times: Array = begin + spacing * np.arange(count + 1, dtype=np.float64)
+        if not np.isclose(times[-1], end, rtol=1e-12):
+            times = np.append(times, end)
+        return times, False
     if given.ndim != 1 or given.size == 0 or np.any(np.diff(given) <= 0):
         raise InvalidValueError("output times must be a list that increases strictly")
     if given[0] < begin or given[-1] > end:

@@ -203,7 +203,13 @@ def _apply(problem: Problem, point: _Point, name: str, rows: _Rows, occurrences:
 
 
 def _assemble(
-    problem: Problem, rows: _Rows, statistics: dict[str, Any], occurrences: list[Occurrence], point: _Point, reason: str, stopped: str
+    problem: Problem,
+    rows: _Rows,
+    statistics: dict[str, Any],
+    occurrences: list[Occurrence],
+    point: _Point,
+    reason: str,
+    stopped: str,
 ) -> Solution:
     times, x, z, modes, before = rows.joined()
     if problem.exact:
@@ -212,7 +218,9 @@ def _assemble(
     unit = problem.layout.time_unit
     words = f"stopped by event {stopped!r} at {point.t:.6g} {unit}" if stopped else f"reached {point.t:.6g} {unit}"
     if reason:
-        words = f"{type(problem.model).__name__} stopped at {point.t:.6g} {unit}, before {problem.end:.6g} {unit}: {reason}"
+        words = (
+            f"{type(problem.model).__name__} stopped at {point.t:.6g} {unit}, before {problem.end:.6g} {unit}: {reason}"
+        )
     last = point.x
     status = RunStatus(not reason, words, point.t, Deferred(lambda: _by_name(problem, last)))
     return Solution(
@@ -233,7 +241,8 @@ def _traces(problem: Problem, times: Array, x: Array, z: Array, modes: Array, be
         u[before] = program.values(times[before], before=True)
     held = np.hstack([u, modes])
     dx, _, y = (
-        np.asarray(part).T for part in problem.reading.equations.map(len(times))(times[None], x.T, z.T, held.T, problem.p)
+        np.asarray(part).T
+        for part in problem.reading.equations.map(len(times))(times[None], x.T, z.T, held.T, problem.p)
     )
     traces: dict[str, Trace] = {}
     for block, data, slopes in (

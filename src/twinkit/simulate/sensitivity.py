@@ -82,7 +82,8 @@ def augmented(system: System, positions: Sequence[int], parameter_scales: Array)
         x_scales.append(system.x_scale / parameter_scales[position])
         z_scales.append(system.z_scale / parameter_scales[position])
     return System(
-        (time, ca.vertcat(*xs), ca.vertcat(*zs), u, p), ca.densify(ca.vertcat(*states)), ca.densify(ca.vertcat(*residuals)),
+        (time, ca.vertcat(*xs), ca.vertcat(*zs), u, p),
+        ca.densify(ca.vertcat(*states)), ca.densify(ca.vertcat(*residuals)),
         np.concatenate(x_scales), np.concatenate(z_scales), system.inputs,
     )  # fmt: skip
 
@@ -93,7 +94,9 @@ def _consistent_sensitivities(problem: Problem, system: System, x: Array, z: Arr
     full = np.concatenate([z, np.zeros(len(system.z_scale) - count)])
     if count == 0:
         return full
-    residual = ca.Function("residual", list(system.symbols), [system.residual, ca.jacobian(system.residual, system.symbols[2])])
+    residual = ca.Function(
+        "residual", list(system.symbols), [system.residual, ca.jacobian(system.residual, system.symbols[2])]
+    )
     held = problem.held_values(problem.begin, problem.modes)
     value, jacobian = residual(problem.begin, x, full, held, problem.p)
     tail = slice(count, None)

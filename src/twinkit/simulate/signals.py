@@ -67,17 +67,20 @@ def ramps(points: Points, *, hold_last: bool = False) -> Ramps:
 
 
 def _points(points: Points) -> tuple[tuple[Any, Any], ...]:
+    pairs: list[tuple[Any, ...]]
     if isinstance(points, Mapping):
         pairs = list(points.items())
     elif hasattr(points, "index") and hasattr(points, "to_numpy"):
-        pairs = list(zip(points.index, points.to_numpy(), strict=True))
+        series: Any = points
+        pairs = list(zip(series.index, series.to_numpy(), strict=True))
     elif isinstance(points, tuple) and len(points) == 2 and np.ndim(points[0]) == 1 and not isinstance(points[0], str):
         times, values = points
         if len(times) != len(values):
             raise ShapeError(f"{len(times)} times but {len(values)} values")
         pairs = list(zip(times, values, strict=True))
     else:
-        pairs = [tuple(pair) for pair in points]
+        listed: Any = points
+        pairs = [tuple(pair) for pair in listed]
     if not pairs:
         raise InvalidValueError("an input over time needs at least one point")
     if any(len(pair) != 2 for pair in pairs):
@@ -160,8 +163,13 @@ def program(
             raise unknown_name("input", name, [entry.name for entry in layout.inputs], "the model")
     missing = [entry.name for entry in layout.inputs if entry.name not in given and entry.name not in defaults]
     if missing:
-        raise SimulationError(f"no value for input {', '.join(map(repr, missing))}: pass inputs={{...}} or set a default")
-    parts = [_pieces(entry, given.get(entry.name, defaults.get(entry.name)), begin, end, layout.time_unit, rtol) for entry in layout.inputs]
+        raise SimulationError(
+            f"no value for input {', '.join(map(repr, missing))}: pass inputs={{...}} or set a default"
+        )
+    parts = [
+        _pieces(entry, given.get(entry.name, defaults.get(entry.name)), begin, end, layout.time_unit, rtol)
+        for entry in layout.inputs
+    ]
     return _merge(layout, parts, begin)
 
 
@@ -219,7 +227,8 @@ def _ramped(entry: Field, raw: Ramps, begin: float, end: float, time_unit: str) 
 def _covers(entry: Field, first: float, begin: float, time_unit: str) -> None:
     if first > begin:
         raise SimulationError(
-            f"input {entry.name!r} starts at {first:g} {time_unit}, after the run does ({begin:g} {time_unit}): add a point"
+            f"input {entry.name!r} starts at {first:g} {time_unit}, after the run does ({begin:g} {time_unit}): "
+            "add a point"
         )
 
 
@@ -244,7 +253,8 @@ def _sampled(entry: Field, function: Callable[[float], Any], begin: float, end: 
         if error > 10 * rtol * max(entry.variable.scale, float(np.max(np.abs(expected)))):
             if b - a < shortest:
                 raise SimulationError(
-                    f"input {entry.name!r} changes too abruptly near t = {a:g} to be a continuous function; describe jumps "
+                    f"input {entry.name!r} changes too abruptly near t = {a:g} to be a continuous function; "
+                    "describe jumps "
                     "with tk.steps"
                 )
             middle = 0.5 * (a + b)

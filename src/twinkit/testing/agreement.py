@@ -81,7 +81,11 @@ def _sympy(model: Model, points: Sequence[Mapping[str, Any]]) -> Rows:
 
     reading = sympy_model(model)
     layout, result = model.layout, reading.evaluation
-    blocks = ((layout.states, result.derivatives), (layout.algebraics, result.residuals), (layout.outputs, result.outputs))
+    blocks = (
+        (layout.states, result.derivatives),
+        (layout.algebraics, result.residuals),
+        (layout.outputs, result.outputs),
+    )
     expressions = [
         [item for entry in block for item in np.atleast_1d(np.asarray(values[entry.name], dtype=object))]
         for block, values in blocks
@@ -107,13 +111,17 @@ def jacobian_problems(model: Model, points: Sequence[Mapping[str, Any]]) -> list
         row = flat(model, point)
         exact = [np.asarray(part) for part in reading.jacobians(*row)]
         differences = [_central(reading.equations, row, slot, scales[slot - 1]) for slot in (1, 2)]
-        for title, part, (rows, column) in zip(titles, exact, [(r, c) for r in range(3) for c in range(2)], strict=True):
+        for title, part, (rows, column) in zip(
+            titles, exact, [(r, c) for r in range(3) for c in range(2)], strict=True
+        ):
             approximate = differences[column][rows]
             if part.size:
                 size = np.max(np.abs(approximate * scales[column]), axis=1, keepdims=True) + 1e-8
                 error = float(np.max(np.abs((part - approximate) * scales[column]) / size))
                 worst[title] = max(worst[title], error)
-    return [f"{title} differs from finite differences by {e:.2e}" for title, e in worst.items() if e > _JACOBIAN_TOLERANCE]
+    return [
+        f"{title} differs from finite differences by {e:.2e}" for title, e in worst.items() if e > _JACOBIAN_TOLERANCE
+    ]
 
 
 def _central(function: Any, row: Vectors, slot: int, scales: Any) -> list[Any]:

@@ -18,9 +18,14 @@ def random_points(model: Model, count: int, seed: int) -> list[dict[str, Any]]:
     generator = np.random.default_rng(seed)
     values = model.values()
     layout = model.layout
-    fields = [e for block in (layout.states, layout.algebraics, layout.inputs, layout.modes, layout.parameters) for e in block]
+    fields = [
+        e for block in (layout.states, layout.algebraics, layout.inputs, layout.modes, layout.parameters) for e in block
+    ]
     return [
-        {"t": float(generator.uniform(0.0, 10.0)), **{entry.name: _draw(entry, values.get(entry.name), generator) for entry in fields}}
+        {
+            "t": float(generator.uniform(0.0, 10.0)),
+            **{entry.name: _draw(entry, values.get(entry.name), generator) for entry in fields},
+        }
         for _ in range(count)
     ]
 

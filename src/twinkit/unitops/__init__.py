@@ -21,4 +21,4 @@ def __dir__() -> list[str]:
     return sorted(_HOMES)
 
 
-__all__ = [*_HOMES]
+__all__ = [*_HOMES]  # pyright: ignore[reportUnsupportedDunderAll]

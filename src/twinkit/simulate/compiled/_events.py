@@ -34,7 +34,7 @@ def evaluate_roots(k, t, y, first, last):
     evaluate_inputs(k, t, first, last)
     call(k.root, t, y, k.u, k.p, k.values)
     k.stats[N_ROOTS] += 1
-    for e in range(k.n_roots):
+    for e in range(k.n_roots):  # noqa: SIM110 - numba compiles the loop, not the generator
         if math.isnan(k.values[e]):
             return False
     return True

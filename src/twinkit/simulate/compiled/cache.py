@@ -91,7 +91,7 @@ def _import(path: Path, key: str) -> ModuleType:
 def _execute(text: str, key: str) -> ModuleType:
     module = ModuleType(f"_twinkit_compiled_{key}")
     sys.modules[module.__name__] = module
-    exec(compile(text, f"<{module.__name__}>", "exec"), module.__dict__)  # noqa: S102 - our own text
+    exec(compile(text, f"<{module.__name__}>", "exec"), module.__dict__)  # our own text
     return module
 
 

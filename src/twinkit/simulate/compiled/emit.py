@@ -272,9 +272,7 @@ def emit(
     statements = _statements(writer)
     parts = [statements[i : i + chunk] for i in range(0, len(statements), chunk)]
     born = {t: i for i, part in enumerate(parts) for t, _, _ in part if t is not None}
-    crossing = sorted(
-        {r for i, part in enumerate(parts) for _, reads, _ in part for r in reads if born[r] != i}
-    )
+    crossing = sorted({r for i, part in enumerate(parts) for _, reads, _ in part for r in reads if born[r] != i})
     shared = {value: position for position, value in enumerate(crossing)}
     arguments = ", ".join(function.name_in())
     bodies = [_body(part, shared) for part in parts]

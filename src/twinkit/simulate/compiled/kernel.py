@@ -187,9 +187,7 @@ def _run(k, t, h, y, y_new, t_end, t_out, n_out, done, y_out):
             guess = initial_step(k, t, stop - t, y, first, last)
             h = guess if h <= 0.0 else min(h, guess)
         fresh = False
-        status, t, h, done = _advance(
-            k, t, stop, first, last, h, y, y_new, t_out, n_out, done, y_out
-        )
+        status, t, h, done = _advance(k, t, stop, first, last, h, y, y_new, t_out, n_out, done, y_out)
         if status != OK:
             return status, t, h, done
 

@@ -188,9 +188,7 @@ def simulate_many(
     end = float(t_out[-1]) if t_end is None else float(t_end)
     _check_times(t_out, begin, end)
     y0, p = np.asarray(y0, dtype=float), np.asarray(p, dtype=float)
-    count = max(
-        y0.shape[0] if y0.ndim == 2 else 1, p.shape[0] if p.ndim == 2 else 1, inputs.coefs.shape[0]
-    )
+    count = max(y0.shape[0] if y0.ndim == 2 else 1, p.shape[0] if p.ndim == 2 else 1, inputs.coefs.shape[0])
     if inputs.coefs.shape[0] not in (1, count) or inputs.coefs.shape[2] != system.n_u:
         raise ValueError(
             f"inputs are for {inputs.coefs.shape[0]} members and {inputs.coefs.shape[2]} inputs; "
@@ -229,9 +227,7 @@ def _check_times(t_out: NDArray, begin: float, end: float) -> None:
 class _State:
     """Per-member arrays, in the kernel's order of states."""
 
-    def __init__(
-        self, system: System, y0: NDArray, p: NDArray, m: int, begin: float, h0: float
-    ) -> None:
+    def __init__(self, system: System, y0: NDArray, p: NDArray, m: int, begin: float, h0: float) -> None:
         count = y0.shape[0]
         self.y = y0 if system.natural else np.ascontiguousarray(y0[:, system.order])
         self.p = p
@@ -270,9 +266,7 @@ class _Job:
     reset: Reset | None
     max_events: int
 
-    def run_all(
-        self, s: _State, threads: int | None, progress: Callable[[int, int], None] | None
-    ) -> None:
+    def run_all(self, s: _State, threads: int | None, progress: Callable[[int, int], None] | None) -> None:
         """Advance all members, in blocks small enough to balance the threads."""
         count = s.y.shape[0]
         workers = 1 if count == 1 else min(count, threads or _cpus())

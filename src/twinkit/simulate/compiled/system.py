@@ -112,7 +112,7 @@ def compile_system(
     partial = ca.jacobian(f, t)
     drift = ca.densify(partial + (ca.jtimes(f, u, slope) if n_u else 0))
     events = ca.SX(0, 1) if roots is None else ca.densify(roots)
-    outputs = dict(zip(_FUNCTIONS, (f, jacobian, drift, events), strict=True))
+    outputs: dict[str, ca.SX] = dict(zip(_FUNCTIONS, (f, jacobian, drift, events), strict=True))
     source = _source(outputs, t, y, drive, p)
     module = compile_source(source)
     address = [getattr(module, name).address if hasattr(module, name) else 0 for name in _FUNCTIONS]
