@@ -1,0 +1,7 @@
+"""Process analytics: chemometric calibration, soft sensors, and whether the instrument can be believed."""
+
+from twinkit.pat.calibration import Candidate, ConsensusCalibration
+from twinkit.pat.health import SpectrumHealth, Verdict
+from twinkit.pat.soft_sensor import SoftSensor
+
+__all__ = ["Candidate", "ConsensusCalibration", "SoftSensor", "SpectrumHealth", "Verdict"]
