@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeAlias, cast
 
 import numpy as np
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from twinkit.core.layout import Layout
 
 BalanceRule: TypeAlias = Callable[[Any, Any], Any]
+_FORMAT = "twinkit-model/1"
 _RESERVED = {"t"}
 _REQUIRED_KINDS = ("state", "algebraic", "output")
 
@@ -207,7 +209,7 @@ class Model:
     @property
     def submodels(self) -> Mapping[str, Model]:
         """The sub-models of this instance, by name."""
-        return self.__children
+        return MappingProxyType(self.__children)
 
     def walk(self, prefix: str = "") -> Iterator[tuple[str, Model]]:
         """Yield ``(prefix, model)`` for this model and all sub-models, itself first."""
@@ -281,7 +283,7 @@ class Model:
         """Return this model as JSON text: class name, definition hash and every value, with units."""
         units = {entry.name: entry.variable.unit for block in self.layout.blocks for entry in block}
         document = {
-            "format": "twinkit-model/1",
+            "format": _FORMAT,
             "twinkit": __version__,
             "model": type(self).__name__,
             "definition_hash": self.definition_hash,
@@ -310,12 +312,14 @@ class Model:
         """
         try:
             document = json.loads(text)
-            name, saved = document["model"], document["definition_hash"]
+            form, name, saved = document["format"], document["model"], document["definition_hash"]
             values = {key: item["value"] for key, item in document["values"].items()}
             units = {key: item["unit"] for key, item in document["values"].items()}
             options = dict(document["options"])
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise DataError(f"this is not a model saved by twinkit ({type(error).__name__}: {error})") from None
+        if form != _FORMAT:
+            raise DataError(f"this twinkit ({__version__}) reads {_FORMAT!r}, not {form!r}")
         if name != cls.__name__:
             raise DataError(f"this text holds a {name!r}, not a {cls.__name__!r}: call {name}.from_json")
         model = cls({**options, **_with_units(cls, values, units)})
@@ -336,7 +340,7 @@ class Model:
         parts: list[str] = []
         for name, value in [*self.__options.items(), *self.__values.items()]:
             default = self._default_of(name)
-            if default is None or not np.array_equal(np.asarray(value), np.asarray(default)):
+            if default is None or not _holds(value, default):
                 unit = self.declared[name].unit if name in self.declared else ""
                 parts.append(f"{name}={_short(value, unit)}")
         parts.extend(
@@ -353,6 +357,12 @@ class Model:
 
 def _rebuild(cls: type[Model], values: Mapping[str, Any]) -> Model:
     return cls(values)
+
+
+def _holds(value: Any, default: Any) -> bool:
+    """Return whether a value is the declared one; a single number fills a vector."""
+    given, standard = np.asarray(value), np.asarray(default)
+    return standard.shape in {(), given.shape} and bool(np.all(given == standard))
 
 
 def _short(value: Any, unit: str) -> str:
@@ -384,8 +394,6 @@ def _check_shapes(cls: type[Model]) -> None:
     for name, variable in cls.declared.items():
         if isinstance(variable.shape, str) and variable.shape not in integers:
             raise unknown_name("integer option", variable.shape, integers, f"{cls.__name__}.{name} (shape)")
-        if isinstance(variable.shape, int) and variable.shape < 1:
-            raise ModelDefinitionError(f"{cls.__name__}.{name}: a shape is a positive length, not {variable.shape}")
 
 
 def _check_source(cls: type[Model]) -> None:

@@ -49,11 +49,9 @@ def parse_unit(unit: str) -> Any:
     UnitError
         If the string is not a unit.
     """
-    import pint
-
     try:
         return registry().Unit(unit)
-    except (pint.errors.PintError, ValueError, TypeError, AttributeError, SyntaxError) as error:
+    except Exception as error:  # pint's parser raises whatever Python does: assertions, token and syntax errors, ...
         raise UnitError(
             f"{unit!r} is not a unit ({error}). Write units as pint does, for example 'g/L', '1/h', 'delta_degC/kW'."
         ) from None

@@ -56,6 +56,7 @@ class Variable:
 
     def __post_init__(self) -> None:
         parse_unit(self.unit)
+        _check_shape(self.shape)
         low, high = self.bounds
         lower = -np.inf if low is None else as_number(low, self.unit, "the lower bound")
         upper = np.inf if high is None else as_number(high, self.unit, "the upper bound")
@@ -154,6 +155,13 @@ class Variable:
             "nominal": self.nominal,
             "shape": self.shape,
         }
+
+
+def _check_shape(shape: object) -> None:
+    if shape is None or isinstance(shape, str):
+        return
+    if not isinstance(shape, int) or isinstance(shape, bool) or shape < 1:
+        raise ModelDefinitionError(f"a shape is a positive length or the name of an integer Option, not {shape!r}")
 
 
 def _worst(array: npt.NDArray[np.float64], low: float, high: float) -> float:
