@@ -11,6 +11,8 @@ import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NoReturn
 
+import numpy as np
+
 from twinkit.core.errors import ModelDefinitionError, ShapeError
 from twinkit.core.maths import Maths, Table
 
@@ -122,8 +124,9 @@ def _elementwise(op: str, *args: Any) -> Expr:
     if len(sizes) > 1:
         raise ShapeError(f"vectors of different lengths ({', '.join(map(str, sorted(sizes)))}) in one operation")
     for arg in args:
-        if not isinstance(arg, (Expr, int, float)) and not hasattr(arg, "__float__"):
-            raise ModelDefinitionError(f"{arg!r} ({type(arg).__name__}) cannot take part in an equation")
+        if not isinstance(arg, (Expr, int, float, np.generic)):
+            advice = ": write a constant vector as m.stack([...])" if hasattr(arg, "shape") else ""
+            raise ModelDefinitionError(f"a {type(arg).__name__} cannot take part in an equation{advice}")
     return Expr(op, args, sizes.pop() if sizes else None)
 
 

@@ -21,7 +21,7 @@ from twinkit.core.identity import digest, plain
 from twinkit.core.providers import provided
 from twinkit.core.source_check import Names, check_equations
 from twinkit.core.structure import Structure, structure_of
-from twinkit.core.units import parse_unit, unit_label
+from twinkit.core.units import parse_unit, registry, unit_label
 from twinkit.core.variables import Option, Value, Variable
 
 if TYPE_CHECKING:
@@ -281,7 +281,7 @@ class Model:
     # -- JSON --------------------------------------------------------------------------------------------------
     def to_json(self) -> str:
         """Return this model as JSON text: class name, definition hash and every value, with units."""
-        units = {entry.name: entry.variable.unit for block in self.layout.blocks for entry in block}
+        units = {prefix + name: v.unit for prefix, part in self.walk() for name, v in part.declared.items()}
         document = {
             "format": _FORMAT,
             "twinkit": __version__,
@@ -289,7 +289,7 @@ class Model:
             "definition_hash": self.definition_hash,
             "options": {p + n: plain(v) for p, part in self.walk() for n, v in part.options.items()},
             "values": {
-                name: {"value": plain(value), "unit": units.get(name, "")} for name, value in self.values().items()
+                name: {"value": plain(value), "unit": units[name]} for name, value in self.values().items()
             },
         }
         return json.dumps(document, indent=1)
@@ -322,7 +322,9 @@ class Model:
             raise DataError(f"this twinkit ({__version__}) reads {_FORMAT!r}, not {form!r}")
         if name != cls.__name__:
             raise DataError(f"this text holds a {name!r}, not a {cls.__name__!r}: call {name}.from_json")
-        model = cls({**options, **_with_units(cls, values, units)})
+        own = {name: value for name, value in options.items() if "." not in name}
+        blank = cls({**own, **{name: value for name, value in values.items() if name in cls.declared}})
+        model = blank.with_({**options, **_with_units(blank, values, units)})
         if model.definition_hash != saved and not allow_changed_definition:
             raise DataError(
                 f"{name} was saved with another definition ({saved[:12]}, now {model.definition_hash[:12]}): its "
@@ -371,16 +373,13 @@ def _short(value: Any, unit: str) -> str:
     return f"'{text} {label}'" if label else text
 
 
-def _with_units(cls: type[Model], values: Mapping[str, Any], units: Mapping[str, str]) -> dict[str, Any]:
-    """Attach the saved unit to own values, so that a re-declared unit converts instead of re-interpreting."""
-    from twinkit.core.units import convert
-
+def _with_units(model: Model, values: Mapping[str, Any], units: Mapping[str, str]) -> dict[str, Any]:
+    """Attach saved units where they are not the declared ones, so that a re-declared unit converts."""
+    declared = {prefix + name: variable for prefix, part in model.walk() for name, variable in part.declared.items()}
     result: dict[str, Any] = {}
     for name, value in values.items():
-        variable = cls.declared.get(name)
-        if variable is not None and variable.unit != units[name]:
-            value = convert(np.asarray(value, dtype=np.float64), units[name], variable.unit)
-        result[name] = value
+        same = name not in declared or parse_unit(units[name]) == parse_unit(declared[name].unit)
+        result[name] = value if same else registry().Quantity(np.asarray(value, dtype=np.float64), units[name])
     return result
 
 

@@ -37,12 +37,15 @@ class RunStatus:
         Where it ended, in the solution's time unit.
     state
         The last state, by name.
+    violations
+        States that left their declared bounds, in words; their values there are not to be trusted.
     """
 
     success: bool
     reason: str
     time: float
     state: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    violations: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -296,12 +299,16 @@ class Solution:
         lines = [f"Solution of {self.provenance.get('model', 'a model')}: {state}, {span}"]
         if not self.success:
             lines.append(f"  {self.status.reason}")
+        lines.extend(f"  WARNING: {violation}" for violation in self.status.violations)
         for name, trace in self.traces.items():
             lines.append(f"  {name} [{unit_label(trace.unit) or '-'}] {_ends(trace.data)}  {trace.doc}".rstrip())
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
-        head, *reason = [html.escape(line) for line in repr(self).splitlines()[: 1 if self.success else 2]]
+        head, *reason = [
+            html.escape(line)
+            for line in repr(self).splitlines()[: 1 + (not self.success) + len(self.status.violations)]
+        ]
         rows = "".join(
             f"<tr><td><b>{html.escape(name)}</b></td><td>{html.escape(unit_label(trace.unit))}</td>"
             f"<td>{html.escape(_ends(trace.data))}</td><td>{html.escape(trace.doc)}</td></tr>"

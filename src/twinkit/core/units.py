@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import re
 from functools import cache, lru_cache
@@ -23,6 +24,10 @@ _EXTRA_UNITS = (
     "vessel_volumes_per_minute = 1 / minute = vvm",
     "@alias torr = Torr",
 )
+_LITRE = "liter = decimeter ** 3 = L = l = litre"  # as pint has it, but shown as L, not as l
+
+# Units with their own zero, and the unit of their differences.
+OFFSET_UNITS = {"degree_Celsius": "delta_degree_Celsius", "degree_Fahrenheit": "delta_degree_Fahrenheit"}
 
 _QUANTITY = re.compile(
     r"^\s*(?P<number>[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|[+-]?(?:nan|inf))\s*(?P<unit>.*?)\s*$"
@@ -37,6 +42,12 @@ def registry() -> pint.UnitRegistry[Any]:
     made: pint.UnitRegistry[Any] = pint.UnitRegistry()
     for definition in _EXTRA_UNITS:
         made.define(definition)
+    # pint logs the redefinition, which is meant here.
+    logger = logging.getLogger("pint.util")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    made.define(_LITRE)
+    logger.setLevel(level)
     return made
 
 
@@ -88,6 +99,9 @@ def affine(source: str, target: str) -> tuple[float, float]:
     import pint
 
     quantity: Any = registry().Quantity
+    absolute = [str(parse_unit(unit)) in OFFSET_UNITS for unit in (source, target)]
+    if absolute[0] != absolute[1] and any(str(parse_unit(u)) in OFFSET_UNITS.values() for u in (source, target)):
+        raise UnitError(f"{source!r} and {target!r}: one is an absolute temperature, the other a difference")
     try:
         zero = float(quantity(0.0, parse_unit(source)).to(parse_unit(target)).magnitude)
         # A large step keeps the scale exact to rounding where an offset is present.
@@ -104,8 +118,7 @@ def affine(source: str, target: str) -> tuple[float, float]:
 
 def _delta(unit: str) -> Any:
     """Return the difference unit of an offset unit (degC -> delta_degC), other units unchanged."""
-    names = {"degree_Celsius": "delta_degC", "degree_Fahrenheit": "delta_degF"}
-    return parse_unit(names.get(str(parse_unit(unit)), unit))
+    return parse_unit(OFFSET_UNITS.get(str(parse_unit(unit)), unit))
 
 
 def _dimension(unit: str) -> str:

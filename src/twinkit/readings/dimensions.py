@@ -17,11 +17,10 @@ from twinkit.core.errors import TwinkitError, UnitError
 from twinkit.core.evaluate import evaluate, evaluate_balances, evaluate_events
 from twinkit.core.maths import Maths, Table
 from twinkit.core.model import Model
-from twinkit.core.units import affine, derivative_unit, parse_unit, unit_label
+from twinkit.core.units import OFFSET_UNITS, affine, derivative_unit, parse_unit, unit_label
 from twinkit.core.variables import Variable
 
 _TOLERANCE = 1e-9
-_OFFSET_UNITS = {"degree_Celsius": "delta_degree_Celsius", "degree_Fahrenheit": "delta_degree_Fahrenheit"}
 
 
 class Dim:
@@ -108,7 +107,7 @@ def _text(unit: Any) -> str:
 
 
 def _is_offset(dim: Dim) -> bool:
-    return str(dim.unit) in _OFFSET_UNITS
+    return str(dim.unit) in OFFSET_UNITS
 
 
 def _not_offset(dim: Dim, doing: str) -> None:
@@ -151,7 +150,7 @@ def _same(a: Dim, b: Dim, doing: str) -> Dim:
 
 
 def _delta_of(dim: Dim) -> Dim:
-    return Dim(parse_unit(_OFFSET_UNITS[str(dim.unit)]), width=dim.width)
+    return Dim(parse_unit(OFFSET_UNITS[str(dim.unit)]), width=dim.width)
 
 
 def _add(a: Dim, b: Dim, doing: str) -> Dim:
@@ -320,7 +319,7 @@ def expect(value: Any, unit: str, what: str) -> None:
     if dim.any_unit:
         return
     wanted = parse_unit(unit)
-    offsets = (str(dim.unit) in _OFFSET_UNITS, str(wanted) in _OFFSET_UNITS)
+    offsets = (str(dim.unit) in OFFSET_UNITS, str(wanted) in OFFSET_UNITS)
     if offsets[0] != offsets[1]:
         raise UnitError(
             f"{what} is in {_text(dim.unit)}, not in {_text(wanted)}: one is absolute, the other a difference"

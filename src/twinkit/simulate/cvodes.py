@@ -22,6 +22,7 @@ _TRANSFERRED = {
 }
 _cache: OrderedDict[Any, Any] = OrderedDict()
 _CACHE_SIZE = 256
+_EVENT_ROWS = 400
 
 
 class RunFailedError(RuntimeError):
@@ -36,6 +37,11 @@ class Cvodes:
     ----------
     max_steps
         Limit of internal steps between two output times.
+
+    Notes
+    -----
+    Events are found by a change of sign between the rows of a grid of at least 400 per run; `Compiled` looks inside
+    every step.
     """
 
     max_steps: int = 20_000
@@ -46,10 +52,18 @@ class Cvodes:
     ) -> Leg:  # fmt: skip
         """Integrate from `t` over `grid`, stopping at the first event (see `Solver`)."""
         del fired  # an event is left behind by starting just past it (see `_locate`)
-        leg = self._march(problem, t, x, z, modes, grid, statistics)
-        if problem.reading.events and len(leg.times):
-            return self._first_event(problem, t, x, z, modes, leg, statistics)
-        return leg
+        if not problem.reading.events:
+            return self._march(problem, t, x, z, modes, grid, statistics)
+        # Events are looked for between rows, so there must be enough of them whatever the user wants to see.
+        share = (grid[-1] - t) / (problem.end - problem.begin)
+        fine = np.union1d(grid, np.linspace(t, grid[-1], int(np.ceil(_EVENT_ROWS * share)) + 2)[1:])
+        leg = self._march(problem, t, x, z, modes, fine, statistics)
+        if len(leg.times):
+            leg = self._first_event(problem, t, x, z, modes, leg, statistics)
+        wanted = np.isin(leg.times, grid)
+        if leg.event is not None:
+            wanted[-1] = True
+        return Leg(leg.times[wanted], leg.x[wanted], leg.z[wanted], leg.reason, leg.event)
 
     # -- integration -------------------------------------------------------------------------------------------
     def _march(

@@ -6,6 +6,7 @@ import html
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor, Future, as_completed
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
@@ -119,7 +120,7 @@ class EnsembleSolution:
         data = self._outputs[:, :, entry.start : entry.start + entry.width]
         return data[:, :, 0] if entry.size is None else data
 
-    @property
+    @cached_property
     def _outputs(self) -> Array:
         problem, (count, times, _) = self.problem, self.x.shape
         p = _parameters(problem, self.samples, count)

@@ -21,7 +21,7 @@ _MAX_OCCURRENCES = 100_000
 
 
 class SimulationWarning(UserWarning):
-    """A run that did not reach its end; the solution holds what was reached."""
+    """A run that did not reach its end (the solution holds what was reached), or left declared bounds."""
 
 
 def simulate(
@@ -98,8 +98,8 @@ def simulate(
         from twinkit.simulate.sensitivity import with_sensitivities
 
         solution = with_sensitivities(problem, solution, tuple(sensitivities))
-    if not solution.success:
-        warnings.warn(solution.status.reason, SimulationWarning, stacklevel=2)
+    for trouble in [*([] if solution.success else [solution.status.reason]), *solution.status.violations]:
+        warnings.warn(trouble, SimulationWarning, stacklevel=3)
     return solution
 
 
@@ -222,11 +222,31 @@ def _assemble(
             f"{type(problem.model).__name__} stopped at {point.t:.6g} {unit}, before {problem.end:.6g} {unit}: {reason}"
         )
     last = point.x
-    status = RunStatus(not reason, words, point.t, Deferred(lambda: _by_name(problem, last)))
+    status = RunStatus(
+        not reason, words, point.t, Deferred(lambda: _by_name(problem, last)), _violations(problem, times, x)
+    )
     return Solution(
         times, unit, Deferred(lambda: _traces(problem, times, x, z, modes, before)), status, statistics,
         Deferred(lambda: provenance(problem, statistics["solver"])), occurrences,
     )  # fmt: skip
+
+
+def _violations(problem: Problem, times: Array, x: Array) -> tuple[str, ...]:
+    """Say which states left their declared bounds, by more than the tolerance explains, and when first."""
+    block = problem.layout.states
+    low, high = block.limits
+    slack = np.maximum(1e-6, 100 * problem.rtol) * block.scales
+    outside = (x < low - slack) | (x > high + slack)
+    if not outside.any():
+        return ()
+    found: list[str] = []
+    for i in np.flatnonzero(outside.any(axis=0)):
+        first = int(np.argmax(outside[:, i]))
+        found.append(
+            f"{block.labels[i]} leaves its bounds [{low[i]:g}, {high[i]:g}] at {times[first]:.6g} "
+            f"{problem.layout.time_unit} ({x[first, i]:.6g}): the model is used outside its domain"
+        )
+    return tuple(found)
 
 
 def _by_name(problem: Problem, x: Array) -> dict[str, Any]:
