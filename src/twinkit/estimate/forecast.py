@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
 
     from twinkit.estimate.extended import ExtendedKalmanFilter
     from twinkit.estimate.result import Estimate
+
+
+_RTOL = 1e-4  # local error of a run: far below what the samples differ by
+_HALVINGS = 12
 
 
 @dataclass(frozen=True)
@@ -212,9 +217,7 @@ def _wanted(ekf: ExtendedKalmanFilter, outputs: Sequence[str] | None) -> dict[st
 def _drawn(plan: Plan, estimate: Estimate, samples: int, rng: Any, parameter_uncertainty: bool) -> Array:
     """Return samples ``(n, samples)`` of the estimate, projected onto the bounds."""
     values, vectors = np.linalg.eigh(estimate.covariance)
-    root = (
-        vectors * np.sqrt(np.maximum(values, 0.0))
-    ) @ vectors.T  # symmetric: a continuous function of the covariance
+    root = (vectors * np.sqrt(np.maximum(values, 0.0))) @ vectors.T  # symmetric: continuous in the covariance
     x = estimate.vector[:, None] + root @ rng.standard_normal((len(values), samples))
     if not parameter_uncertainty and plan.chosen:
         x[-len(plan.chosen) :] = estimate.vector[-len(plan.chosen) :, None]
@@ -222,38 +225,50 @@ def _drawn(plan: Plan, estimate: Estimate, samples: int, rng: Any, parameter_unc
 
 
 class _Runner:
-    """All samples, advanced together."""
+    """All samples, advanced together; those that change fast take smaller steps than the others."""
 
     def __init__(self, ekf: ExtendedKalmanFilter, samples: int, rng: Any) -> None:
         self._ekf, self._rng, self._plan = ekf, rng, ekf.plan
-        self._flow = ekf.functions.flow.map(samples)
         self._look = ekf.functions.look.map(samples)
+        self._flows: dict[int, Any] = {}
         self._modes, self._parameters = ekf.constants
-        self._step = math.inf
+        self._tolerance = max(ekf.rtol, _RTOL)
 
     def advance(self, t: float, end: float, x: Array, z: Array) -> tuple[Array, Array]:
         """Return samples at a later time, disturbed at the end of every sub-step."""
-        ekf = self._ekf
-        shortest = (end - t) * 2.0**-12
-        for stop in ekf.given.breaks(t, end):
-            while t < stop:
-                count = max(1, math.ceil((stop - t) / min(ekf.longest, self._step) * (1 - 1e-12)))
-                h = (stop - t) / count
-                x1, z1, error = (np.asarray(part) for part in self._flow(t, h, x, z, *self._rest(t, h)))
-                worst = float(np.max(error[np.isfinite(error)], initial=0.0))
-                tolerance = max(ekf.rtol, 1e-5)
-                if (worst > tolerance or not np.all(np.isfinite(error))) and h / 2 > shortest:
-                    self._step = h / 2
-                    continue
-                if self._rng is not None:
-                    x1 = x1 + (self._plan.noise * math.sqrt(h))[:, None] * self._rng.standard_normal(x1.shape)
-                x, z = np.clip(x1, self._plan.low[:, None], self._plan.high[:, None]), z1
-                t = stop if count == 1 else t + h
-                self._step = h * (2.0 if worst < tolerance / 64 else 1.0)
+        for stop in self._ekf.given.breaks(t, end):
+            count = max(1, math.ceil((stop - t) / self._ekf.longest * (1 - 1e-12)))
+            edges = np.linspace(t, stop, count + 1)
+            for left, right in pairwise(edges.tolist()):
+                x, z = self._step(left, right - left, x, z, _HALVINGS)
+            t = stop
         return x, z
 
-    def _rest(self, t: float, h: float) -> tuple[Any, Any, Any]:
-        return self._ekf.given.piece(t, h), self._modes, self._parameters
+    def _step(self, t: float, h: float, x: Array, z: Array, halvings: int) -> tuple[Array, Array]:
+        """Return samples after one step, or two halves for those whose local error is too large."""
+        x1, z1, error = self._flowed(t, h, x, z)
+        known = np.isfinite(x).all(axis=0)
+        x1[:, ~known] = np.nan
+        again = np.flatnonzero(known & ~(error <= self._tolerance)) if halvings else np.empty(0, dtype=np.intp)
+        if self._rng is not None:
+            x1 = x1 + (self._plan.noise * math.sqrt(h))[:, None] * self._rng.standard_normal(x1.shape)
+        x1 = np.clip(x1, self._plan.low[:, None], self._plan.high[:, None])
+        if again.size:
+            middle = self._step(t, h / 2, x[:, again], z[:, again], halvings - 1)
+            x1[:, again], z1[:, again] = self._step(t + h / 2, h / 2, *middle, halvings - 1)
+        return x1, z1
+
+    def _flowed(self, t: float, h: float, x: Array, z: Array) -> tuple[Array, Array, Array]:
+        """Call ``flow`` on any number of samples, filled up to a power of two so that few sizes occur."""
+        count = x.shape[1]
+        size = 1 << (count - 1).bit_length()
+        fill = np.minimum(np.arange(size), count - 1)
+        piece = self._ekf.given.piece(t, h)
+        if size not in self._flows:
+            self._flows[size] = self._ekf.functions.flow.map(size)
+        found = self._flows[size](t, h, x[:, fill], z[:, fill], piece, self._modes, self._parameters)
+        x1, z1, error = (np.array(part)[:, :count] for part in found)
+        return x1, z1, error[0]
 
     def quantities(self, t: float, x: Array, z: Array) -> Array:
         """Return states, algebraic variables, outputs and adapted parameters, ``(rows, samples)``."""

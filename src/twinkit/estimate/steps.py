@@ -34,15 +34,21 @@ def propagated(ekf: ExtendedKalmanFilter, estimate: Estimate, end: float) -> tup
             h = (stop - t) / count
             args = (t, h, x, z, ekf.given.piece(t, h), modes, parameters, covariance, q)
             x1, z1, covariance1, (error,) = ekf.functions.propagate(*args)
+            step = h * resized(error, ekf.rtol)
             if not error <= ekf.rtol:  # NaN too
-                step = h / 2
                 if step < (end - estimate.time) * _SHORTEST:
                     raise SimulationError(_stuck(ekf, t, x))
                 continue
             x, covariance, z = within_bounds(x1, covariance1, plan.low, plan.high), covariance1, z1
             t = stop if count == 1 else t + h
-            step = h * (2.0 if error < ekf.rtol / 64 else 1.0)
     return x, covariance, z
+
+
+def resized(error: float, tolerance: float) -> float:
+    """Return by how much to change a step after its local error, of fifth order in the step, was found."""
+    if not error > 0.0:
+        return 0.2 if math.isnan(error) else 4.0
+    return min(max(0.9 * (tolerance / error) ** 0.2, 0.2), 4.0)
 
 
 def _stuck(ekf: ExtendedKalmanFilter, t: float, x: Array) -> str:
