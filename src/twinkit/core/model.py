@@ -100,6 +100,11 @@ class Model:
                 for kind in (declared, options, slots):
                     kind.pop(name, None)
             if isinstance(attribute, Variable):
+                if attribute.label != name:
+                    raise ModelDefinitionError(
+                        f"{cls.__name__}: one declaration cannot have two names ({attribute.label!r}, {name!r}): "
+                        "declare each variable separately"
+                    )
                 declared[name] = attribute
             elif isinstance(attribute, Option):
                 options[name] = attribute
@@ -288,9 +293,7 @@ class Model:
             "model": type(self).__name__,
             "definition_hash": self.definition_hash,
             "options": {p + n: plain(v) for p, part in self.walk() for n, v in part.options.items()},
-            "values": {
-                name: {"value": plain(value), "unit": units[name]} for name, value in self.values().items()
-            },
+            "values": {name: {"value": plain(value), "unit": units[name]} for name, value in self.values().items()},
         }
         return json.dumps(document, indent=1)
 

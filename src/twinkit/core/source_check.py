@@ -14,6 +14,7 @@ import sys
 import textwrap
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
+from types import ModuleType
 from typing import Any
 
 from twinkit.core.errors import ModelDefinitionError, nearest
@@ -52,6 +53,7 @@ class _Source:
     tree: ast.FunctionDef
     offset: int
     scope: Callable[[str], bool]
+    home: Callable[[str], str]
 
 
 @dataclass
@@ -172,11 +174,12 @@ class _Checker(ast.NodeVisitor):
         root = function
         while isinstance(root, ast.Attribute):
             root = root.value
-        if isinstance(function, ast.Attribute) and isinstance(root, ast.Name) and root.id in _FOREIGN_MODULES:
+        if isinstance(root, ast.Name) and self.source.home(root.id) in _FOREIGN_MODULES:
+            called = ast.unparse(function)
             self.fail(
                 node,
-                f"{ast.unparse(function)} works in one reading only; use the functions of `{self.m_name}` "
-                f"({nearest(function.attr, MATHS_NAMES)})",
+                f"{called} works in one reading only; use the functions of `{self.m_name}` "
+                f"({nearest(called.rpartition('.')[2], MATHS_NAMES)})",
             )
         self.generic_visit(node)
 
@@ -241,6 +244,42 @@ def _bound_names(tree: ast.AST) -> set[str]:
     return bound
 
 
+def _module_names(tree: ast.Module) -> set[str]:
+    """Return the names bound at the top level of a module, not those inside its classes and functions."""
+    bound: set[str] = set()
+    pending: list[ast.AST] = list(tree.body)
+    while pending:
+        node = pending.pop()
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            bound.add(node.name)
+            continue
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            bound.add(node.id)
+        elif isinstance(node, (ast.Import, ast.ImportFrom)):
+            bound.update((alias.asname or alias.name).split(".")[0] for alias in node.names)
+        pending.extend(ast.iter_child_nodes(node))
+    return bound
+
+
+def _imports(tree: ast.AST) -> dict[str, str]:
+    """Return local name -> top-level package of everything imported inside a function."""
+    found: dict[str, str] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.Import, ast.ImportFrom)):
+            for alias in node.names:
+                origin = alias.name if isinstance(node, ast.Import) else node.module or ""
+                found[(alias.asname or alias.name).partition(".")[0]] = origin.partition(".")[0]
+    return found
+
+
+def _home(value: object, name: str) -> str:
+    """Return the top-level package a global name comes from ('' when it is an ordinary name of the module)."""
+    if value is None:
+        return name  # not known yet: the usual names of modules tell
+    origin = value.__name__ if isinstance(value, ModuleType) else getattr(value, "__module__", "")
+    return str(origin or "").partition(".")[0]
+
+
 def _read(function: Any) -> _Source | None:
     try:
         lines, first = inspect.getsourcelines(function)
@@ -249,7 +288,7 @@ def _read(function: Any) -> _Source | None:
         return None
     if not isinstance(tree, ast.FunctionDef):
         return None
-    local = _bound_names(tree)
+    local, imported = _bound_names(tree), _imports(tree)
     module = sys.modules.get(function.__module__)
     later: set[str] | None = None
 
@@ -260,12 +299,17 @@ def _read(function: Any) -> _Source | None:
             return True
         if later is None:  # defined further down in the module: parse it only when it matters
             try:
-                later = _bound_names(ast.parse(inspect.getsource(module))) if module else set()
+                later = _module_names(ast.parse(inspect.getsource(module))) if module else set()
             except (OSError, TypeError, SyntaxError):
                 return True
         return name in later
 
-    return _Source(inspect.getsourcefile(function) or "<unknown>", tree, first - 1, scope)
+    def home(name: str) -> str:
+        if name in imported or name in local:
+            return imported.get(name, "")
+        return _home(function.__globals__.get(name), name)
+
+    return _Source(inspect.getsourcefile(function) or "<unknown>", tree, first - 1, scope, home)
 
 
 def check_equations(owner: str, function: Any, names: Names) -> None:

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Self, TypeAlias, cast, overload
 import numpy as np
 import numpy.typing as npt
 
-from twinkit.core.errors import BoundsError, InvalidValueError, ModelDefinitionError, ShapeError
+from twinkit.core.errors import BoundsError, InvalidValueError, ShapeError
 from twinkit.core.units import as_array, as_number, parse_unit
 
 Number: TypeAlias = Any  # a number, a text with a unit, or a quantity
@@ -71,12 +71,9 @@ class Variable:
             object.__setattr__(self, "default", self.check(self.default, size, f"the default of a {self.kind}"))
 
     def __set_name__(self, owner: type, name: str) -> None:
-        taken = getattr(self, "name", "")
-        if taken and taken != name:
-            raise ModelDefinitionError(
-                f"one declaration cannot have two names ({taken!r}, {name!r}): declare each variable separately"
-            )
-        object.__setattr__(self, "name", name)
+        # A second name is refused when the class is made: an error raised here reaches the user wrapped (Python 3.11).
+        if not getattr(self, "name", ""):
+            object.__setattr__(self, "name", name)
 
     @overload
     def __get__(self, instance: None, owner: type) -> Self: ...

@@ -19,7 +19,7 @@ from twinkit.core.model import Model
 from twinkit.core.units import unit_label
 from twinkit.readings.casadi import casadi_model
 from twinkit.simulate.cvodes import Cvodes
-from twinkit.simulate.problem import Problem, Solver, make_problem
+from twinkit.simulate.problem import Problem, Solver, check_solver, make_problem
 from twinkit.simulate.run import provenance, solve
 from twinkit.simulate.sampling import table
 
@@ -247,6 +247,7 @@ def ensemble(
     )
     problem = replace(problem, exact=True)
     chosen = Cvodes() if solver is None else solver
+    check_solver(chosen, Solver, ManySolver)
     pieces = _CHUNKS if executor is not None else getattr(chosen, "chunks", _CHUNKS)
     bounds = np.linspace(0, count, min(count, pieces) + 1).astype(int)
     chunks = [{name: column[a:b] for name, column in columns.items()} for a, b in pairwise(bounds)]

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
-from twinkit.core.errors import InvalidValueError, SimulationError, UnknownNameError
+from twinkit.core.errors import InvalidValueError, SimulationError
 from twinkit.core.layout import Layout
 from twinkit.core.model import Model
-from twinkit.core.units import as_array, as_number, parse_unit
+from twinkit.core.units import as_array, as_number
 from twinkit.readings.casadi import CasadiModel, casadi_model
 from twinkit.simulate.signals import Program, program
 
@@ -104,6 +104,7 @@ class Leg:
     event: int | None = None
 
 
+@runtime_checkable
 class Solver(Protocol):
     """What advances a problem. `Cvodes` and `Compiled` are solvers."""
 
@@ -141,10 +142,11 @@ def make_problem(
     begin, end = as_number(start, unit, "the start"), as_number(until, unit, "until")
     if not end > begin:
         raise InvalidValueError(f"the run must end after it starts; it goes from {begin:g} to {end:g} {unit}")
+    rtol = as_number(rtol, "", "rtol")
     if not 1e-14 <= rtol < 1.0:
         raise InvalidValueError(f"rtol must be within [1e-14, 1), not {rtol!r}")
-    scaled_atol = rtol / 100 if atol is None else atol
-    if not (np.isfinite(scaled_atol) and scaled_atol > 0):
+    scaled_atol = rtol / 100 if atol is None else as_number(atol, "", "atol")
+    if not scaled_atol > 0:
         raise InvalidValueError(f"atol must be positive, not {atol!r}")
     changed = model.with_(initial) if initial else model
     for name in initial or {}:
@@ -185,7 +187,8 @@ def output_times(outputs: Any, begin: float, end: float, unit: str) -> tuple[Arr
         if outputs < 2:
             raise InvalidValueError(f"a run has at least 2 output times, not {outputs}")
         return np.linspace(begin, end, int(outputs)), False
-    if isinstance(outputs, str) and _is_name(outputs):
+    listed = outputs if isinstance(outputs, (list, tuple)) else [outputs]
+    if any(isinstance(item, str) and item.strip()[:1].isalpha() for item in listed):
         raise InvalidValueError(f"outputs says at which times, not which variables; got {outputs!r}")
     given = as_array(outputs, unit, "outputs")
     if given.ndim == 0:
@@ -206,9 +209,7 @@ def output_times(outputs: Any, begin: float, end: float, unit: str) -> tuple[Arr
     return np.array(given), True
 
 
-def _is_name(text: str) -> bool:
-    try:
-        parse_unit(text)
-    except (ValueError, UnknownNameError):
-        return text.isidentifier()
-    return False
+def check_solver(solver: Any, *kinds: Any) -> None:
+    """Raise `InvalidValueError` unless `solver` is a solver object of one of these kinds."""
+    if isinstance(solver, type) or not isinstance(solver, kinds or (Solver,)):
+        raise InvalidValueError(f"a solver is an object such as Cvodes() or Compiled(), not {solver!r}")

@@ -15,7 +15,7 @@ from twinkit.core.model import Model
 from twinkit.core.solution import Occurrence, RunStatus, Solution, Trace
 from twinkit.simulate.consistent import consistent_algebraics
 from twinkit.simulate.cvodes import Cvodes
-from twinkit.simulate.problem import Array, Problem, Solver, make_problem
+from twinkit.simulate.problem import Array, Problem, Solver, check_solver, make_problem
 
 _MAX_OCCURRENCES = 100_000
 
@@ -93,6 +93,7 @@ def simulate(
         model, until, start=start, inputs=inputs, initial=initial, outputs=outputs, rtol=rtol, atol=atol
     )
     chosen = Cvodes() if solver is None else solver
+    check_solver(chosen)
     solution = solve(problem, chosen)
     if sensitivities:
         from twinkit.simulate.sensitivity import with_sensitivities

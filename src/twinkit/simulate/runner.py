@@ -9,7 +9,7 @@ from typing import Any
 from twinkit.core.errors import unknown_name
 from twinkit.core.model import Model
 from twinkit.core.solution import Solution
-from twinkit.simulate.problem import Problem, Solver, make_problem
+from twinkit.simulate.problem import Problem, Solver, check_solver, make_problem
 from twinkit.simulate.run import solve
 
 
@@ -98,4 +98,5 @@ def prepare(model: Model, until: Any, *, solver: Solver | None = None, **recipe:
         from twinkit.simulate.compiled.solver import Compiled
 
         solver = Compiled()
+    check_solver(solver)
     return Runner(make_problem(model, until, **recipe), solver)

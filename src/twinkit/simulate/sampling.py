@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from twinkit.core.errors import BoundsError, InvalidValueError, ShapeError, unknown_name
 from twinkit.core.model import Model
+from twinkit.core.units import as_array
 
 Array = npt.NDArray[np.float64]
 _ATTEMPTS = 100
@@ -82,7 +83,7 @@ def table(model: Model, samples: Any) -> dict[str, Array]:
     BoundsError
         For a value outside its bounds; names the member.
     """
-    columns = {str(name): np.asarray(samples[name], dtype=np.float64) for name in samples}
+    columns = {str(name): as_array(samples[name], "", f"samples of {name!r}", allow_nan=True) for name in samples}
     if not columns or any(column.size == 0 for column in columns.values()):
         raise InvalidValueError("the ensemble is empty: give at least one name with at least one value")
     lengths = {name: column.shape[0] if column.ndim else 0 for name, column in columns.items()}
