@@ -11,7 +11,7 @@ from dataclasses import replace
 from twinkit.app.fermentation.data import load
 from twinkit.app.fermentation.result import FermentationResult
 from twinkit.app.fermentation.run import replay
-from twinkit.app.fermentation.settings import Settings
+from twinkit.app.fermentation.settings import Prior, Settings
 from twinkit.pat import ConsensusCalibration
 
 RULES: dict[str, dict[str, object]] = {
@@ -25,6 +25,9 @@ RULES: dict[str, dict[str, object]] = {
     "one standard error, other folds": {"seed": 1},
 }
 """Other rules of choosing calibrations."""
+
+RESIDUALS = ((0.0, 0.0), (0.0, 2.0), (1.0, 2.0), (2.0, 4.0), (3.0, 2.0), (4.0, 2.0))
+"""Other beliefs about the sugar the yeast leaves: mean and standard deviation [g/L]."""
 
 _SCORES = ("glucose_rmse_sensor", "glucose_rmse_twin", "ethanol_rmse_twin", "coverage_95")
 _ORIGINAL = ("glucose_rmse_sensor_original", "glucose_rmse_twin_original", "coverage_95_original")
@@ -63,6 +66,9 @@ def main() -> None:
         calibration = ConsensusCalibration(**choice).fit(data.train_spectra, data.train_glucose, data.wavenumbers)  # type: ignore[arg-type]
         _print(name, replay(data, settings, calibration))
     calibration = ConsensusCalibration().fit(data.train_spectra, data.train_glucose, data.wavenumbers)
+    for mean, std in RESIDUALS:
+        initial = {**settings.initial, "process.residual": Prior(mean, std)}
+        _print(f"residual {mean:g} ± {std:g} g/L", replay(data, replace(settings, initial=initial), calibration))
     for name, changed in neighbours(settings):
         scores.append(replay(data, changed, calibration))
         _print(name, scores[-1])
