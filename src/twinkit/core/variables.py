@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Self, TypeAlias, cast, overload
 import numpy as np
 import numpy.typing as npt
 
-from twinkit.core.errors import BoundsError, InvalidValueError, ShapeError
+from twinkit.core.errors import BoundsError, InvalidValueError, ModelDefinitionError, ShapeError
 from twinkit.core.units import as_array, as_number, parse_unit
 
 Number: TypeAlias = Any  # a number, a text with a unit, or a quantity
