@@ -326,13 +326,13 @@ class Model:
         if name != cls.__name__:
             raise DataError(f"this text holds a {name!r}, not a {cls.__name__!r}: call {name}.from_json")
         own = {name: value for name, value in options.items() if "." not in name}
-        blank = cls({**own, **{name: value for name, value in values.items() if name in cls.declared}})
-        model = blank.with_({**options, **_with_units(blank, values, units)})
+        blank = cls({**own, **_with_units(cls.declared, {n: v for n, v in values.items() if n in cls.declared}, units)})
+        declared = {prefix + name: part.declared[name] for prefix, part in blank.walk() for name in part.declared}
+        model = blank.with_({**options, **_with_units(declared, values, units)})
         if model.definition_hash != saved and not allow_changed_definition:
             raise DataError(
                 f"{name} was saved with another definition ({saved[:12]}, now {model.definition_hash[:12]}): its "
-                "equations "
-                "or declarations have changed since. Pass allow_changed_definition=True to use the values all the same."
+                "equations or declarations have changed since. Pass allow_changed_definition=True to use the values all the same."
             )
         return model
 
@@ -376,9 +376,10 @@ def _short(value: Any, unit: str) -> str:
     return f"'{text} {label}'" if label else text
 
 
-def _with_units(model: Model, values: Mapping[str, Any], units: Mapping[str, str]) -> dict[str, Any]:
+def _with_units(
+    declared: Mapping[str, Variable], values: Mapping[str, Any], units: Mapping[str, str]
+) -> dict[str, Any]:
     """Attach saved units where they are not the declared ones, so that a re-declared unit converts."""
-    declared = {prefix + name: variable for prefix, part in model.walk() for name, variable in part.declared.items()}
     result: dict[str, Any] = {}
     for name, value in values.items():
         same = name not in declared or parse_unit(units[name]) == parse_unit(declared[name].unit)
