@@ -242,9 +242,7 @@ def test(args: list[str]) -> int:
     steps.stop_if_failed()
     notebooks = sorted((ROOT / "notebooks").glob("*.ipynb"))
     if notebooks:
-        steps.step(
-            "notebooks", [python, "-m", "pytest", "--nbmake", "-p", "no:doctest", *OWN_INI, *notebooks]
-        )
+        steps.step("notebooks", [python, "-m", "pytest", "--nbmake", "-p", "no:doctest", *OWN_INI, *notebooks])
         steps.stop_if_failed()
     else:
         steps.skip("notebooks", "none in notebooks/")
@@ -263,9 +261,7 @@ OWN_INI = ["-c", "notebooks/pytest.ini", "--rootdir", "."]
 
 
 def bench(args: list[str]) -> int:
-    kinds, rest = (
-        (args[:1], args[1:]) if args[:1] in (["accuracy"], ["speed"]) else (["accuracy", "speed"], args)
-    )
+    kinds, rest = (args[:1], args[1:]) if args[:1] in (["accuracy"], ["speed"]) else (["accuracy", "speed"], args)
     modules = [module for module in map(benchmark_module, kinds) if module]
     if not modules:
         raise Stop(f"no benchmark to run: benchmarks/{kinds[0]}.py is not there")

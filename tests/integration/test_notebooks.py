@@ -17,9 +17,7 @@ def cells(path: Path) -> list[tuple[str, str]]:
 def test_the_pair_says_the_same_and_holds_no_output(stem):
     pair = [FOLDER / f"{stem}.ipynb", FOLDER / f"{stem}.py"]
     missing = [path.name for path in pair if not path.exists()]
-    assert not missing, (
-        f"run: jupytext --set-formats ipynb,py:percent notebooks/{stem}.* (missing: {missing})"
-    )
+    assert not missing, f"run: jupytext --set-formats ipynb,py:percent notebooks/{stem}.* (missing: {missing})"
     assert cells(pair[0]) == cells(pair[1]), f"run: jupytext --sync notebooks/{stem}.ipynb"
     outputs = [cell for cell in jupytext.read(pair[0]).cells if cell.get("outputs")]
     assert not outputs, f"run: jupytext --to ipynb notebooks/{stem}.py, which writes it without outputs"

@@ -26,9 +26,7 @@ def project(dev, monkeypatch, tmp_path):
     """Return a small project with an environment that looks healthy and a pip that only notes its calls."""
     (tmp_path / "src" / "twinkit").mkdir(parents=True)
     (tmp_path / "src" / "twinkit" / "_version.py").write_text('__version__ = "1"\n')
-    (tmp_path / "pyproject.toml").write_text(
-        '[dependency-groups]\nlint = ["ruff"]\ntest = ["pytest"]\ndocs = []\n'
-    )
+    (tmp_path / "pyproject.toml").write_text('[dependency-groups]\nlint = ["ruff"]\ntest = ["pytest"]\ndocs = []\n')
     (tmp_path / "constraints.txt").write_text("numpy==2.0\n")
 
     class Project:
