@@ -141,6 +141,16 @@ class CasadiModel:
         return self.function("equations", self.derivative, self.residual, self.output)
 
     @cached_property
+    def event_roots(self) -> Any:
+        """Function ``(t, x, z, u, p) -> event expressions``."""
+        return self.function("event_roots", self.roots)
+
+    @cached_property
+    def after(self) -> Mapping[str, Any]:
+        """Happening name -> function ``(t, x, z, u, p) -> (x, modes)`` just after it."""
+        return {name: self.function("after", *jump) for name, jump in self.jumps.items()}
+
+    @cached_property
     def jacobians(self) -> Any:
         """Function ``(t, x, z, u, p) -> (df/dx, df/dz, dg/dx, dg/dz, dy/dx, dy/dz)``."""
         _, x, z, _, _ = self.symbols

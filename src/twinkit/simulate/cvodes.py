@@ -153,10 +153,8 @@ def crossings(before: Array, after: Array, directions: Array) -> Any:
 
 
 def _roots(problem: Problem, t: float, x: Array, z: Array, modes: Array) -> Array:
-    function = _cached(
-        ("roots", problem.model.structure_key), lambda: problem.reading.function("roots", problem.reading.roots)
-    )
-    return np.asarray(function(t, x, z, problem.held_values(t, modes, before=True), problem.p)).ravel()
+    held = problem.held_values(t, modes, before=True)
+    return np.asarray(problem.reading.event_roots(t, x, z, held, problem.p)).ravel()
 
 
 def _cached(key: Any, make: Any) -> Any:

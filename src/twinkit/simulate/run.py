@@ -196,7 +196,7 @@ def _apply(problem: Problem, point: _Point, name: str, rows: _Rows, occurrences:
     """Let one happening change states and modes; file the row just after it."""
     reading = problem.reading
     held = problem.held_values(point.t, point.modes)
-    x, modes = reading.function("jump", *reading.jumps[name])(point.t, point.x, point.z, held, problem.p)
+    x, modes = reading.after[name](point.t, point.x, point.z, held, problem.p)
     point.x, point.modes = np.asarray(x).ravel(), np.asarray(modes).ravel()
     point.z = consistent_algebraics(problem, point.t, point.x, point.z, point.modes)
     rows.add(np.array([point.t]), point.x[None], point.z[None], point.modes)
