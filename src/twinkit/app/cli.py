@@ -6,7 +6,9 @@ import argparse
 import contextlib
 import json
 import math
+import shutil
 import sys
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -86,8 +88,9 @@ def _demo(chosen: argparse.Namespace) -> int:
         print()
         print(table(result.metrics))
         print()
+        width = max(40, min(shutil.get_terminal_size().columns, 110))
         for line in result.summary:
-            print(f"  - {line}")
+            print(textwrap.fill(line, width, initial_indent="  - ", subsequent_indent="    "))
         print()
         for path in written:
             print(f"written: {path}")
