@@ -1,6 +1,7 @@
 """The filter's behaviour at its edges: bounds, gates, qualities, bad input, looks."""
 
 import math
+import re
 
 import numpy as np
 import pytest
@@ -266,7 +267,7 @@ def test_an_estimate_shows_itself():
     ekf = make()
     estimate = ekf.update(ekf.start(), reading(0.9))
     assert repr(estimate).startswith("Estimate of Tank at 0 min")
-    assert "V [l] 10 ± 1" in repr(estimate)
+    assert re.search(r"V \[[lL]\] 10 ± 1\n", repr(estimate))
     assert "not used" in repr(estimate)
     page = estimate._repr_html_()
     assert page.startswith("<div>")

@@ -146,7 +146,7 @@ def _symbols(model: Model, chosen: tuple[int, ...]) -> _Symbols:
         dzdx = -ca.solve(ca.jacobian(g, z), ca.jacobian(g, full))
     still = ca.SX.zeros(len(chosen), 1)
     derivative = ca.vertcat(f, still)
-    slope = ca.Function("slope", arguments, [derivative, ca.densify(_total(derivative, full, z, dzdx))])
+    slope = ca.Function("slope", arguments, [derivative, _total(derivative, full, z, dzdx)])
     everything = ca.vertcat(full[:n], z, y)
     quantities = ca.Function("quantities", arguments, [everything, _total(everything, full, z, dzdx)])
     newton = ca.SX(z)
@@ -165,6 +165,11 @@ def _total(expression: Any, x: Any, z: Any, dzdx: Any) -> Any:
     """Return the derivative with respect to `x` when `z` follows from it."""
     direct = ca.jacobian(expression, x)
     return direct + ca.jacobian(expression, z) @ dzdx if z.numel() else direct
+
+
+def _symmetric(matrix: Any) -> Any:
+    """Return a matrix that is symmetric but for rounding, exactly so; only its lower half is computed."""
+    return ca.densify(ca.tril2symm(ca.tril(ca.densify(matrix))))
 
 
 def _look(s: _Symbols) -> Any:
@@ -214,9 +219,7 @@ def _prediction(s: _Symbols, scales: Array) -> tuple[Any, Any]:
     noise = h / 6 * (a @ q @ a.T + 4 * second @ q @ second.T + q)
     after = a @ covariance @ a.T + noise
     shared = [s.t, h, s.x, s.z, c, s.modes, s.p]
-    propagate = ca.Function(
-        "propagate", [*shared, covariance, intensity], [end, z, ca.densify(0.5 * (after + after.T)), error]
-    )
+    propagate = ca.Function("propagate", [*shared, covariance, intensity], [end, z, _symmetric(after), error])
     return propagate, ca.Function("flow", shared, [end, z, error])
 
 
@@ -249,7 +252,7 @@ def _correction(s: _Symbols, rows: tuple[int, ...]) -> Any:
         [
             x,
             z,
-            ca.densify(0.5 * (covariance + covariance.T)),
+            _symmetric(covariance),
             predicted,
             innovation,
             spreads,
