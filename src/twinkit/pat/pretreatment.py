@@ -59,7 +59,7 @@ class Pretreatment:
                 f"{self.window} points: widen the range or shorten the window"
             )
         return make_pipeline(
-            RangeCut(start=self.start, end=self.stop, x_axis=wavenumbers),
+            RangeCut(start=self.start, end=self.stop, x_axis=wavenumbers),  # pyright: ignore[reportArgumentType]
             LinearCorrection(),
             SavitzkyGolay(window_length=self.window, polyorder=self.order, deriv=self.derivative),
         )

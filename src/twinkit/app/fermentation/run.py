@@ -86,7 +86,7 @@ class _Log:
 def run(
     progress: bool = False, data: FermentationData | None = None, settings: Settings | None = None
 ) -> FermentationResult:
-    r"""Replay the fermentation.
+    """Replay the fermentation.
 
     Parameters
     ----------
@@ -103,11 +103,6 @@ def run(
         If the data cannot be read.
     MissingDependencyError
         If scikit-learn or chemotools is not installed.
-
-    Examples
-    --------
-    >>> result = run()  # doctest: +SKIP
-    >>> print(*result.summary, sep="\n")  # doctest: +SKIP
     """
     data = load() if data is None else data
     calibration = ConsensusCalibration().fit(data.train_spectra, data.train_glucose, data.wavenumbers)
