@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from twinkit.core.errors import ModelDefinitionError, ShapeError, unknown_name
 from twinkit.core.events import Balance, Event, Schedule
 from twinkit.core.maths import Maths
-from twinkit.core.variables import Variable
 
 if TYPE_CHECKING:
     from twinkit.core.model import Model
@@ -95,7 +94,7 @@ def run_equations(model: Model, v: Variables, m: Maths, run: Evaluation, prefix:
         variable = model.declared.get(name)
         if variable is None or variable.kind not in targets:
             raise ModelDefinitionError(str(unknown_name("equation target", name, wanted, type(model).__name__)))
-        _check_size(model, name, variable, value, m)
+        _check_size(m, value, model.size_of(variable), f"{type(model).__name__}.equations gives", name)
         targets[variable.kind][prefix + name] = value
     missing = [name for name in wanted if name not in results]
     if missing:
@@ -112,15 +111,14 @@ def run_equations(model: Model, v: Variables, m: Maths, run: Evaluation, prefix:
         )
 
 
-def _check_size(model: Model, name: str, variable: Variable, value: Any, m: Maths) -> None:
-    expected = model.size_of(variable)
+def _check_size(m: Maths, value: Any, expected: int | None, what: str, name: str) -> None:
     given = m.size(value)
     # A symbolic vector of length one cannot be told from a single value.
     if given != expected and not (expected == 1 and given is None):
         shape = "a single value" if given is None else f"a vector of length {given}"
         wanted = "a single value" if expected is None else f"a vector of length {expected}"
         raise ShapeError(
-            f"{type(model).__name__}.equations gives {shape} for {name!r}, which is declared as {wanted}"
+            f"{what} {shape} for {name!r}, which is declared as {wanted}"
             + (" (use m.full to repeat a value)" if given is None else "")
         )
 
@@ -161,9 +159,13 @@ def evaluate_events(model: Model, values: Mapping[str, Any], m: Maths) -> tuple[
             if not isinstance(happening, (Event, Schedule)):
                 raise ModelDefinitionError(f"{type(part).__name__}.events[{name!r}] must be an Event or a Schedule")
             settable = [key for key, variable in part.declared.items() if variable.kind in {"state", "mode"}]
-            for key in happening.set:
+            what = f"{type(part).__name__}.events[{name!r}] gives"
+            if isinstance(happening, Event):
+                _check_size(m, happening.when, None, what, "when")
+            for key, value in happening.set.items():
                 if key not in settable:
                     raise ModelDefinitionError(str(unknown_name("state or mode", key, settable, type(part).__name__)))
+                _check_size(m, value, part.size_of(part.declared[key]), what, key)
             changed = {prefix + key: value for key, value in happening.set.items()}
             if isinstance(happening, Event):
                 events[prefix + name] = Event(happening.when, happening.crossing, changed, happening.stop)

@@ -7,8 +7,12 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
+import numpy as np
+
 from twinkit.core.errors import InvalidValueError
 from twinkit.core.units import as_number
+
+_MAX_TIMES = 100_000
 
 
 class Crossing(Enum):
@@ -77,9 +81,14 @@ class Schedule:
             raise InvalidValueError(f"the period of a schedule must be positive, not {period:g} {time_unit}")
         first = as_number(self.start, time_unit, "the start of a schedule")
         last = end if self.until is None else min(end, as_number(self.until, time_unit, "the end of a schedule"))
-        count = int((last - first) / period) + 1 if last >= first else 0
-        candidates = (first + k * period for k in range(count + 1))
-        return [t for t in candidates if begin <= t <= last and t < end]
+        if last < first:
+            return []
+        count = int(np.floor((last - first) / period * (1 + 1e-12)))
+        if count > _MAX_TIMES:
+            raise InvalidValueError(
+                f"a schedule every {period:g} {time_unit} is more than {_MAX_TIMES} times in this run"
+            )
+        return [t for t in (first + k * period for k in range(count + 1)) if begin <= t < end]
 
 
 @dataclass(frozen=True, eq=False)

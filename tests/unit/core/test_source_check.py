@@ -130,7 +130,7 @@ REFUSED = {
         "m.where",
     ),
     "inside a lambda": ("f = lambda a: a * v.nothing  # here\nrate = f(v.x)", "v.nothing"),
-    "in the returned dict": ("rate = v.x", 'return {"x": max(rate, 0), "c": v.c, "z": 1, "y": v.x}  # here', "m.maximum"),
+    "in the returned dict": ("rate = v.x", 'return {"x": max(rate, 0), "c": v.c, "z": 1, "y": 1}  # here', "m.maximum"),
     "returned key": ("rate = v.x", 'return {"X": rate, "c": v.c, "z": v.z, "y": v.x}  # here', "did you mean 'x'"),
     "returned input": ("rate = v.x", 'return {"x": rate, "c": v.c, "z": v.z, "y": v.x, "u": 1.0}  # here', "no state"),
 }  # fmt: skip
