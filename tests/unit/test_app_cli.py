@@ -44,6 +44,7 @@ def result():
         first_good=2,
         forecasts=(fermentation.ForecastAt(4.0, 9.5, (8.0, float("inf")), 0.9, 20.0, (18.0, 22.0)),),
         samples=samples, metrics=metrics, settings=fermentation.Settings().as_dict(),
+        made_by={"model": "MonitoredFermentation", "model_sha256": "0" * 64, "estimator_sha256": "1" * 64},
     )  # fmt: skip
 
 

@@ -36,13 +36,9 @@ def write_report(result: FermentationResult, path: Path, made_by: Mapping[str, A
 
 def provenance(result: FermentationResult) -> dict[str, Any]:
     """Return what a run was made from: model, data, settings and versions, each with its hash."""
-    from twinkit.app.fermentation import MonitoredFermentation
-
-    model = MonitoredFermentation()
     return {
         "twinkit": __version__,
-        "model": type(model).__name__,
-        "model_sha256": model.content_hash,
+        **result.made_by,
         "settings_sha256": digest(result.settings),
         "data_sha256": _data_hashes(),
         "python": platform.python_version(),

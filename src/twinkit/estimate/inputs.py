@@ -12,10 +12,7 @@ from twinkit.core import InvalidValueError, Model, SimulationError
 from twinkit.core.errors import unknown_name
 from twinkit.core.units import as_array, as_number
 from twinkit.estimate.settings import Array
-from twinkit.simulate.signals import Program, Ramps, Steps, program
-
-_NODES = np.array([0.0, 1 / 3, 2 / 3, 1.0])
-_TO_POWERS = np.linalg.inv(np.vander(_NODES, 4, increasing=True))
+from twinkit.simulate.signals import NODES, Program, Ramps, Steps, cubic_through, program, shifted
 
 
 class Inputs:
@@ -76,18 +73,13 @@ class Inputs:
         index = max(bisect_right(self._knots, t) - 1, 0)
         c = self._program.coefficients[index]
         if not self._constant:
-            s = t - self._knots[index]
-            c0, c1, c2, c3 = c.T
-            c = np.stack(
-                [c0 + s * (c1 + s * (c2 + s * c3)), c1 + s * (2 * c2 + 3 * s * c3), c2 + 3 * s * c3, c3], axis=1
-            )
+            c = shifted(c, t - self._knots[index])
         if not self._functions:
             return c
         c = c.copy()
         for entry, function in self._functions:
-            values = np.array([self._value(entry, function, t + h * node) for node in _NODES])
-            powers = (_TO_POWERS @ values) / (h if h > 0 else 1.0) ** np.arange(4)[:, None]
-            c[entry.start : entry.start + entry.width] = powers.T
+            values = np.array([self._value(entry, function, t + h * node) for node in NODES])
+            c[entry.start : entry.start + entry.width] = cubic_through(values, h if h > 0 else 1.0)
         return c
 
     def at(self, t: float) -> Array:

@@ -21,6 +21,11 @@ Array = npt.NDArray[np.float64]
 Points: TypeAlias = "Mapping[Any, Any] | Sequence[tuple[Any, Any]] | tuple[Any, Any] | Any"
 
 
+NODES = np.array([0.0, 1 / 3, 2 / 3, 1.0])
+"""Where a cubic piece is sampled, as fractions of its length."""
+_TO_POWERS = np.linalg.inv(np.vander(NODES, 4, increasing=True))
+
+
 @dataclass(frozen=True, eq=False)
 class Steps:
     """An input that keeps each value until the next time; made by `steps`."""
@@ -239,15 +244,14 @@ def _sampled(entry: Field, function: Callable[[float], Any], begin: float, end: 
         raw = as_array(function(t), entry.variable.unit, f"input {entry.name!r} at t = {t:g}")
         return np.atleast_1d(entry.variable.check(raw, entry.size, f"input {entry.name!r} at t = {t:g}"))
 
-    nodes, checks = np.array([0.0, 1 / 3, 2 / 3, 1.0]), np.array([1 / 6, 0.5, 5 / 6])
-    to_powers = np.linalg.inv(np.vander(nodes, 4, increasing=True))
+    checks = np.array([1 / 6, 0.5, 5 / 6])
     shortest = (end - begin) * 2.0**-20
     knots: list[float] = []
     pieces: list[Array] = []
     pending = [(begin + (end - begin) * k / 8, begin + (end - begin) * (k + 1) / 8) for k in reversed(range(8))]
     while pending:
         a, b = pending.pop()
-        powers = to_powers @ np.array([at(a + (b - a) * s) for s in nodes])
+        powers = _TO_POWERS @ np.array([at(a + (b - a) * s) for s in NODES])
         expected = np.array([at(a + (b - a) * s) for s in checks])
         error = np.max(np.abs(np.vander(checks, 4, increasing=True) @ powers - expected))
         if error > 10 * rtol * max(entry.variable.scale, float(np.max(np.abs(expected)))):
@@ -261,8 +265,24 @@ def _sampled(entry: Field, function: Callable[[float], Any], begin: float, end: 
             pending += [(middle, b), (a, middle)]
             continue
         knots.append(a)
-        pieces.append((powers / (b - a) ** np.arange(4)[:, None]).T)
+        pieces.append(scaled(powers, b - a))
     return _Pieces(np.array(knots), np.array(pieces), np.zeros(len(knots), dtype=bool), held=False)
+
+
+def shifted(coefficients: Array, s: Any) -> Array:
+    """Return cubics ``(..., 4)`` with their local time counted from `s` later."""
+    c0, c1, c2, c3 = np.moveaxis(coefficients, -1, 0)
+    return np.stack((c0 + s * (c1 + s * (c2 + s * c3)), c1 + s * (2 * c2 + 3 * s * c3), c2 + 3 * s * c3, c3), axis=-1)
+
+
+def scaled(powers: Array, length: float) -> Array:
+    """Return cubics of a fraction of a piece, ``(4, width)``, as cubics of local time, ``(width, 4)``."""
+    return (powers / length ** np.arange(4)[:, None]).T
+
+
+def cubic_through(values: Array, length: float) -> Array:
+    """Return the cubics ``(width, 4)`` in local time through values ``(4, width)`` at `NODES` of a piece."""
+    return scaled(_TO_POWERS @ values, length)
 
 
 def _merge(layout: Layout, parts: Sequence[_Pieces], begin: float) -> Program:
@@ -274,10 +294,8 @@ def _merge(layout: Layout, parts: Sequence[_Pieces], begin: float) -> Program:
     jumps = np.zeros(len(knots), dtype=bool)
     for entry, part in zip(layout.inputs, parts, strict=True):
         index = np.clip(np.searchsorted(part.knots, knots, side="right") - 1, 0, len(part.knots) - 1)
-        s = (knots - part.knots[index])[:, None]
-        c0, c1, c2, c3 = np.moveaxis(part.coefficients[index], 2, 0)
-        shifted = (c0 + s * (c1 + s * (c2 + s * c3)), c1 + s * (2 * c2 + 3 * s * c3), c2 + 3 * s * c3, c3)
-        coefficients[:, entry.start : entry.start + entry.width, :] = np.stack(shifted, axis=2)
+        moved = shifted(part.coefficients[index], (knots - part.knots[index])[:, None])
+        coefficients[:, entry.start : entry.start + entry.width, :] = moved
         jumps |= np.isin(knots, part.knots[part.jumps])
     held = frozenset(entry.name for entry, part in zip(layout.inputs, parts, strict=True) if part.held)
     return Program(knots, coefficients, jumps, held)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -93,6 +93,8 @@ class FermentationResult:
         Scores by name; ``_original`` marks those against the glucose as first published.
     settings
         What was taken for granted.
+    made_by
+        Name of the estimation model, and content hashes of it and of the estimator with all its settings.
     """
 
     time: Array
@@ -111,6 +113,7 @@ class FermentationResult:
     samples: Samples
     metrics: Mapping[str, Any]
     settings: Mapping[str, Any]
+    made_by: Mapping[str, str] = field(default_factory=dict[str, str])
 
     @property
     def summary(self) -> tuple[str, ...]:
@@ -132,6 +135,10 @@ class FermentationResult:
         raised = int(np.sum(self.deviation))
         lines.append(
             f"The deviation flag was raised at {raised} spectra." if raised else "The deviation flag was never raised."
+        )
+        lines.append(
+            "This is one batch, and its scores were seen while the twin was built: development figures, not a "
+            "validation (docs/demo.md says what was known beforehand)."
         )
         return tuple(lines)
 

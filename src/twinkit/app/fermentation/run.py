@@ -130,8 +130,7 @@ def _stream(data: FermentationData, settings: Settings, sensor: SoftSensor, prog
         spectra, total=len(data.time), disable=not progress, unit="spectrum", desc="fermentation"
     ):
         reported = sensor.read(spectrum, time)
-        single = sensor.single
-        assert single is not None  # read() sets it
+        single = sensor.single or reported
         if ekf is None and reported.quality is not Quality.BAD:
             # The priors hold for the start of the batch; the sensor states its errors with its first usable reading.
             ekf = estimator(settings, sensor.disagreement, sensor.calibration.rmsecv_)
@@ -194,8 +193,18 @@ def _result(data: FermentationData, settings: Settings, log: _Log) -> Fermentati
     return FermentationResult(
         data.time, sensor, np.array(log.single), qualities, tuple(one.note for one in log.reported), **tracks,
         states={name: means[:, k] for k, name in enumerate(names)}, nis=nis, deviation=deviation, first_good=first,
-        forecasts=tuple(log.forecasts), samples=data.samples, metrics=metrics, settings=settings.as_dict(),
+        forecasts=tuple(log.forecasts), samples=data.samples, metrics=metrics,
+        settings=settings.as_dict(), made_by=_made_by(estimates[0].filter),
     )  # fmt: skip
+
+
+def _made_by(ekf: ExtendedKalmanFilter) -> dict[str, str]:
+    model = ekf.model
+    return {
+        "model": type(model).__name__,
+        "model_sha256": model.content_hash,
+        "estimator_sha256": ekf.content_hash,
+    }
 
 
 def _from_first(estimates: list[Estimate | None], first: int) -> list[Estimate]:
