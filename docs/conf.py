@@ -4,6 +4,12 @@ import importlib.util
 import re
 from pathlib import Path
 
+from docutils import nodes
+from docutils.utils.math import MathError
+from docutils.utils.math.latex2mathml import tex2mathml
+from sphinx.application import Sphinx
+from sphinx.util import logging
+
 HERE = Path(__file__).parent
 
 project = "twinkit"
@@ -11,7 +17,7 @@ author = "The twinkit developers"
 copyright = "The twinkit developers, Apache-2.0"
 release = re.search(r'__version__ = "(.+)"', (HERE.parent / "src/twinkit/_version.py").read_text("utf-8"))[1]
 
-extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.mathjax"]
+extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 exclude_patterns = ["_build", "jupyter_execute"]
 html_theme = "pydata_sphinx_theme"
 html_theme_options = {
@@ -20,7 +26,10 @@ html_theme_options = {
     "secondary_sidebar_items": ["page-toc"],
 }
 html_show_sourcelink = False
-html_static_path = []
+html_sidebars = {page: [] for page in ("quickstart", "models", "simulation", "estimation", "demo", "performance")}
+html_static_path = ["_static"]
+html_css_files = ["twinkit.css"]
+html_math_renderer = "mathml"
 
 myst_enable_extensions = ["dollarmath", "colon_fence", "deflist"]
 myst_heading_anchors = 3
@@ -28,6 +37,7 @@ myst_heading_anchors = 3
 nb_execution_mode = "auto"
 nb_execution_raise_on_error = True
 nb_execution_timeout = 120
+nb_render_markdown_format = "myst"  # what model.show() gives is Markdown with mathematics and a table
 
 napoleon_google_docstring = False
 napoleon_use_rtype = False
@@ -83,6 +93,23 @@ def write_api_pages() -> None:
         page = folder / name
         if not page.exists() or page.read_text("utf-8") != text:
             page.write_text(text, encoding="utf-8")
+
+
+def write_mathml(self, node: nodes.Element) -> None:
+    """Write mathematics as MathML: browsers draw it themselves, with no script and no network."""
+    block = isinstance(node, nodes.math_block)
+    try:
+        formula = tex2mathml(node.astext(), as_block=block)
+    except MathError as error:
+        logging.getLogger(__name__).warning("this formula cannot be drawn: %s", error, location=node)
+        formula = f"<code>{self.encode(node.astext())}</code>"
+    self.body.append(f'<div class="math-block">{formula}</div>' if block else formula)
+    raise nodes.SkipNode
+
+
+def setup(app: Sphinx) -> None:
+    """Register what this file adds to Sphinx."""
+    app.add_html_math_renderer("mathml", (write_mathml, None), (write_mathml, None))
 
 
 write_api_pages()
