@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-import tempfile
+import secrets
 from pathlib import Path
 
 from twinkit.core.errors import StorageError
@@ -26,18 +26,19 @@ def write_atomically(path: str | os.PathLike[str], content: bytes) -> Path:
         If the disk is full, the folder is missing or may not be written; nothing is left behind.
     """
     target = Path(path)
-    temporary: str | None = None
+    # An ordinary new file, with the permissions every new file of this user gets (mkstemp's are the owner's alone).
+    temporary = target.with_name(f".{target.name}.{secrets.token_hex(6)}")
     try:
-        handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
-        with os.fdopen(handle, "wb") as file:
+        with open(temporary, "xb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, target)
-    except OSError as error:
-        if temporary is not None:
-            with contextlib.suppress(OSError):
-                os.unlink(temporary)
+    except BaseException as error:  # an interrupt, too, must leave nothing behind
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        if not isinstance(error, OSError):
+            raise
         raise StorageError(
             f"could not write {target}: {error.strerror or error}; any earlier file is unchanged"
         ) from error
