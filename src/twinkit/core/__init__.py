@@ -1,5 +1,6 @@
 """The language every room speaks: variables, models, units, solutions, records, errors, identity."""
 
+from twinkit.core.component import Causality, Component, Port, PortKind, StepError, Variability
 from twinkit.core.errors import (
     BoundsError,
     DataError,
@@ -22,9 +23,45 @@ from twinkit.core.solution import Occurrence, RunStatus, Solution, Trace
 from twinkit.core.variables import Algebraic, Input, Mode, Option, Output, Parameter, State
 
 __all__ = [
-    "Algebraic", "AuditSink", "Balance", "BoundsError", "Crossing", "DataError", "Event", "FrozenModelError",
-    "Input", "InvalidValueError", "Maths", "Measurement", "MissingDependencyError", "Mode", "Model",
-    "ModelDefinitionError", "Occurrence", "Option", "Output", "Parameter", "Prediction", "Quality", "RunStatus",
-    "Schedule", "ShapeError", "SimulationError", "Solution", "State", "StorageError", "Table", "Trace",
-    "TwinkitError", "UnitError", "UnknownNameError", "no_audit",
-]  # fmt: skip
+    "Algebraic",
+    "AuditSink",
+    "Balance",
+    "BoundsError",
+    "Causality",
+    "Component",
+    "Crossing",
+    "DataError",
+    "Event",
+    "FrozenModelError",
+    "Input",
+    "InvalidValueError",
+    "Maths",
+    "Measurement",
+    "MissingDependencyError",
+    "Mode",
+    "Model",
+    "ModelDefinitionError",
+    "Occurrence",
+    "Option",
+    "Output",
+    "Parameter",
+    "Port",
+    "PortKind",
+    "Prediction",
+    "Quality",
+    "RunStatus",
+    "Schedule",
+    "ShapeError",
+    "SimulationError",
+    "Solution",
+    "State",
+    "StepError",
+    "StorageError",
+    "Table",
+    "Trace",
+    "TwinkitError",
+    "UnitError",
+    "UnknownNameError",
+    "Variability",
+    "no_audit",
+]
