@@ -332,7 +332,8 @@ class Model:
         if model.definition_hash != saved and not allow_changed_definition:
             raise DataError(
                 f"{name} was saved with another definition ({saved[:12]}, now {model.definition_hash[:12]}): its "
-                "equations or declarations have changed since. Pass allow_changed_definition=True to use the values all the same."
+                "equations or declarations have changed since. Pass allow_changed_definition=True to use the values "
+                "all the same."
             )
         return model
 

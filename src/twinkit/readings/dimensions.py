@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Mapping, Sequence
-from fractions import Fraction
 from typing import Any
 
 from twinkit.core.errors import TwinkitError, UnitError
@@ -191,7 +190,8 @@ def _power(base: Dim, exponent: Dim) -> Dim:
     _number(exponent, "an exponent")
     if exponent.literal is not None:
         _not_offset(base, "raising")
-        return Dim(base.unit ** Fraction(exponent.literal).limit_denominator(1000), width=_width(base))
+        whole = int(exponent.literal) if exponent.literal == int(exponent.literal) else exponent.literal
+        return Dim(base.unit**whole, width=_width(base))
     if base.any_unit:
         return Dim(_dimensionless(), width=_width(base, exponent))
     try:

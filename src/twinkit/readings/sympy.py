@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import operator
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,12 +17,35 @@ from twinkit.core.model import Model
 from twinkit.core.units import unit_label
 
 
+class Vector(np.ndarray):
+    """An object array whose comparisons are conditions, element by element, as those of symbols are."""
+
+    def __lt__(self, other: Any) -> Any:
+        return _vector(_LESS(self, other))
+
+    def __le__(self, other: Any) -> Any:
+        return _vector(_LESS_OR_EQUAL(self, other))
+
+    def __gt__(self, other: Any) -> Any:
+        return _vector(_LESS(other, self))
+
+    def __ge__(self, other: Any) -> Any:
+        return _vector(_LESS_OR_EQUAL(other, self))
+
+
+_LESS, _LESS_OR_EQUAL = np.frompyfunc(operator.lt, 2, 1), np.frompyfunc(operator.le, 2, 1)
+
+
+def _vector(elements: Any) -> Vector:
+    return np.asarray(elements, dtype=object).view(Vector)
+
+
 def _each(function: Callable[..., Any]) -> Callable[..., Any]:
     """Apply a SymPy function to single expressions, or to every element of object arrays."""
 
     def applied(*args: Any) -> Any:
         if any(isinstance(arg, np.ndarray) for arg in args):
-            return np.frompyfunc(function, len(args), 1)(*args)
+            return _vector(np.frompyfunc(function, len(args), 1)(*args))
         return function(*args)
 
     return applied
@@ -76,7 +100,7 @@ class SympyMaths(Maths):
         return sp.Add(*(a * b))
 
     def concatenate(self, parts: Sequence[Any]) -> Any:
-        return np.concatenate([np.atleast_1d(np.asarray(part, dtype=object)) for part in parts])
+        return _vector(np.concatenate([np.atleast_1d(np.asarray(part, dtype=object)) for part in parts]))
 
     def roll(self, x: Any, shift: int) -> Any:
         return np.roll(x, shift)
@@ -85,7 +109,7 @@ class SympyMaths(Maths):
         return x[1:] - x[:-1]
 
     def full(self, size: int, value: Any) -> Any:
-        return np.full(size, value, dtype=object)
+        return _vector(np.full(size, value, dtype=object))
 
     def interpolate(self, x: Any, table: Table) -> Any:
         def one(at: Any) -> Any:
@@ -128,7 +152,7 @@ def sympy_model(model: Model) -> SymbolicModel:
     for block in (layout.states, layout.algebraics, layout.inputs, layout.modes, layout.parameters):
         for entry in block:
             made = [sp.Symbol(label, real=True) for label in entry.labels]
-            symbols[entry.name] = made[0] if entry.size is None else np.array(made, dtype=object)
+            symbols[entry.name] = made[0] if entry.size is None else _vector(made)
     return SymbolicModel(symbols, evaluate(model, symbols, SYMPY))
 
 
