@@ -58,8 +58,9 @@ class Variable:
         parse_unit(self.unit)
         _check_shape(self.shape)
         low, high = self.bounds
-        lower = -np.inf if low is None else as_number(low, self.unit, "the lower bound")
-        upper = np.inf if high is None else as_number(high, self.unit, "the upper bound")
+        # An infinite bound is an open one: this is how None is kept, and `altered` gives it back.
+        lower = -np.inf if low is None or low == -np.inf else as_number(low, self.unit, "the lower bound")
+        upper = np.inf if high is None or high == np.inf else as_number(high, self.unit, "the upper bound")
         if lower > upper:
             raise BoundsError(f"the lower bound {lower:g} is above the upper bound {upper:g}")
         object.__setattr__(self, "bounds", (lower, upper))
@@ -139,6 +140,8 @@ class Variable:
 
     def altered(self, **changes: Any) -> Self:
         """Return a copy with some fields changed (to re-declare an inherited variable)."""
+        if "initial" in changes:  # another name for `default`, which this copy already has
+            changes["default"] = changes.pop("initial")
         return replace(self, **changes)
 
     def as_dict(self) -> dict[str, Any]:

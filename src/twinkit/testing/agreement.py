@@ -110,13 +110,16 @@ def jacobian_problems(model: Model, points: Sequence[Mapping[str, Any]]) -> list
     for point in points:
         row = flat(model, point)
         exact = [np.asarray(part) for part in reading.jacobians(*row)]
+        values = [np.asarray(part).reshape(-1, 1) for part in reading.equations(*row)]
         differences = [_central(reading.equations, row, slot, scales[slot - 1]) for slot in (1, 2)]
         for title, part, (rows, column) in zip(
             titles, exact, [(r, c) for r in range(3) for c in range(2)], strict=True
         ):
             approximate = differences[column][rows]
             if part.size:
-                size = np.max(np.abs(approximate * scales[column]), axis=1, keepdims=True) + 1e-8
+                # What an equation is made of, in all its variables: differences are no better than its rounding.
+                terms = np.hstack([differences[c][rows] * scales[c] for c in range(2)])
+                size = np.max(np.abs(terms), axis=1, keepdims=True) + 1e-4 * np.abs(values[rows]) + 1e-8
                 error = float(np.max(np.abs((part - approximate) * scales[column]) / size))
                 worst[title] = max(worst[title], error)
     return [

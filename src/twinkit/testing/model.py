@@ -108,6 +108,8 @@ def check_model(model: Model | type[Model], *, points: int = 20, seed: int = 0, 
             report.problems[name], report.notes[name] = check()
         except TwinkitError as error:
             report.problems[name] = [str(error)]
+        except Exception as error:  # whatever a model makes Python raise is a finding, not the end of the report
+            report.problems[name] = [f"{type(error).__name__}: {error}"]
     if not report.passed:
         raise ModelCheckError(str(report))
     return report

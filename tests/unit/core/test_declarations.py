@@ -200,6 +200,16 @@ def test_a_subclass_may_redeclare_a_variable():
         Narrow(k=0.5)
 
 
+def test_an_altered_copy_keeps_everything_else():
+    first = tk.State("g/L", 1.0, bounds=(0, None), nominal=3.0, doc="sugar", source="assumed")
+    second = first.altered(initial=2.0, doc="glucose")
+    assert (second.default, second.bounds, second.nominal, second.doc) == (2.0, (0.0, math.inf), 3.0, "glucose")
+    assert (second.unit, second.source, second.label) == ("g/L", "assumed", "")
+    assert first.altered(bounds=(None, 5)).bounds == (-math.inf, 5.0)
+    with pytest.raises(tk.BoundsError):
+        first.altered(default=-1.0)
+
+
 def test_a_subclass_may_turn_a_parameter_into_an_input():
     class Driven(Column):
         k = tk.Input("1/min", 0.5)
