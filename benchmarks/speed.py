@@ -127,9 +127,7 @@ def ensembles(rtol: float, members: int, some: int, rounds: int) -> dict[str, An
             rows,
         )
     )
-    print(
-        f"Errors of the first {some} members against Cvodes() at rtol 1e-11. SciPy and map thread use 1 and 2 threads."
-    )
+    print(f"Errors of the first {some} members against Cvodes() at rtol 1e-11.")
     return {"rtol": rtol, "members": members, "rounds": rounds, "seconds": seconds, "scaled_error": errors}
 
 

@@ -1,5 +1,6 @@
 """Sphinx settings. The documentation builds offline, and a warning is an error (python3 dev.py docs)."""
 
+import contextlib
 import importlib.util
 import re
 from pathlib import Path
@@ -79,17 +80,25 @@ def exists(module: str) -> bool:
     return spec is not None and spec.origin is not None
 
 
+def load_all(module: str) -> None:
+    """Import what a room's `__all__` names: rooms import lazily, and autodoc lists only what is there."""
+    room = importlib.import_module(module)
+    for name in getattr(room, "__all__", ()):
+        with contextlib.suppress(ImportError):  # of a package that is not installed: left out of the page
+            vars(room).setdefault(name, getattr(room, name))
+
+
 def write_api_pages() -> None:
     """Write a page for every room that exists, and take away the pages of those that no longer do."""
     folder = HERE / "api" / "generated"
     folder.mkdir(exist_ok=True)
-    wanted = {f"{room}.md": f"twinkit.{room}" for room in ROOMS if exists(f"twinkit.{room}")}
-    for page in folder.glob("*.md"):
+    wanted = {f"{room}.rst": f"twinkit.{room}" for room in ROOMS if exists(f"twinkit.{room}")}
+    for page in folder.iterdir():
         if page.name not in wanted:
             page.unlink()
     for name, module in wanted.items():
-        directive = f".. automodule:: {module}\n   :members:\n   :show-inheritance:"
-        text = f"# `{module}`\n\n```{{eval-rst}}\n{directive}\n```\n"
+        load_all(module)
+        text = f"{module}\n{'=' * len(module)}\n\n.. automodule:: {module}\n   :members:\n   :show-inheritance:\n"
         page = folder / name
         if not page.exists() or page.read_text("utf-8") != text:
             page.write_text(text, encoding="utf-8")
