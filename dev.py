@@ -40,7 +40,7 @@ PYTHON = "%d.%d.%d" % sys.version_info[:3]  # noqa: UP031
 NEEDS: dict[str, tuple[list[str], list[str]]] = {
     "demo": (["demo"], []),
     "bench": (["all"], []),
-    "docs": (["demo"], ["docs"]),
+    "docs": (["all"], ["docs"]),
     "lint": (["all"], ["lint"]),
     "test": (["all"], ["lint", "test", "docs"]),
 }

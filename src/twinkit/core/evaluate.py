@@ -29,7 +29,7 @@ class Evaluation:
 
 
 class Variables:
-    """The `v` of `equations(self, v, m)`: attribute access to the variables of one model, `v.t` for time."""
+    """The `v` of `equations(self, v, m)`: attribute access to variables and options of one model, `v.t` for time."""
 
     __slots__ = ("_maths", "_model", "_prefix", "_run", "_values")
 
@@ -48,6 +48,9 @@ class Variables:
             return self._run.bound[full]
         if full in self._values:
             return self._values[full]
+        options = self._model.options
+        if name in options:
+            return options[name]
         children = self._model.submodels
         if name in children:
             return SubmodelVariables(children[name], self._values, self._maths, self._run, f"{full}.")
@@ -55,7 +58,9 @@ class Variables:
             return self._run.outputs[full]
         if name in self._model.declared and self._model.declared[name].kind == "output":
             raise ModelDefinitionError(f"output {full!r} is read before it has a value")
-        raise unknown_name("variable", name, [*self._model.declared, *children, "t"], type(self._model).__name__)
+        raise unknown_name(
+            "variable", name, [*self._model.declared, *options, *children, "t"], type(self._model).__name__
+        )
 
 
 class SubmodelVariables(Variables):

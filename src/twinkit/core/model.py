@@ -401,7 +401,7 @@ def _check_shapes(cls: type[Model]) -> None:
 
 
 def _check_source(cls: type[Model]) -> None:
-    variables = {*cls.declared, *cls._slots, "t"}  # pyright: ignore[reportPrivateUsage]
+    variables = {*cls.declared, *cls.option_declarations, *cls._slots, "t"}  # pyright: ignore[reportPrivateUsage]
     targets = [name for name, variable in cls.declared.items() if variable.kind in _REQUIRED_KINDS]
     names = Names(variables, {*cls.option_declarations, *cls._slots}, targets, targets)  # pyright: ignore[reportPrivateUsage]
     for function in ("equations", "events"):

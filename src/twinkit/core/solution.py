@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, cast
@@ -59,7 +59,8 @@ class Trace:
     data
         Shape ``(times,)`` or ``(times, size)``.
     slopes
-        Time derivatives at the same times (states), for cubic interpolation; None: linear.
+        Time derivatives at the same times (states) or a function that returns them, for cubic interpolation; None:
+        linear.
     held
         True for a value that is constant until the next time (a stepped input, a mode).
     """
@@ -68,8 +69,16 @@ class Trace:
     unit: str
     doc: str
     data: Array
-    slopes: Array | None = None
+    slopes: Array | Callable[[], Array] | None = None
     held: bool = False
+
+    @property
+    def derivative(self) -> Array | None:
+        """Time derivatives, where they are known."""
+        return self.slopes() if callable(self.slopes) else self.slopes
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (Trace, (self.kind, self.unit, self.doc, self.data, self.derivative, self.held))
 
 
 @dataclass(frozen=True)
@@ -212,9 +221,10 @@ class Solution:
         a, b = trace.data[left], trace.data[right]
         if trace.held:
             return np.where(s >= 1.0, b, a)
-        if trace.slopes is None:
+        slopes = trace.derivative
+        if slopes is None:
             return np.asarray(a + s * (b - a))
-        da, db = trace.slopes[left] * h, trace.slopes[right] * h
+        da, db = slopes[left] * h, slopes[right] * h
         # Cubic Hermite basis on [0, 1].
         return np.asarray(
             a * (1 + 2 * s) * (1 - s) ** 2 + da * s * (1 - s) ** 2 + b * s**2 * (3 - 2 * s) + db * s**2 * (s - 1)

@@ -60,8 +60,9 @@ def _flatten(solution: Solution) -> tuple[dict[str, Array], str]:
     for number, (name, trace) in enumerate(solution.traces.items()):
         key = f"v{number}"
         columns[key] = trace.data
-        if trace.slopes is not None:
-            columns[f"{key}_slope"] = trace.slopes
+        slopes = trace.derivative
+        if slopes is not None:
+            columns[f"{key}_slope"] = slopes
         variables[name] = {"key": key, "kind": trace.kind, "unit": trace.unit, "doc": trace.doc, "held": trace.held}
     sensitivities: dict[str, dict[str, str]] = {}
     for parameter, by_state in solution.sensitivities.items():

@@ -140,6 +140,18 @@ class CasadiModel:
         """Function ``(t, x, z, u, p) -> (dx, residual, y)``."""
         return self.function("equations", self.derivative, self.residual, self.output)
 
+    def mapped(self, count: int) -> Any:
+        """Return `equations` over `count` points side by side, one per column."""
+        if count not in self._maps:
+            if len(self._maps) >= _MAPS:
+                self._maps.clear()
+            self._maps[count] = self.equations.map(count)
+        return self._maps[count]
+
+    @cached_property
+    def _maps(self) -> dict[int, Any]:
+        return {}
+
     @cached_property
     def event_roots(self) -> Any:
         """Function ``(t, x, z, u, p) -> event expressions``."""
@@ -158,6 +170,7 @@ class CasadiModel:
         return self.function("jacobians", *blocks)
 
 
+_MAPS = 32
 _known: dict[Any, CasadiModel] = {}
 
 

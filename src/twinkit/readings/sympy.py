@@ -6,6 +6,7 @@ import html
 import operator
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -127,6 +128,8 @@ class SympyMaths(Maths):
 
 
 SYMPY = SympyMaths()
+_READABLE = 60  # equations beyond which outputs and shared expressions are left where they are
+_WORTH_A_NAME = 5  # operations that make a shared expression worth a name of its own
 
 
 @dataclass(frozen=True)
@@ -196,12 +199,16 @@ class Equations:
 
 
 def show(model: Model) -> Equations:
-    """Return a model's equations as mathematics; see `Equations`."""
+    """Return a model's equations as mathematics; see `Equations`.
+
+    Scalar outputs appear by name where the equations contain them, and expressions that recur are written once, as
+    ``r_1``, ``r_2``, ...: for the eye only, `sympy_model` has every equation in full.
+    """
     reading = sympy_model(model)
-    names = {
-        s: _latex_name(s.name) for v in reading.symbols.values() for s in np.atleast_1d(np.asarray(v, dtype=object))
-    }
-    time = _latex_name("t")
+    rows, shared = _readable(reading.evaluation, model)
+    symbols = [s for v in reading.symbols.values() for s in np.atleast_1d(np.asarray(v, dtype=object))]
+    names = {s: _latex_name(s.name) for s in [*symbols, *rows, *shared] if isinstance(s, sp.Symbol)}
+    names |= {sp.Symbol(name, real=True): _latex_name(name) for name in reading.evaluation.outputs}
 
     def tex(expression: Any) -> str:
         if isinstance(expression, np.ndarray):
@@ -212,11 +219,43 @@ def show(model: Model) -> Equations:
             return "\\left[" + ",\\; ".join(middle) + "\\right]"
         return str(sp.latex(expression, symbol_names=names, mul_symbol="\\,"))
 
+    time = _latex_name("t")
     result = reading.evaluation
-    lines = [f"\\frac{{d {_latex_name(n)}}}{{d {time}}} = {tex(e)}" for n, e in result.derivatives.items()]
-    lines += [f"0 = {tex(e)}" for e in result.residuals.values()]
-    lines += [f"{_latex_name(n)} = {tex(e)}" for n, e in result.outputs.items()]
+    lines = [f"\\frac{{d {_latex_name(e.name)}}}{{d {time}}} = {tex(rows[e.name])}" for e in model.layout.states]
+    lines += [f"0 = {tex(rows[name])}" for name in result.residuals]
+    lines += [f"{_latex_name(name)} = {tex(rows[name])}" for name in result.outputs]
+    lines += [f"{names[symbol]} = {tex(expression)}" for symbol, expression in shared.items()]
     return Equations(type(model).__name__, tuple(lines), tuple(_legend(model)))
+
+
+def _readable(result: Evaluation, model: Model) -> tuple[dict[str, Any], dict[Any, Any]]:
+    """Return the equations by name with outputs put back in, and the shared expressions they refer to."""
+    rows = {**result.derivatives, **result.residuals, **result.outputs}
+    known = {
+        sp.sympify(expression): sp.Symbol(name, real=True)
+        for name, expression in result.outputs.items()
+        if not isinstance(expression, np.ndarray) and sp.sympify(expression).count_ops() > 1
+    }
+    scalars: dict[str, Any] = {name: sp.sympify(e) for name, e in rows.items() if not isinstance(e, np.ndarray)}
+    if sum(block.size for block in (model.layout.states, model.layout.outputs)) > _READABLE:
+        return rows, {}
+    for expression, symbol in sorted(known.items(), key=lambda item: -item[0].count_ops()):
+        scalars = {
+            n: e if e == expression and symbol.name == n else e.subs(expression, symbol) for n, e in scalars.items()
+        }
+    cse: Any = sp.cse
+    replacements, reduced = cse(list(scalars.values()), symbols=(sp.Symbol(f"twk{i}") for i in count(1)), order="none")
+    short: dict[Any, Any] = {}
+    shared: dict[Any, Any] = {}
+    for symbol, expression in replacements:
+        full = expression.subs(short)
+        if full.count_ops() < _WORTH_A_NAME:
+            short[symbol] = full
+        else:
+            shared[symbol] = full
+    renamed = {symbol: sp.Symbol(f"r_{k}", real=True) for k, symbol in enumerate(shared, start=1)}
+    finished = {n: e.subs(short).subs(renamed) for n, e in zip(scalars, reduced, strict=True)}
+    return {**rows, **finished}, {renamed[k]: e.subs(renamed) for k, e in shared.items()}
 
 
 def _latex_name(name: str) -> str:

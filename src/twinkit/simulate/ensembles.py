@@ -17,10 +17,10 @@ from twinkit.core.errors import InvalidValueError, TwinkitError, unknown_name
 from twinkit.core.identity import digest
 from twinkit.core.model import Model
 from twinkit.core.units import unit_label
-from twinkit.readings.casadi import casadi_model
 from twinkit.simulate.cvodes import Cvodes
 from twinkit.simulate.problem import Problem, Solver, check_solver, make_problem
-from twinkit.simulate.run import provenance, solve
+from twinkit.simulate.record import provenance
+from twinkit.simulate.run import solve
 from twinkit.simulate.sampling import table
 
 if TYPE_CHECKING:
@@ -131,7 +131,7 @@ class EnsembleSolution:
             ],
             axis=2,
         )
-        function = casadi_model(problem.model).equations.map(times)
+        function = problem.reading.mapped(times)
         return np.array([
             np.asarray(function(self.time[None], self.x[i].T, self.z[i].T, held[i].T, p[i])[2]).T for i in range(count)
         ])  # fmt: skip
@@ -245,7 +245,7 @@ def ensemble(
     problem = make_problem(
         model, until, start=start, inputs=inputs, initial=initial, outputs=outputs, rtol=rtol, atol=atol
     )
-    problem = replace(problem, exact=True)
+    problem = replace(problem, exact=True, scratch={})
     chosen = Cvodes() if solver is None else solver
     check_solver(chosen, Solver, ManySolver)
     pieces = _CHUNKS if executor is not None else getattr(chosen, "chunks", _CHUNKS)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
-from functools import cached_property
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +17,7 @@ from twinkit.readings.casadi import CasadiModel, casadi_model
 from twinkit.simulate.signals import Program, program
 
 Array = npt.NDArray[np.float64]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,8 @@ class Problem:
         Tolerances; `atol` is in units of each variable's nominal value.
     changes
         Values already in `x`, `modes` and `p` that differ from the model's (repeated runs).
+    scratch
+        What solvers work out once for the recipe (inputs, times, tolerances); repeated runs share it.
     """
 
     model: Model
@@ -57,24 +59,34 @@ class Problem:
     rtol: float
     atol: float
     changes: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    scratch: dict[str, Any] = field(default_factory=dict[str, Any], repr=False)
+
+    def once(self, what: str, make: Callable[[], T]) -> T:
+        """Return something that depends on the recipe alone, worked out when first asked for."""
+        if what not in self.scratch:
+            self.scratch[what] = make()
+        return self.scratch[what]
 
     def __getstate__(self) -> dict[str, Any]:
         # Symbolic functions made on the way are made anew where the problem is sent.
-        return {entry.name: getattr(self, entry.name) for entry in fields(self)}
+        return {entry.name: getattr(self, entry.name) for entry in fields(self)} | {"scratch": {}}
 
     @property
     def layout(self) -> Layout:
         """Positions in the flat vectors."""
         return self.model.layout
 
-    @cached_property
+    @property
     def reading(self) -> CasadiModel:
         """The CasADi reading of the model."""
-        return casadi_model(self.model)
+        return self.once("reading", lambda: casadi_model(self.model))
 
-    @cached_property
+    @property
     def breaks(self) -> Array:
         """Times strictly inside the run at which an input jumps or kinks."""
+        return self.once("breaks", self._breaks)
+
+    def _breaks(self) -> Array:
         knots = self.program.knots[self.program.jumps]
         return knots[(knots > self.begin) & (knots < self.end)]
 

@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from twinkit._version import __version__
-from twinkit.core.deferred import Deferred
 from twinkit.core.model import Model
-from twinkit.core.solution import Occurrence, RunStatus, Solution, Trace
+from twinkit.core.solution import Occurrence, Solution
 from twinkit.simulate.consistent import consistent_algebraics
 from twinkit.simulate.cvodes import Cvodes
 from twinkit.simulate.problem import Array, Problem, Solver, check_solver, make_problem
+from twinkit.simulate.record import Ending, Record, solution_of
 
 _MAX_OCCURRENCES = 100_000
 
@@ -140,6 +140,59 @@ class _Point:
 
 def solve(problem: Problem, solver: Solver) -> Solution:
     """Run a prepared problem leg by leg: from one state jump (event, schedule) to the next."""
+    reading = problem.reading
+    if not reading.events and not reading.schedules:
+        return _solve_at_once(problem, solver)
+    return _solve_by_legs(problem, solver)
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """The rows of an undisturbed run, worked out once per recipe.
+
+    `grid` are the times to integrate to; `rows` picks the rows of the solution from the start and the grid; `before`
+    marks those just before a jump of an input (None: there are none).
+    """
+
+    grid: Array
+    rows: npt.NDArray[np.intp]
+    times: Array
+    before: npt.NDArray[np.bool_] | None
+
+    @classmethod
+    def of(cls, problem: Problem) -> _Plan:
+        grid = _grid(problem, problem.begin, problem.end)
+        index, before = _doubled(problem, grid)
+        rows, before = np.concatenate([[0], index + 1]), np.concatenate([[False], before])
+        times = np.concatenate([[problem.begin], grid])[rows]
+        if problem.exact:
+            keep = _last_at(times, problem.times)
+            rows, before, times = rows[keep], before[keep], times[keep]
+        return cls(grid, rows, times, before if before.any() else None)
+
+
+def _solve_at_once(problem: Problem, solver: Solver) -> Solution:
+    """Run a problem without events or schedules: one leg."""
+    statistics: dict[str, Any] = {"solver": type(solver).__name__}
+    plan = problem.once("plan", lambda: _Plan.of(problem))
+    point = _Point(problem.begin, problem.x, problem.z, problem.modes)
+    point.z = consistent_algebraics(problem, point.t, point.x, point.z, point.modes)
+    leg = solver.advance(problem, point.t, point.x, point.z, point.modes, plan.grid, statistics)
+    if leg.reason:
+        rows = _Rows()
+        rows.add(np.array([point.t]), point.x[None], point.z[None], point.modes)
+        if len(leg.times):
+            _add_leg(problem, rows, leg.times, leg.x, leg.z, point.modes)
+            point = _Point(float(leg.times[-1]), leg.x[-1], leg.z[-1], point.modes)
+        return _assemble(problem, rows, statistics, [], Ending(point.t, point.x, leg.reason))
+    x = np.concatenate([point.x[None], leg.x])[plan.rows]
+    z = np.concatenate([point.z[None], leg.z])[plan.rows]
+    modes = np.broadcast_to(point.modes, (len(x), len(point.modes)))
+    record = Record(plan.times, x, z, modes, plan.before)
+    return solution_of(problem, record, statistics, (), Ending(problem.end, leg.x[-1]))
+
+
+def _solve_by_legs(problem: Problem, solver: Solver) -> Solution:
     schedule = _schedule(problem)
     rows, statistics, occurrences = _Rows(), {"solver": type(solver).__name__}, list[Occurrence]()
     point = _Point(problem.begin, problem.x, problem.z, problem.modes)
@@ -165,7 +218,7 @@ def solve(problem: Problem, solver: Solver) -> Solution:
             stopped = name if problem.reading.events[name].stop else ""
         if len(occurrences) > _MAX_OCCURRENCES:
             reason = f"more than {_MAX_OCCURRENCES} events: they follow each other without end"
-    return _assemble(problem, rows, statistics, occurrences, point, reason, stopped)
+    return _assemble(problem, rows, statistics, occurrences, Ending(point.t, point.x, reason, stopped))
 
 
 def _schedule(problem: Problem) -> list[tuple[float, str]]:
@@ -182,13 +235,19 @@ def _grid(problem: Problem, t: float, end: float) -> Array:
     return every[(every > t) & (every <= end)]
 
 
-def _add_leg(problem: Problem, rows: _Rows, times: Array, x: Array, z: Array, modes: Array) -> None:
-    """File the rows of a leg; a jump of an input gets a row before and a row after."""
+def _doubled(problem: Problem, times: Array) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.bool_]]:
+    """Return positions in `times` with jumps of inputs taken twice, and which rows are the ones just before."""
     jump = np.isin(times, problem.breaks)
     copies = np.where(jump, 2, 1)
     index = np.repeat(np.arange(len(times)), copies)
     before = np.zeros(len(index), dtype=bool)
     before[np.cumsum(copies)[jump] - 2] = True
+    return index, before
+
+
+def _add_leg(problem: Problem, rows: _Rows, times: Array, x: Array, z: Array, modes: Array) -> None:
+    """File the rows of a leg; a jump of an input gets a row before and a row after."""
+    index, before = _doubled(problem, times)
     rows.add(times[index], x[index], z[index], modes, before=before)
 
 
@@ -204,99 +263,17 @@ def _apply(problem: Problem, point: _Point, name: str, rows: _Rows, occurrences:
 
 
 def _assemble(
-    problem: Problem,
-    rows: _Rows,
-    statistics: dict[str, Any],
-    occurrences: list[Occurrence],
-    point: _Point,
-    reason: str,
-    stopped: str,
+    problem: Problem, rows: _Rows, statistics: dict[str, Any], occurrences: list[Occurrence], ending: Ending
 ) -> Solution:
     times, x, z, modes, before = rows.joined()
     if problem.exact:
         keep = _last_at(times, problem.times)
         times, x, z, modes, before = times[keep], x[keep], z[keep], modes[keep], before[keep]
-    unit = problem.layout.time_unit
-    words = f"stopped by event {stopped!r} at {point.t:.6g} {unit}" if stopped else f"reached {point.t:.6g} {unit}"
-    if reason:
-        words = (
-            f"{type(problem.model).__name__} stopped at {point.t:.6g} {unit}, before {problem.end:.6g} {unit}: {reason}"
-        )
-    last = point.x
-    status = RunStatus(
-        not reason, words, point.t, Deferred(lambda: _by_name(problem, last)), _violations(problem, times, x)
-    )
-    return Solution(
-        times, unit, Deferred(lambda: _traces(problem, times, x, z, modes, before)), status, statistics,
-        Deferred(lambda: provenance(problem, statistics["solver"])), occurrences,
-    )  # fmt: skip
-
-
-def _violations(problem: Problem, times: Array, x: Array) -> tuple[str, ...]:
-    """Say which states left their declared bounds, by more than the tolerance explains, and when first."""
-    block = problem.layout.states
-    low, high = block.limits
-    slack = np.maximum(1e-6, 100 * problem.rtol) * block.scales
-    outside = (x < low - slack) | (x > high + slack)
-    if not outside.any():
-        return ()
-    found: list[str] = []
-    for i in np.flatnonzero(outside.any(axis=0)):
-        first = int(np.argmax(outside[:, i]))
-        found.append(
-            f"{block.labels[i]} leaves its bounds [{low[i]:g}, {high[i]:g}] at {times[first]:.6g} "
-            f"{problem.layout.time_unit} ({x[first, i]:.6g}): the model is used outside its domain"
-        )
-    return tuple(found)
-
-
-def _by_name(problem: Problem, x: Array) -> dict[str, Any]:
-    return {name: np.asarray(value).tolist() for name, value in problem.layout.states.split(x).items()}
-
-
-def _traces(problem: Problem, times: Array, x: Array, z: Array, modes: Array, before: Any) -> dict[str, Trace]:
-    """Evaluate everything that follows from the states: inputs, derivatives, outputs."""
-    layout, program = problem.layout, problem.program
-    u = program.values(times)
-    if np.any(before):
-        u[before] = program.values(times[before], before=True)
-    held = np.hstack([u, modes])
-    dx, _, y = (
-        np.asarray(part).T
-        for part in problem.reading.equations.map(len(times))(times[None], x.T, z.T, held.T, problem.p)
-    )
-    traces: dict[str, Trace] = {}
-    for block, data, slopes in (
-        (layout.states, x, dx), (layout.algebraics, z, None), (layout.outputs, y, None),
-        (layout.inputs, u, None), (layout.modes, modes, None),
-    ):  # fmt: skip
-        for entry in block:
-            columns = entry.start if entry.size is None else slice(entry.start, entry.start + entry.width)
-            variable = entry.variable
-            traces[entry.name] = Trace(
-                variable.kind, variable.unit, variable.doc, np.ascontiguousarray(data[:, columns]),
-                None if slopes is None else np.ascontiguousarray(slopes[:, columns]),
-                held=entry.name in program.held or variable.kind == "mode",
-            )  # fmt: skip
-    return traces
+    record = Record(times, x, z, modes, before if before.any() else None)
+    return solution_of(problem, record, statistics, occurrences, ending)
 
 
 def _last_at(times: Array, wanted: Array) -> Any:
     """Return the position of the last row at each wanted time that was reached."""
     position = np.searchsorted(times, wanted, side="right") - 1
     return position[(position >= 0) & (times[np.maximum(position, 0)] == wanted)]
-
-
-def provenance(problem: Problem, solver: str) -> dict[str, Any]:
-    """Return what made a solution: enough to find the model, repeat the run and compare."""
-    model = problem.model.with_(problem.changes)
-    return {
-        "model": type(model).__name__,
-        "content_hash": model.content_hash,
-        "parameters": {name: np.asarray(value).tolist() for name, value in model.parameters.items()},
-        "options": dict(model.options),
-        "solver": solver,
-        "rtol": problem.rtol,
-        "atol": problem.atol,
-        "twinkit": __version__,
-    }

@@ -171,4 +171,6 @@ def _bounds(model: Model, seed: int, until: Any) -> tuple[list[str], str]:
                 problems.append(
                     f"{entry.name} leaves [{low:g}, {high:g}]: it reaches {np.min(data):.6g} .. {np.max(data):.6g}"
                 )
-    return sorted(set(problems)), f"{len(runs)} runs of {until} {model.time_unit}"
+    return sorted(
+        set(problems)
+    ), f"{len(runs)} runs of {until if isinstance(until, str) else f'{until} {model.time_unit}'}"

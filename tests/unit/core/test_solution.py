@@ -186,9 +186,9 @@ def test_save_and_load(tmp_path, solution, ending, which):
         a, b = original.trace(name), again.trace(name)
         np.testing.assert_array_equal(a.data, b.data)
         assert (a.kind, a.unit, a.doc, a.held) == (b.kind, b.unit, b.doc, b.held)
-        assert (a.slopes is None) == (b.slopes is None)
-        if a.slopes is not None:
-            np.testing.assert_array_equal(a.slopes, b.slopes)
+        assert (a.derivative is None) == (b.derivative is None)
+        if a.derivative is not None:
+            np.testing.assert_array_equal(a.derivative, b.derivative)
     assert (again.success, again.status.reason) == (original.success, original.status.reason)
     assert again.status.time == original.status.time
     assert again.provenance["content_hash"] == original.provenance["content_hash"]

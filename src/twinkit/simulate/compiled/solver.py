@@ -80,18 +80,33 @@ class Compiled:
     def _run(
         self, problem: Problem, y: Array, p: Array, grid: Array, t: float, fired: int | None, threads: int | None
     ) -> Runs:
-        events = problem.reading.events
+        setup = problem.once("compiled", lambda: _Setup.of(problem))
         return simulate_many(
-            compiled_system(problem), _drive(problem), y, p, grid,
-            t0=t, t_end=float(grid[-1]), rtol=problem.rtol, atol=_tolerances(problem), max_steps=self.max_steps,
-            directions=[event.crossing.value for event in events.values()] if events else None,
+            setup.system, setup.drive, y, p, grid,
+            t0=t, t_end=float(grid[-1]), rtol=problem.rtol, atol=setup.tolerances, max_steps=self.max_steps,
+            directions=setup.directions,
             fired=fired, threads=threads,
         )  # fmt: skip
 
 
-def _tolerances(problem: Problem) -> Array:
-    layout = problem.layout
-    return problem.atol * np.concatenate([layout.states.scales, layout.algebraics.scales])
+@dataclass(frozen=True)
+class _Setup:
+    """What a recipe hands to the compiled integrator, made once."""
+
+    system: System
+    drive: Any
+    tolerances: Array
+    directions: list[int] | None
+
+    @classmethod
+    def of(cls, problem: Problem) -> _Setup:
+        layout, events = problem.layout, problem.reading.events
+        return cls(
+            compiled_system(problem),
+            _drive(problem),
+            problem.atol * np.concatenate([layout.states.scales, layout.algebraics.scales]),
+            [event.crossing.value for event in events.values()] if events else None,
+        )
 
 
 def _drive(problem: Problem) -> Any:
