@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -170,6 +171,9 @@ class CasadiModel:
         return self.function("jacobians", *blocks)
 
 
+SYMBOLIC = threading.RLock()
+"""Held while CasADi objects are made or called: CasADi gives up the GIL and counts its references without locks, so
+two threads in it at once end in a segmentation fault (seen with 3.8.2)."""
 _MAPS = 32
 _known: dict[Any, CasadiModel] = {}
 
@@ -177,10 +181,11 @@ _known: dict[Any, CasadiModel] = {}
 def casadi_model(model: Model) -> CasadiModel:
     """Return the CasADi reading of a model (made once per class and options)."""
     key = model.structure_key
-    found = _known.get(key)
-    if found is None:
-        found = _known[key] = _trace(model)
-    return found
+    with SYMBOLIC:
+        found = _known.get(key)
+        if found is None:
+            found = _known[key] = _trace(model)
+        return found
 
 
 def _trace(model: Model) -> CasadiModel:

@@ -17,6 +17,7 @@ from twinkit.core.errors import InvalidValueError, TwinkitError, unknown_name
 from twinkit.core.identity import digest
 from twinkit.core.model import Model
 from twinkit.core.units import unit_label
+from twinkit.readings.casadi import SYMBOLIC
 from twinkit.simulate.cvodes import Cvodes
 from twinkit.simulate.problem import Problem, Solver, check_solver, make_problem
 from twinkit.simulate.record import provenance
@@ -131,10 +132,10 @@ class EnsembleSolution:
             ],
             axis=2,
         )
-        function = problem.reading.mapped(times)
-        return np.array([
-            np.asarray(function(self.time[None], self.x[i].T, self.z[i].T, held[i].T, p[i])[2]).T for i in range(count)
-        ])  # fmt: skip
+        with SYMBOLIC:
+            function = problem.reading.mapped(times)
+            rows = [function(self.time[None], self.x[i].T, self.z[i].T, held[i].T, p[i])[2] for i in range(count)]
+            return np.array([np.asarray(row).T for row in rows])
 
     def __getitem__(self, name: str) -> xr.DataArray:
         import xarray as xr

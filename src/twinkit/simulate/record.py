@@ -14,6 +14,7 @@ from twinkit._version import __version__
 from twinkit.core.deferred import Deferred
 from twinkit.core.layout import Block, Field
 from twinkit.core.solution import Occurrence, RunStatus, Solution, Trace
+from twinkit.readings.casadi import SYMBOLIC
 from twinkit.simulate.problem import Array, Problem
 
 
@@ -76,9 +77,10 @@ class Traces(Mapping[str, Trace]):
         """Derivatives and outputs at all rows."""
         record, problem = self._record, self._problem
         held = np.hstack([self._inputs, record.modes])
-        mapped = problem.reading.mapped(len(record.times))
-        dx, _, y = mapped(record.times[None], record.x.T, record.z.T, held.T, problem.p)
-        return np.asarray(dx).T, np.asarray(y).T
+        with SYMBOLIC:
+            mapped = problem.reading.mapped(len(record.times))
+            dx, _, y = mapped(record.times[None], record.x.T, record.z.T, held.T, problem.p)
+            return np.asarray(dx).T, np.asarray(y).T
 
     def _data(self, block: Block) -> Array:
         layout, record = self._problem.layout, self._record

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from twinkit.core.model import Model
 from twinkit.core.solution import Occurrence, Solution
+from twinkit.readings.casadi import SYMBOLIC
 from twinkit.simulate.consistent import consistent_algebraics
 from twinkit.simulate.cvodes import Cvodes
 from twinkit.simulate.problem import Array, Problem, Solver, check_solver, make_problem
@@ -139,11 +140,15 @@ class _Point:
 
 
 def solve(problem: Problem, solver: Solver) -> Solution:
-    """Run a prepared problem leg by leg: from one state jump (event, schedule) to the next."""
-    reading = problem.reading
-    if not reading.events and not reading.schedules:
-        return _solve_at_once(problem, solver)
-    return _solve_by_legs(problem, solver)
+    """Run a prepared problem leg by leg: from one state jump (event, schedule) to the next.
+
+    Threads take turns (see `SYMBOLIC`); the compiled ensemble does not come this way.
+    """
+    with SYMBOLIC:
+        reading = problem.reading
+        if not reading.events and not reading.schedules:
+            return _solve_at_once(problem, solver)
+        return _solve_by_legs(problem, solver)
 
 
 @dataclass(frozen=True)

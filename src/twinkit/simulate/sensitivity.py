@@ -10,6 +10,7 @@ import numpy as np
 
 from twinkit.core.errors import InvalidValueError, SimulationError, unknown_name
 from twinkit.core.solution import Solution
+from twinkit.readings.casadi import SYMBOLIC
 from twinkit.simulate.consistent import consistent_algebraics
 from twinkit.simulate.cvodes import RunFailedError, System, in_words, integrate, system_of
 from twinkit.simulate.problem import Array, Problem
@@ -41,7 +42,8 @@ def with_sensitivities(problem: Problem, solution: Solution, names: Sequence[str
     if problem.reading.events or problem.reading.schedules:
         raise SimulationError("sensitivities across events and schedules are not supported: run the legs separately")
     positions = [block[name].start for name in names]
-    rows = _integrate(problem, solution.time, positions)
+    with SYMBOLIC:
+        rows = _integrate(problem, solution.time, positions)
     count = problem.layout.states.size
     found: dict[str, dict[str, Array]] = {}
     for k, name in enumerate(names):

@@ -9,7 +9,7 @@ import casadi as ca
 import numpy as np
 
 from twinkit.core.errors import MissingDependencyError
-from twinkit.readings.casadi import CasadiModel
+from twinkit.readings.casadi import SYMBOLIC, CasadiModel
 from twinkit.simulate.ensembles import Rows
 from twinkit.simulate.problem import Array, Leg, Problem
 
@@ -118,10 +118,11 @@ def _drive(problem: Problem) -> Any:
 def compiled_system(problem: Problem) -> System:
     """Return the compiled equations of a model (compiled or loaded once per class and options)."""
     key = problem.model.structure_key
-    found = _known.get(key)
-    if found is None:
-        found = _known[key] = _compile(problem.reading)
-    return found
+    with SYMBOLIC:
+        found = _known.get(key)
+        if found is None:
+            found = _known[key] = _compile(problem.reading)
+        return found
 
 
 def _compile(reading: CasadiModel) -> System:
