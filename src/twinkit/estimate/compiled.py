@@ -27,7 +27,7 @@ import numpy as np
 
 from twinkit.core import Model
 from twinkit.estimate.settings import Array
-from twinkit.readings.casadi import casadi_model
+from twinkit.readings.casadi import SYMBOLIC, casadi_model
 
 _NEWTON = 4
 
@@ -119,13 +119,14 @@ def compiled(model: Model, chosen: tuple[int, ...], rows: tuple[int, ...]) -> Co
         Of the sensors: positions in states, then algebraic variables, then outputs.
     """
     key = (model.structure_key, chosen, rows)
-    found = _known.get(key)
-    if found is None:
-        s = _symbols(model, chosen)
-        propagate, flow = _prediction(s, model.layout.states.scales)
-        look = _look(s)
-        found = _known[key] = Compiled(Fast(propagate, 2), flow, Fast(_correction(s, rows), 2), look, Fast(look, 1))
-    return found
+    with SYMBOLIC:
+        found = _known.get(key)
+        if found is None:
+            s = _symbols(model, chosen)
+            propagate, flow = _prediction(s, model.layout.states.scales)
+            look = _look(s)
+            found = _known[key] = Compiled(Fast(propagate, 2), flow, Fast(_correction(s, rows), 2), look, Fast(look, 1))
+        return found
 
 
 def _symbols(model: Model, chosen: tuple[int, ...]) -> _Symbols:

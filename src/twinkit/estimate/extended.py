@@ -27,6 +27,7 @@ from twinkit.estimate.inputs import Inputs, check_followable
 from twinkit.estimate.result import Estimate, Reading
 from twinkit.estimate.settings import Adaptation, Array, Line, Plan, Sensor, in_unit, lines, plan, position
 from twinkit.estimate.steps import corrected, propagated, within_bounds
+from twinkit.readings.casadi import SYMBOLIC
 from twinkit.simulate.consistent import consistent_algebraics
 from twinkit.simulate.problem import make_problem
 
@@ -312,7 +313,8 @@ class ExtendedKalmanFilter:
         from twinkit.estimate.forecast import Drawn, forecast
 
         drawn = Drawn(samples, seed, process_noise, parameter_uncertainty)
-        return forecast(self, estimate, until, outputs, times, drawn)
+        with SYMBOLIC:
+            return forecast(self, estimate, until, outputs, times, drawn)
 
     def output(self, estimate: Estimate, name: str, coverage: float = 0.95) -> Prediction:
         """Return a quantity with its uncertainty; see `Estimate.output`."""
