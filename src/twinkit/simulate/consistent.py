@@ -10,6 +10,7 @@ from twinkit.simulate.problem import Array, Problem
 _ITERATIONS = 60
 
 
+@np.errstate(over="ignore", invalid="ignore")  # a step too far is answered by a shorter one
 def consistent_algebraics(problem: Problem, t: float, x: Array, z: Array, modes: Array) -> Array:
     """Return `z` with ``residual(t, x, z, u, p) = 0``, by damped Newton iteration from a guess.
 

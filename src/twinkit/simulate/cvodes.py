@@ -246,8 +246,10 @@ def integrate(
     program = problem.program
     ends = np.append(program.knots[(program.knots > t) & (program.knots < grid[-1])], grid[-1])
     rows_x, rows_z = np.empty((len(grid), len(x))), np.empty((len(grid), len(z)))
-    begin, filled = t, 0
-    for end in ends:
+    begin, filled, knot = t, 0, 0
+    while knot < len(ends):
+        end = _stretch(grid[filled:], begin, float(ends[knot]))
+        knot += end == ends[knot]
         last = int(np.searchsorted(grid, end, side="right"))
         wanted = grid[filled:last]
         times = wanted if last > filled and wanted[-1] == end else np.append(wanted, end)
@@ -271,6 +273,13 @@ def integrate(
         rows_x[filled:last], rows_z[filled:last] = xs[: last - filled], zs[: last - filled]
         begin, filled, x, z = float(end), last, xs[-1], zs[-1]
     return rows_x, rows_z
+
+
+def _stretch(grid: Array, begin: float, end: float) -> float:
+    """Return how far one call may go: CasADi takes times nearer than 1e-9 of the whole call for one and the same."""
+    times = np.append(grid[grid < end], end)
+    close = np.flatnonzero(np.diff(times, prepend=begin) < 1e-7 * (end - begin))
+    return end if close.size == 0 else float(times[max(int(close[0]) - 1, 0)])
 
 
 def build_integrator(
@@ -303,7 +312,8 @@ def build_integrator(
         "disable_internal_warnings": True,
     }  # fmt: skip
     if z.numel():
-        options["calc_ic"] = False  # the start is made consistent before (see `consistent`)
+        # The start is consistent already (see `consistent`); what IDAS needs are the slopes that go with it.
+        options["calc_ic"] = True
     solver = "idas" if z.numel() else "cvodes"
     made = ca.integrator("run", solver, dae, 0.0, [float(f) for f in fractions], options)
     return made, system.x_scale, system.z_scale

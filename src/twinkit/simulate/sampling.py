@@ -57,6 +57,11 @@ def draw(model: Model, distributions: Mapping[str, Any], *, count: int, seed: in
         field = _settable(model, name)
         low, high = field.variable.bounds
         generator = np.random.default_rng(stream)
+        if not hasattr(distributions[name], "rvs"):
+            raise InvalidValueError(
+                f"{name!r} needs a frozen SciPy distribution, such as scipy.stats.norm(1, 0.1), "
+                f"not {distributions[name]!r}"
+            )
         drawn = np.asarray(distributions[name].rvs(size=count, random_state=generator), dtype=np.float64)
         for _ in range(_ATTEMPTS):
             outside = (drawn < low) | (drawn > high)
@@ -106,6 +111,8 @@ def table(model: Model, samples: Any) -> dict[str, Array]:
 
 
 def _settable(model: Model, name: str) -> Any:
+    if not isinstance(model, Model):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise InvalidValueError(f"samples belong to a model, not to {model!r}; of a class make an instance first")
     layout = model.layout
     blocks = (layout.parameters, layout.states, layout.modes)
     for block in blocks:
