@@ -72,7 +72,7 @@ def nearest(name: str, valid: Iterable[str]) -> str:
     Examples
     --------
     >>> nearest("Glu", ["Glc", "Gln", "V"])
-    "did you mean 'Glc' or 'Gln'?"
+    "did you mean 'Gln' or 'Glc'?"
     >>> nearest("zzz", ["Glc", "V"])
     'valid names: Glc, V'
     """

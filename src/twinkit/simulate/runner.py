@@ -92,7 +92,7 @@ def prepare(model: Model, until: Any, *, solver: Solver | None = None, **recipe:
     >>> from twinkit.unitops import JacketedTank
     >>> run = tk.prepare(JacketedTank(), "2 h", inputs={"Q": 5.0}, solver=tk.Cvodes())
     >>> [round(float(run(V=volume)["T"][-1]), 2) for volume in (400.0, 500.0)]
-    [33.5, 32.1]
+    [39.0, 35.58]
     """
     if solver is None:
         from twinkit.simulate.compiled.solver import Compiled
