@@ -11,7 +11,7 @@ from scipy.integrate import odeint, solve_ivp
 import twinkit as tk
 from twinkit.unitops import CHOFedBatch
 
-CSV = Path(__file__).parent / "data" / "cho_kornecki_fedbatch.csv"
+CSV = Path(__file__).parents[1] / "tests" / "reference" / "data" / "cho_kornecki_fedbatch.csv"
 
 MODEL = CHOFedBatch()
 KNOTS = [0.0, 72.0, 120.0, 168.0, 216.0, 264.0]  # h
