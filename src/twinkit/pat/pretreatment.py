@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,9 +47,13 @@ class Pretreatment:
             If the range holds fewer points than the window.
         """
         try:
-            from chemotools.baseline import LinearCorrection
-            from chemotools.derivative import SavitzkyGolay
-            from chemotools.feature_selection import RangeCut
+            with warnings.catch_warnings():
+                # Docstrings of chemotools 0.5 hold invalid escapes, of which Python warns when it first compiles them.
+                warnings.simplefilter("ignore", SyntaxWarning)
+                warnings.simplefilter("ignore", DeprecationWarning)
+                from chemotools.baseline import LinearCorrection
+                from chemotools.derivative import SavitzkyGolay
+                from chemotools.feature_selection import RangeCut
             from sklearn.pipeline import make_pipeline
         except ImportError:
             raise MissingDependencyError.for_package("chemotools", "pat", "Calibrating a spectrometer") from None

@@ -356,7 +356,6 @@ def dimension_problems(model: Model) -> list[str]:
     output against its unit, inputs bound to sub-models, event settings, and conserved balances.
     """
     symbols = _symbols(model)
-    layout = model.layout
     problems: list[str] = []
 
     def guarded(check: Any) -> Any:
@@ -367,7 +366,8 @@ def dimension_problems(model: Model) -> list[str]:
             return None
 
     result = guarded(lambda: evaluate(model, symbols, DIMENSIONS))
-    if result is None:
+    layout = guarded(lambda: model.layout)
+    if result is None or layout is None:
         return problems
     for name, value in result.derivatives.items():
         unit = derivative_unit(layout.states[name].variable.unit, model.time_unit)

@@ -25,6 +25,19 @@ _CACHE_SIZE = 256
 _EVENT_ROWS = 400
 
 
+def _looks(problem: Problem, t: float, end: float, fired: int | None) -> Array:
+    """Return times at which to look for a change of sign: many, whatever the user wants to see.
+
+    Just after an event they start very near and double, because the next one may follow at once (a bouncing ball).
+    """
+    span = problem.end - problem.begin
+    even = np.linspace(t, end, int(np.ceil(_EVENT_ROWS * (end - t) / span)) + 2)[1:]
+    if fired is None:
+        return even
+    near = t + span * np.geomspace(1e-9, 1.0 / _EVENT_ROWS, 23)
+    return np.union1d(even, near[near < end])
+
+
 class RunFailedError(RuntimeError):
     """SUNDIALS gave up; only this is answered by keeping what was reached."""
 
@@ -51,12 +64,9 @@ class Cvodes:
         fired: int | None = None,
     ) -> Leg:  # fmt: skip
         """Integrate from `t` over `grid`, stopping at the first event (see `Solver`)."""
-        del fired  # an event is left behind by starting just past it (see `_locate`)
         if not problem.reading.events:
             return self._march(problem, t, x, z, modes, grid, statistics)
-        # Events are looked for between rows, so there must be enough of them whatever the user wants to see.
-        share = (grid[-1] - t) / (problem.end - problem.begin)
-        fine = np.union1d(grid, np.linspace(t, grid[-1], int(np.ceil(_EVENT_ROWS * share)) + 2)[1:])
+        fine = np.union1d(grid, _looks(problem, t, float(grid[-1]), fired))
         leg = self._march(problem, t, x, z, modes, fine, statistics)
         if len(leg.times):
             leg = self._first_event(problem, t, x, z, modes, leg, statistics)
@@ -108,7 +118,8 @@ class Cvodes:
             crossed = np.flatnonzero(crossings(roots[k], roots[k + 1], directions))
             if crossed.size == 0:
                 continue
-            found = [self._locate(problem, times[k : k + 2], xs[k], zs[k], modes, int(i), statistics) for i in crossed]
+            rows = slice(k, k + 2)
+            found = [self._locate(problem, times[rows], xs[rows], zs[rows], modes, int(i), statistics) for i in crossed]
             when, xe, ze = min(found, key=lambda item: item[0])
             event = int(crossed[int(np.argmin([item[0] for item in found]))])
             return Leg(
@@ -123,11 +134,12 @@ class Cvodes:
         from scipy import optimize
 
         begin, end = float(bracket[0]), float(bracket[1])
-        reached: dict[float, tuple[Array, Array]] = {begin: (x, z)}
+        # Both ends are as the run had them: integrated anew, a value within the tolerance may have the other sign.
+        reached: dict[float, tuple[Array, Array]] = {begin: (x[0], z[0]), end: (x[1], z[1])}
 
         def at(time: float) -> float:
             if time not in reached:
-                xs, zs = self._integrate(problem, begin, x, z, modes, np.array([time]), statistics)
+                xs, zs = self._integrate(problem, begin, x[0], z[0], modes, np.array([time]), statistics)
                 reached[time] = (xs[0], zs[0])
             return float(_roots(problem, time, *reached[time], modes)[index])
 

@@ -19,6 +19,7 @@ from twinkit.simulate.problem import Array, Problem, Solver, check_solver, make_
 from twinkit.simulate.record import Ending, Record, solution_of
 
 _MAX_OCCURRENCES = 100_000
+_SERIES, _REST = 8, 1e-4  # events that show a geometric series, and the share of the run that is left of it
 
 
 class SimulationWarning(UserWarning):
@@ -204,6 +205,7 @@ def _solve_by_legs(problem: Problem, solver: Solver) -> Solution:
     point.z = consistent_algebraics(problem, point.t, point.x, point.z, point.modes)
     rows.add(np.array([point.t]), point.x[None], point.z[None], point.modes)
     reason, stopped, fired = "", "", None
+    pace = _Pace(problem)
     while not reason and not stopped and (point.t < problem.end or schedule):
         for name in [name for time, name in schedule if time <= point.t]:
             _apply(problem, point, name, rows, occurrences)
@@ -221,9 +223,46 @@ def _solve_by_legs(problem: Problem, solver: Solver) -> Solution:
             name = problem.model.structure.events[leg.event]
             _apply(problem, point, name, rows, occurrences)
             stopped = name if problem.reading.events[name].stop else ""
-        if len(occurrences) > _MAX_OCCURRENCES:
-            reason = f"more than {_MAX_OCCURRENCES} events: they follow each other without end"
+            reason = reason or pace.trouble(name, point.t)
     return _assemble(problem, rows, statistics, occurrences, Ending(point.t, point.x, reason, stopped))
+
+
+@dataclass
+class _Pace:
+    """Notices events that follow each other without end (a ball whose bounces never stop), before they are missed.
+
+    The intervals of such events shrink geometrically towards an instant they never reach; once the rest of the series
+    is a small part of the run, the run stops. (Later, the excursions between events would drown in the tolerance.)
+    """
+
+    problem: Problem
+    times: dict[str, list[float]] = field(default_factory=dict[str, list[float]])
+    count: int = 0
+
+    def trouble(self, name: str, t: float) -> str:
+        """Take note of an event and return what is wrong, in words ('' when nothing is)."""
+        self.count += 1
+        times = self.times.setdefault(name, [])
+        times.append(t)
+        del times[:-_SERIES]
+        if not self._accumulates(np.diff(times)) and self.count <= _MAX_OCCURRENCES:
+            return ""
+        return (
+            f"events {name!r} follow each other without end ({self.count} so far): let the model come to rest, for "
+            "example by a mode that switches the motion off"
+        )
+
+    def _accumulates(self, intervals: Array) -> bool:
+        if len(intervals) < _SERIES - 1 or np.all(intervals <= 0.0):
+            return len(intervals) == _SERIES - 1  # so many in one instant
+        if np.any(intervals <= 0.0):
+            return False
+        ratios = intervals[1:] / intervals[:-1]
+        ratio = float(np.max(ratios))
+        if ratio > 0.98 or ratio - float(np.min(ratios)) > 0.05:
+            return False
+        rest = float(intervals[-1]) * ratio / (1.0 - ratio)
+        return rest < _REST * (self.problem.end - self.problem.begin)
 
 
 def _schedule(problem: Problem) -> list[tuple[float, str]]:

@@ -245,7 +245,7 @@ def _sampled(entry: Field, function: Callable[[float], Any], begin: float, end: 
         return np.atleast_1d(entry.variable.check(raw, entry.size, f"input {entry.name!r} at t = {t:g}"))
 
     checks = np.array([1 / 6, 0.5, 5 / 6])
-    shortest = (end - begin) * 2.0**-20
+    shortest = (end - begin) * 2.0**-32  # a kink is followed that far; a jump is one at any length
     knots: list[float] = []
     pieces: list[Array] = []
     pending = [(begin + (end - begin) * k / 8, begin + (end - begin) * (k + 1) / 8) for k in reversed(range(8))]

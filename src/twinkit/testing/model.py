@@ -6,6 +6,7 @@ import html
 import pickle
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -93,13 +94,17 @@ def check_model(model: Model | type[Model], *, points: int = 20, seed: int = 0, 
     """
     instance = model() if isinstance(model, type) else model
     report = CheckReport(type(instance).__name__)
-    sample = random_points(instance, points, seed)
+
+    @cache
+    def sample() -> list[dict[str, Any]]:
+        return random_points(instance, points, seed)
+
     checks: dict[str, Callable[[], tuple[list[str], str]]] = {
         "documentation": lambda: (_documentation(instance), "docstrings, one line per variable, source per parameter"),
         "dimensions": lambda: (dimension_problems(instance), "every operation, unit and magnitude"),
-        "readings agree": lambda: reading_problems(instance, sample),
-        "jacobians": lambda: (jacobian_problems(instance, sample), "against central differences"),
-        "conservation": lambda: balance_problems(instance, sample),
+        "readings agree": lambda: reading_problems(instance, sample()),
+        "jacobians": lambda: (jacobian_problems(instance, sample()), "against central differences"),
+        "conservation": lambda: balance_problems(instance, sample()),
         "round trips": lambda: (_round_trips(instance), "JSON, pickle, equality, hash"),
         "bounds": lambda: _bounds(instance, seed, until),
     }
