@@ -86,7 +86,9 @@ def _member_problems(member: zipfile.ZipInfo, limits: ArchiveLimits) -> list[str
         problems.append(f"{name!r}: compressed in a way FMUs may not be")
     if member.file_size > 1024**2 and member.file_size > limits.ratio * max(member.compress_size, 1):
         problems.append(f"{name!r}: {member.file_size} bytes from {member.compress_size}, a decompression bomb")
-    expected = parts[0].lower() in _EXPECTED if len(parts) > 1 or member.is_dir() else name.lower().endswith(_ROOT_FILES)
+    expected = (
+        parts[0].lower() in _EXPECTED if len(parts) > 1 or member.is_dir() else name.lower().endswith(_ROOT_FILES)
+    )
     if not expected:
         problems.append(f"{name!r}: FMUs have nothing there")
     return problems

@@ -69,7 +69,7 @@ class Engine(Protocol):
 class SavedState:
     """A state of one instance; freed with it, or when nothing refers to it any more."""
 
-    def __init__(self, instance: Instance2 | Instance3, pointer: Any, extra: Any) -> None:
+    def __init__(self, instance: Instance2 | Instance3, pointer: ctypes.c_void_p | None, extra: Any) -> None:
         self.instance, self.handle = weakref.ref(instance), instance.handle
         self.pointer, self.extra = pointer, extra
 
@@ -80,7 +80,8 @@ class SavedState:
     def free(self) -> None:
         """Free the memory the FMU holds for it."""
         instance = self.instance()
-        if instance is not None and instance.handle and self.belongs_to(instance) and not instance.dead:
+        alive = instance is not None and bool(instance.handle) and not instance.dead
+        if instance is not None and alive and self.belongs_to(instance) and self.pointer is not None:
             instance.function(f"Free{instance.state_word}")(instance.handle, ctypes.byref(self.pointer))
         self.pointer = None
 
@@ -309,5 +310,7 @@ def _checked(values: Array, dtype: Any, group: Any) -> Any:
         limits = np.iinfo(dtype)
         if np.any(values != np.round(values)) or np.any(values < limits.min) or np.any(values > limits.max):
             names = ", ".join(v.name for v in group.variables)
-            raise InvalidValueError(f"{names}: whole numbers within [{limits.min}, {limits.max}] are needed, not {values}")
+            raise InvalidValueError(
+                f"{names}: whole numbers within [{limits.min}, {limits.max}] are needed, not {values}"
+            )
     return values

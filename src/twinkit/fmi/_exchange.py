@@ -57,8 +57,8 @@ class Exchange:
         self.nx, self.nz = instance.description.state_count, instance.description.indicator_count
         self._x, self._dx = (ctypes.c_double * self.nx)(), (ctypes.c_double * self.nx)()
         self._z = (ctypes.c_double * self.nz)()
-        self.x_view, self.dx_view = np.frombuffer(self._x), np.frombuffer(self._dx)
-        self.z_view = np.frombuffer(self._z)
+        self.x_view, self.dx_view = _view(self._x), _view(self._dx)
+        self.z_view = _view(self._z)
         self.next_time: float | None = None
         self.first_step: float | None = None  # what the last integration ended with
         self.statistics = {"steps": 0, "evaluations": 0, "events": 0}
@@ -105,7 +105,7 @@ class Exchange:
         nominal = (ctypes.c_double * self.nx)()
         if self.nx:
             self.instance.call("GetNominalsOfContinuousStates", nominal, self.nx)
-        scale = np.abs(np.frombuffer(nominal)) if self.nx else np.ones(1)
+        scale = np.abs(_view(nominal)) if self.nx else np.ones(1)
         return np.where(scale > 0, scale, 1.0) * self.settings.rtol / 100
 
     # -- evaluation --------------------------------------------------------------------------------------------
@@ -146,7 +146,9 @@ class Exchange:
                 self._place(t, self._states())
                 self.handle_event()
                 if self.next_time is not None and self.next_time <= t:
-                    raise CallFailedError("the time event", DISCARD, [f"the next one is at {self.next_time:g}, not later"])
+                    raise CallFailedError(
+                        "the time event", DISCARD, [f"the next one is at {self.next_time:g}, not later"]
+                    )
             if self.statistics["events"] - before > MAX_EVENTS:
                 raise CallFailedError("the events", DISCARD, [f"more than {MAX_EVENTS} in one step of {dt:g}"])
             if t >= end:
@@ -213,3 +215,8 @@ class Exchange:
             else:
                 low = middle
         return high, dense(high)
+
+
+def _view(array: Any) -> Array:
+    """Return a NumPy array on the memory of a ctypes array."""
+    return np.ctypeslib.as_array(array) if len(array) else np.empty(0)

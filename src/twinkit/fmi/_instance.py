@@ -1,4 +1,4 @@
-"""One instance of an FMU in this process, through FMPy's bindings: calls with checked status, typed reads and writes."""
+"""One instance of an FMU in this process, through FMPy's bindings: checked status, typed reads and writes."""
 
 from __future__ import annotations
 
@@ -176,7 +176,9 @@ class Instance:
 
     def _ctype(self, kind: Type) -> Any:
         if kind not in self.types:
-            raise UnsupportedFMUError(f"variables of type {kind.value} are not supported in FMI {self.description.fmi_version}")
+            raise UnsupportedFMUError(
+                f"variables of type {kind.value} are not supported in FMI {self.description.fmi_version}"
+            )
         return self.types[kind][1]
 
     def access(self, verb: str, group: Group) -> None:

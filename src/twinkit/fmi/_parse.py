@@ -171,7 +171,9 @@ class _Reader:
             if variability == "parameter":
                 return "parameter", "fixed"
             return {"internal": "local", "none": "local"}.get(causality, causality), variability
-        return element.get("causality", "local"), element.get("variability", "continuous" if kind.is_float else "discrete")
+        return element.get("causality", "local"), element.get(
+            "variability", "continuous" if kind.is_float else "discrete"
+        )
 
     def _state_of(self, derivative: str | None, names: list[str], references: dict[Any, str]) -> str:
         if derivative is None or self.v1:
@@ -259,7 +261,9 @@ def _inherited(element: Element, declared: Element | None, name: str) -> str | N
 
 def _items(declared: Element | None) -> dict[int, str]:
     items: Iterator[Element] = iter(()) if declared is None else declared.iter("Item")
-    return {_integer(item.get("value", str(i)), "an enumeration"): item.get("name", "") for i, item in enumerate(items, 1)}
+    return {
+        _integer(item.get("value", str(i)), "an enumeration"): item.get("name", "") for i, item in enumerate(items, 1)
+    }
 
 
 def _start_value(element: Element, kind: Type, shape: tuple[int, ...], name: str) -> Any:
@@ -278,7 +282,13 @@ def _start_value(element: Element, kind: Type, shape: tuple[int, ...], name: str
     text = element.get("start")
     if text is None:
         return None
-    read = _float if kind.is_float else _bool if kind is Type.BOOLEAN else lambda part: _integer(part, f"start of {name!r}")
+    read = (
+        _float
+        if kind.is_float
+        else _bool
+        if kind is Type.BOOLEAN
+        else lambda part: _integer(part, f"start of {name!r}")
+    )
     numbers = [read(part) for part in text.split()]
     width = prod(shape)
     if not shape and len(numbers) == 1:

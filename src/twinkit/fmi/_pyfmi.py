@@ -51,7 +51,8 @@ class PyFMIEngine:
         try:
             extract(path, self._directory, limits)
             self._model = self._guard(
-                "load_fmu", lambda: pyfmi.load_fmu(str(self._directory), kind="CS", allow_unzipped_fmu=True, log_level=0)
+                "load_fmu",
+                lambda: pyfmi.load_fmu(str(self._directory), kind="CS", allow_unzipped_fmu=True, log_level=0),
             )
         except CallFailedError as error:
             self._cleanup()
@@ -79,7 +80,9 @@ class PyFMIEngine:
             self._guard("set", lambda: model.set(list(values), list(values.values())))
         # 1 second beyond a start that has no end: PyFMI needs a number, and is told that it is not a limit.
         end = t0 + 1.0 if stop is None else stop
-        self._guard("initialize", lambda: model.initialize(start_time=t0, stop_time=end, stop_time_defined=stop is not None))
+        self._guard(
+            "initialize", lambda: model.initialize(start_time=t0, stop_time=end, stop_time_defined=stop is not None)
+        )
 
     def write(self, values: Mapping[str, Any], t: float) -> None:
         if values:
@@ -106,7 +109,9 @@ class PyFMIEngine:
         variables = self.description.variables
         rows, columns = [variables[n].reference for n in of], [variables[n].reference for n in to]
         parts = [
-            self._guard("get_directional_derivative", lambda c=c: self._model.get_directional_derivative([c], rows, [1.0]))
+            self._guard(
+                "get_directional_derivative", lambda c=c: self._model.get_directional_derivative([c], rows, [1.0])
+            )
             for c in columns
         ]
         return np.array(parts, dtype=np.float64).reshape(len(columns), len(rows)).T

@@ -8,7 +8,16 @@ from ctypes import byref
 from functools import cache
 from typing import Any
 
-from twinkit.fmi._instance import DISCARD, WARNING, CallFailedError, Events, Instance, collect, import_fmpy, keep_message
+from twinkit.fmi._instance import (
+    DISCARD,
+    WARNING,
+    CallFailedError,
+    Events,
+    Instance,
+    collect,
+    import_fmpy,
+    keep_message,
+)
 from twinkit.fmi.description import FMUDescription, Kind
 from twinkit.fmi.description import VariableType as Type
 

@@ -71,7 +71,7 @@ class Worker:
 
     def _error(self, error: BaseException) -> bytes:
         kind = "CallFailedError" if isinstance(error, StepError) else type(error).__name__
-        told = {"type": kind, "message": str(error.args[0] if error.args else error) or kind}
+        told: dict[str, Any] = {"type": kind, "message": str(error.args[0] if error.args else error) or kind}
         told["memory"] = isinstance(error, MemoryError) or self._at_limit()
         return b"E" + json.dumps(told).encode()
 

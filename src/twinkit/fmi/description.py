@@ -56,7 +56,7 @@ class BaseUnit:
     offset: float = 0.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class FMUVariable:
     """One variable of an FMU.
 
