@@ -19,7 +19,9 @@ def folder(tmp_path, monkeypatch):
 
 
 def children() -> set[str]:
-    listed = subprocess.run(["ps", "--ppid", str(os.getpid()), "-o", "pid=,stat=,args="], capture_output=True, text=True)
+    listed = subprocess.run(
+        ["ps", "--ppid", str(os.getpid()), "-o", "pid=,stat=,args="], capture_output=True, text=True
+    )
     return {line for line in listed.stdout.splitlines() if "twinkit.fmi._worker" in line or " Z" in line}
 
 

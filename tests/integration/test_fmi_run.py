@@ -144,12 +144,12 @@ def test_types_of_fmi_3(arrays):
 # -- model exchange ------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("method", ["LSODA", "DOP853", "BDF"])
+@pytest.mark.parametrize("method", ["Radau", "DOP853", "RK45"])
 def test_model_exchange_is_as_exact_as_its_tolerance(spring, method):
     settings = tk.fmi.Integration(method, rtol=1e-9)
     run = tk.fmi.simulate(spring, 2.0, step=0.5, kind="me", integration=settings)
     for t, x in zip(run.time, run.traces["x"].data, strict=True):
-        assert x == pytest.approx(oscillator(t), abs=1e-6 if method == "BDF" else 5e-8)
+        assert x == pytest.approx(oscillator(t), abs=2e-8)
 
 
 @pytest.mark.parametrize("step", [0.1, 2.0])
@@ -268,7 +268,7 @@ def test_what_runs_under_fmpy_runs_here_with_the_same_values(real_fmus, name, ki
     path = real_fmus[name]
     if tk.fmi.Kind(kind) not in tk.fmi.info(path).kinds:
         pytest.skip(f"{name} does not offer {kind}")
-    theirs = fmpy_run(path, kind, **({"relative_tolerance": 1e-10} if kind == "me" else {}))
+    theirs = fmpy_run(path, kind, **({"relative_tolerance": 1e-12} if kind == "me" else {}))
     ours = tk.fmi.simulate(path, 2.0, step=0.01, start_time=0.0, kind=kind)
     assert ours.success
     compared = [n for n in ours if n in (theirs.dtype.names or ())]
@@ -282,7 +282,10 @@ def test_coupled_mass_spring_systems_approach_their_monolithic_twin(real_fmus):
     """Two subsystems under a plain Jacobi loop: the error against the one FMU of both halves with the step."""
 
     def coupled(dt):
-        one, two = tk.FMU(real_fmus["MassSpringSubSystem1"], kind="me"), tk.FMU(real_fmus["MassSpringSubSystem2"], kind="me")
+        one, two = (
+            tk.FMU(real_fmus["MassSpringSubSystem1"], kind="me"),
+            tk.FMU(real_fmus["MassSpringSubSystem2"], kind="me"),
+        )
         try:
             a = one.initialize(0.0, {})
             b = two.initialize(0.0, {})

@@ -52,10 +52,10 @@ def archive_problems(archive: zipfile.ZipFile, limits: ArchiveLimits) -> list[st
     for member in members:
         problems += _member_problems(member, limits)
         folded = unicodedata.normalize("NFC", member.filename).casefold().rstrip("/")
-        if folded in seen and not (member.is_dir() and member.filename == seen[folded]):
+        if folded in seen and not (member.filename.endswith("/") and member.filename == seen[folded]):
             problems.append(f"{member.filename!r} and {seen[folded]!r} are the same file on some systems")
         seen[folded] = member.filename
-        (folders if member.is_dir() else files).add(folded)
+        (folders if member.filename.endswith("/") else files).add(folded)
         folders.update(str(parent) for parent in PurePosixPath(folded).parents)
     problems += [f"{seen.get(name, name)!r} is a file and a folder" for name in sorted(files & folders)]
     if not any(member.filename == DESCRIPTION for member in members):
@@ -87,7 +87,9 @@ def _member_problems(member: zipfile.ZipInfo, limits: ArchiveLimits) -> list[str
     if member.file_size > 1024**2 and member.file_size > limits.ratio * max(member.compress_size, 1):
         problems.append(f"{name!r}: {member.file_size} bytes from {member.compress_size}, a decompression bomb")
     expected = (
-        parts[0].lower() in _EXPECTED if len(parts) > 1 or member.is_dir() else name.lower().endswith(_ROOT_FILES)
+        parts[0].lower() in _EXPECTED
+        if len(parts) > 1 or member.filename.endswith("/")
+        else name.lower().endswith(_ROOT_FILES)
     )
     if not expected:
         problems.append(f"{name!r}: FMUs have nothing there")
@@ -146,7 +148,7 @@ def extract(path: str | os.PathLike[str], target: Path, limits: ArchiveLimits) -
         left = limits.size
         for member in archive.infolist():
             place = target.joinpath(*member.filename.rstrip("/").split("/"))
-            if member.is_dir():
+            if member.filename.endswith("/"):
                 place.mkdir(parents=True, exist_ok=True)
                 continue
             place.parent.mkdir(parents=True, exist_ok=True)

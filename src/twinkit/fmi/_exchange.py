@@ -17,7 +17,7 @@ from twinkit.core.errors import InvalidValueError
 from twinkit.fmi._instance import DISCARD, CallFailedError
 from twinkit.fmi._versions import Instance2, Instance3
 
-METHODS = ("LSODA", "DOP853", "RK45", "Radau", "BDF")
+METHODS = ("Radau", "DOP853", "RK45")  # one-step: multistep methods lose their accuracy at every restart
 MAX_EVENTS = 10_000  # in one macro step
 MAX_ITERATIONS = 1_000  # of one event
 _LOOKS = 4  # places in an integrator step at which event indicators are compared
@@ -30,7 +30,7 @@ class Integration:
     Attributes
     ----------
     method
-        An integrator of `scipy.integrate`: "LSODA" (default), "DOP853", "RK45", "Radau" or "BDF".
+        An integrator of `scipy.integrate`: "Radau" (default, also for stiff systems), "DOP853" or "RK45".
     rtol
         Relative tolerance; the absolute one is a hundredth of it, in units of each state's nominal value.
     max_step
@@ -38,7 +38,7 @@ class Integration:
         twice within a quarter of it.
     """
 
-    method: str = "LSODA"
+    method: str = "Radau"
     rtol: float = 1e-8
     max_step: float = float("inf")
 

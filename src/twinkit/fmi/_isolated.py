@@ -168,6 +168,7 @@ class _Process:
     def __init__(self, isolation: Isolation) -> None:
         self.isolation = isolation
         self._folder = tempfile.mkdtemp(prefix="twinkit-fmu-")
+        self._timeout = 0.0
         self._socket, other = socket.socketpair()
         with other:
             self._popen = subprocess.Popen(
@@ -202,26 +203,28 @@ class _Process:
         if not self._end.alive:
             raise FMUCrashError("the FMU's process has ended; make a new session")
         try:
-            self._socket.settimeout(timeout)
+            if timeout != self._timeout:
+                self._socket.settimeout(timeout)
+                self._timeout = timeout
             self._socket.sendall(frame)
-            size = struct.unpack("<I", self._receive(4))[0]
-            if not 0 < size <= MAX_REPLY:
-                raise self._broken("its process answered nonsense")
-            return self._receive(size)
+            return self._receive()
         except TimeoutError:
             self.end()
             raise FMUTimeoutError(f"the FMU did not answer within {timeout:g} s and was ended") from None
         except OSError:
             raise self._died() from None
 
-    def _receive(self, size: int) -> bytes:
-        data = self._socket.recv(size)
-        while len(data) < size:
-            more = self._socket.recv(size - len(data))
+    def _receive(self) -> bytes:
+        """Return one frame; nothing follows it, for the worker answers one question at a time."""
+        data = b""
+        while len(data) < 4 or len(data) < 4 + int.from_bytes(data[:4], "little"):
+            more = self._socket.recv(65536)
             if not more:
                 raise ConnectionError
-            data += more
-        return data
+            data = data + more if data else more
+            if len(data) > MAX_REPLY:
+                raise self._broken("its process answered nonsense")
+        return data[4:]
 
     def failure(self, reply: bytes) -> Exception:
         """Return the exception that an answer stands for."""

@@ -8,7 +8,7 @@ from twinkit.core.errors import UnitError
 from twinkit.core.units import affine, parse_unit
 from twinkit.fmi.description import BaseUnit
 
-_EXPONENT = re.compile(r"([A-Za-z%µΩ°])([+-]?\d+)(?![\w.])")
+_EXPONENT = re.compile(r"([A-Za-z%µΩ°])([+-]?\d+)(?!\w)")
 _KNOWN = {"": "", "1": "", "-": "", "dimensionless": "", "%": "percent", "Ohm": "ohm", "l": "L", "min": "min"}
 
 

@@ -39,8 +39,7 @@ class Worker:
     def run(self) -> None:
         """Serve."""
         while True:
-            head = self._receive(4)
-            frame = self._receive(struct.unpack("<I", head)[0]) if head else b""
+            frame = self._receive()
             if not frame:
                 break
             try:
@@ -53,14 +52,14 @@ class Worker:
             if reply == b"Jnull" and self.engine is None:
                 break
 
-    def _receive(self, size: int) -> bytes:
+    def _receive(self) -> bytes:
         data = b""
-        while len(data) < size:
-            more = self.connection.recv(size - len(data))
+        while len(data) < 4 or len(data) < 4 + int.from_bytes(data[:4], "little"):
+            more = self.connection.recv(65536)
             if not more:
                 return b""
-            data += more
-        return data
+            data = data + more if data else more
+        return data[4:]
 
     def _step(self, frame: bytes) -> bytes:
         number, t, dt = struct.unpack_from("<Idd", frame, 1)
