@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
 from pathlib import Path
 from typing import Any
@@ -64,7 +65,7 @@ def _simulate(chosen: argparse.Namespace) -> int:
     if not solution.success:
         print(f"twinkit: {solution.status.reason}", file=sys.stderr)
     if chosen.output is not None:
-        print(f"written: {write_atomically(chosen.output, solution.to_pandas().to_csv())}")
+        print(f"written: {write_atomically(chosen.output, solution.to_pandas().to_csv().encode())}")
     else:
         print(solution.status.reason)
         for name, trace in solution.traces.items():
@@ -80,8 +81,6 @@ def _values(texts: list[str]) -> dict[str, Any]:
         if not separator or not name:
             raise InvalidValueError(f"--set takes name=value, not {text!r}")
         values[name] = {"true": True, "false": False}.get(value.lower(), value)
-        try:
+        with contextlib.suppress(ValueError):  # a text or a boolean
             values[name] = float(value)
-        except ValueError:
-            pass  # a text or a boolean
     return values

@@ -197,7 +197,7 @@ class NativeEngine:
     def restore(self, state: Any) -> None:
         if not isinstance(state, SavedState) or not state.belongs_to(self.instance):
             raise SimulationError(
-                "this is not a state of this FMU instance: a state can be restored only until the FMU is reset or closed"
+                "this is not a state of this FMU instance: a state is good until the FMU is reset or closed"
             )
         self.instance.call(f"Set{self.instance.state_word}", state.pointer)
         inputs, self._bound, solver = state.extra

@@ -205,7 +205,7 @@ class Instance:
             flat: list[Any] = []
             for v in group.variables:
                 given = values[v] if v.shape else (values[v],)
-                flat += [_native(value, v) for value in given]
+                flat += [native_value(value, v) for value in given]
             if len(flat) != group.width:
                 raise InvalidValueError(f"{group.variables[0].name!r} has another number of values than were given")
             group.values[:] = flat
@@ -262,7 +262,7 @@ def _python(value: Any, kind: Type) -> Any:
     return bool(value) if kind is Type.BOOLEAN else value
 
 
-def _native(value: Any, variable: FMUVariable) -> Any:
+def native_value(value: Any, variable: FMUVariable) -> Any:
     """Return a value as ctypes takes it for the variable's type, or raise."""
     kind = variable.type
     if kind is Type.STRING:

@@ -16,8 +16,8 @@ from twinkit.core.component import Array
 from twinkit.core.errors import MissingDependencyError
 from twinkit.fmi._archive import ArchiveLimits, extract
 from twinkit.fmi._errors import FMUFileError, UnsupportedFMUError
-from twinkit.fmi._instance import CallFailedError
-from twinkit.fmi.description import FMUDescription, Kind
+from twinkit.fmi._instance import CallFailedError, native_value
+from twinkit.fmi.description import FMUDescription, Kind, VariableType
 
 _STATUS = {1: "warning", 2: "discard", 3: "error", 4: "fatal", 5: "pending"}  # PyFMI's FMI_WARNING, ...
 
@@ -76,8 +76,7 @@ class PyFMIEngine:
         if self._started:
             self._guard("reset", model.reset)
         self._started = True
-        if values:
-            self._guard("set", lambda: model.set(list(values), list(values.values())))
+        self.write(values, t0)
         # 1 second beyond a start that has no end: PyFMI needs a number, and is told that it is not a limit.
         end = t0 + 1.0 if stop is None else stop
         self._guard(
@@ -85,8 +84,14 @@ class PyFMIEngine:
         )
 
     def write(self, values: Mapping[str, Any], t: float) -> None:
-        if values:
-            self._guard("set", lambda: self._model.set(list(values), list(values.values())))
+        if not values:
+            return
+        chosen = [self.description.variables[name] for name in values]
+        given = [
+            value if v.type is VariableType.STRING else native_value(value, v)
+            for v, value in zip(chosen, values.values(), strict=True)
+        ]
+        self._guard("set", lambda: self._model.set(list(values), given))
 
     def read(self, names: Sequence[str]) -> dict[str, Any]:
         found = self._guard("get", lambda: self._model.get(list(names))) if names else []
