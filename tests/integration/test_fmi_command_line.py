@@ -13,7 +13,7 @@ def test_info_check_and_simulate(spring, arrays, tmp_path, capsys):
     target = tmp_path / "run.csv"
     arguments = ["--until", "1", "--step", "0.1", "--set", "k=9", "--set", "force=1", "--output", str(target)]
     assert cli.main(["fmu", "simulate", str(spring), *arguments]) == 0
-    rows = list(csv.DictReader(target.open()))
+    rows = list(csv.DictReader(target.read_text("utf-8").splitlines()))
     assert len(rows) == 11
     assert float(rows[0]["x"]) == 1.0
     assert cli.main(["fmu", "simulate", str(spring), "--kind", "me", "--isolate", "--until", "0.1"]) == 0

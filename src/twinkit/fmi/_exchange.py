@@ -123,7 +123,7 @@ class Exchange:
         self.statistics["evaluations"] += 1
         return self.dx_view.copy()
 
-    def _signs(self, t: float, x: Array) -> Array:
+    def _signs(self, t: float, x: Array) -> Any:
         """Return which event indicators are positive."""
         self._place(t, x)
         self.instance.call("GetEventIndicators", self._z, self.nz)
@@ -194,7 +194,7 @@ class Exchange:
             raise self._ended()
         return event
 
-    def _first_crossing(self, solver: Any, signs: Array) -> tuple[float, Array] | None:
+    def _first_crossing(self, solver: Any, signs: Any) -> tuple[float, Array] | None:
         """Return where the first event indicator has just changed its sign in the last step, if one has."""
         low, high = float(solver.t_old), float(solver.t)
         looks = np.linspace(low, high, _LOOKS + 1)[1:]
