@@ -3,6 +3,7 @@
 import itertools
 import math
 import os
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -231,10 +232,13 @@ def test_a_stepper_does_not_outlive_its_fmu(spring):
         step(0.0, 0.1)
     fmu.initialize(0.0, {})
     step(0.0, 0.1)
+    inputs[0] = math.nan
     fmu.close()
     fmu.close()
-    with pytest.raises(tk.core.StepError, match="not initialized, or closed"):
+    with pytest.raises(tk.core.StepError, match="not initialized, or closed") as caught:
         step(0.1, 0.1)
+    assert caught.value.time == 0.1
+    assert set(caught.value.values) == {"force", "on"}
     assert fmu.initialize(0.0, {})["x"] == 1.0  # loads it anew
     fmu.close()
 
@@ -304,3 +308,16 @@ def test_coupled_mass_spring_systems_approach_their_monolithic_twin(real_fmus):
     assert errors[-1] < 0.02
     for coarse, fine in itertools.pairwise(errors):
         assert fine / coarse == pytest.approx(0.5, abs=0.1)
+
+
+def test_a_library_that_does_not_load_is_an_error_and_leaves_the_folder_as_it_was(spring, tmp_path):
+    broken = tmp_path / "broken.fmu"
+    with zipfile.ZipFile(spring) as source, zipfile.ZipFile(broken, "w") as target:
+        target.writestr("modelDescription.xml", source.read("modelDescription.xml"))
+        target.writestr("binaries/linux64/spring2.so", b"no library")
+    here = os.getcwd()
+    with pytest.raises(tk.fmi.UnsupportedFMUError, match="binaries for: linux64"):
+        tk.fmi.open(broken)
+    assert os.getcwd() == here
+    with pytest.raises(tk.UnknownNameError, match="isolate"):
+        tk.FMU(spring, isolated=True)

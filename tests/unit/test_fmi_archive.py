@@ -62,7 +62,8 @@ def test_a_dangerous_archive_is_refused_whole(tmp_path, members, words):
         extract(path, target, ArchiveLimits(files=10))
     assert list(target.rglob("*")) == []
     assert sorted(p.name for p in tmp_path.iterdir()) == ["target", "x.fmu"]
-    assert any(words.split()[-1] in problem for problem in tk.fmi.check(path) or [words]) or "members" in words
+    if words != "members":  # `check` has the ordinary limits
+        assert any(words in problem for problem in tk.fmi.check(path))
 
 
 def test_duplicates_are_refused(tmp_path):

@@ -152,7 +152,7 @@ class NativeEngine:
         """Free the instance, its library and its folder; calling it again does nothing."""
         if self._cleanup.alive:
             try:
-                if self._live[0] and not self.instance.dead:
+                if self._live[0] and not (self.instance.dead or self.instance.broken):
                     self.instance.function("Terminate")(self.instance.handle)
                 self._free()
                 self.instance.unload()

@@ -141,8 +141,8 @@ class Exchange:
         end = t + dt
         before = self.statistics["events"]
         while True:
-            due = self.next_time is not None and self.next_time <= t + 1e-12 * max(1.0, abs(t))
-            if due:
+            if self.next_time is not None and self.next_time <= t + 1e-12 * max(1.0, abs(t)):
+                t = max(t, self.next_time)
                 self._place(t, self._states())
                 self.handle_event()
                 if self.next_time is not None and self.next_time <= t:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import itertools
+import os
 from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -78,12 +79,14 @@ class Instance:
         self.fmu = self._load(directory)
         self.final = 0 if interface.can_save_state else 1  # a step that will not be taken back
         self.handle: Any = None
-        self.dead = False
+        self.dead = False  # after a fatal status: nothing may be called
+        self.broken = False  # after an error: it may only be freed
         self._cache: dict[str, Callable[..., int]] = {}
         self._groups: dict[tuple[Type, tuple[str, ...]], Group] = {}
 
     def _load(self, directory: Path) -> Any:
         made = self._class()
+        here_we_were = os.getcwd()  # FMPy changes it, and leaves it so when loading fails
         try:
             return made(
                 guid=self.description.token, modelIdentifier=self.interface.identifier,
@@ -95,6 +98,8 @@ class Instance:
                 f"the library of {self.description.model_name} cannot be loaded on this machine ({error}); "
                 f"the FMU has binaries for: {', '.join(here) or 'no platform'}"
             ) from None
+        finally:
+            os.chdir(here_we_were)
 
     def _class(self) -> Any:
         raise NotImplementedError
@@ -122,6 +127,7 @@ class Instance:
     def failed(self, name: str, status: int) -> CallFailedError:
         """Return the exception for a bad status, and remember a fatal one."""
         self.dead = self.dead or status == FATAL
+        self.broken = self.broken or status >= ERROR
         messages, _ = list(self.log), self.log.clear()
         return CallFailedError(self.prefix + name, status, messages)
 
@@ -143,7 +149,7 @@ class Instance:
         if not self.handle:
             said = f": {' | '.join(self.log)}" if self.log else ""
             raise FMUFileError(f"{self.description.model_name} could not be instantiated{said}")
-        self.dead = False
+        self.dead = self.broken = False
 
     def _instantiate(self) -> None:
         self.fmu.instantiate()

@@ -213,6 +213,9 @@ class _Process:
             raise FMUTimeoutError(f"the FMU did not answer within {timeout:g} s and was ended") from None
         except OSError:
             raise self._died() from None
+        except BaseException:  # an interrupt: the answer that is still to come would be taken for the next one's
+            self.end()
+            raise
 
     def _receive(self) -> bytes:
         """Return one frame; nothing follows it, for the worker answers one question at a time."""

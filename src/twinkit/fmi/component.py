@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 from collections.abc import Callable, Mapping
 from functools import cached_property
@@ -53,6 +54,10 @@ class FMU:
         for name in self.start:
             if name not in self.description.variables:
                 raise unknown_name("variable", name, self.description.variables, self.path.name)
+        known = [name for name in inspect.signature(Session).parameters if name != "path"]
+        for option in options:
+            if option not in known:
+                raise unknown_name("option", option, known, "FMU")
         self._options = options
         self._session: Session | None = None
         self.notes: list[str] = []

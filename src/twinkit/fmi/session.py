@@ -236,9 +236,20 @@ class Session:
             try:
                 raw(t, dt)
             except (CallFailedError, StepError, InvalidValueError) as error:
-                raise self._explained(error, t, {"inputs": source.tolist()}) from None
+                raise self._explained(error, t, self._named(inputs, source)) from None
 
         return step
+
+    def _named(self, names: Sequence[str], values: Array) -> dict[str, Any]:
+        """Return name -> value from a flat array."""
+        found: dict[str, Any] = {}
+        position = 0
+        for name in names:
+            v = self.description.variables[name]
+            part = values[position : position + v.width].tolist()
+            found[name] = tuple(part) if v.shape else part[0]
+            position += v.width
+        return found
 
     # -- checks ------------------------------------------------------------------------------------------------
     def _open(self) -> None:
