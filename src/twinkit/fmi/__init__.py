@@ -7,6 +7,7 @@ from twinkit.fmi._archive import ArchiveLimits
 from twinkit.fmi._errors import FMUCrashError, FMUFileError, FMUMemoryError, FMUTimeoutError, UnsupportedFMUError
 from twinkit.fmi._exchange import Integration
 from twinkit.fmi._isolated import Isolation
+from twinkit.fmi.casadi import FMUFunction, casadi_function
 from twinkit.fmi.component import FMU
 from twinkit.fmi.description import BaseUnit, FMUDescription, FMUVariable, Interface, Kind, VariableType
 from twinkit.fmi.session import Backend, Session, open, read_description
@@ -20,6 +21,7 @@ __all__ = [
     "FMUCrashError",
     "FMUDescription",
     "FMUFileError",
+    "FMUFunction",
     "FMUMemoryError",
     "FMUTimeoutError",
     "FMUVariable",
@@ -30,6 +32,7 @@ __all__ = [
     "Session",
     "UnsupportedFMUError",
     "VariableType",
+    "casadi_function",
     "check",
     "info",
     "open",
