@@ -15,6 +15,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import time
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -95,6 +96,7 @@ class IsolatedEngine:
         except BaseException:
             self._process.end()
             raise
+        self._process.resident = int(hello["resident"])
         self.can_restore, self.can_differentiate = bool(hello["restore"]), bool(hello["differentiate"])
 
     def _ask(self, op: str, **arguments: Any) -> Any:
@@ -169,6 +171,7 @@ class _Process:
         self.isolation = isolation
         self._folder = tempfile.mkdtemp(prefix="twinkit-fmu-")
         self._timeout = 0.0
+        self.resident = 2**62  # peak memory of the process before it loads the FMU, once it has told
         self._socket, other = socket.socketpair()
         with other:
             self._popen = subprocess.Popen(
@@ -253,16 +256,28 @@ class _Process:
 
     def _died(self) -> StepError:
         """Return the exception for a process that has gone, after reaping it."""
-        try:
-            code = self._popen.wait(5.0)
-        except subprocess.TimeoutExpired:
-            code = None
-        at_limit = _peak_bytes(self._folder) >= 0.8 * self.isolation.memory if self.isolation.memory else False
+        time.sleep(0.05)  # its socket is gone: it is dying (poll() would reap it and lose how much memory it used)
+        code, resident = _reap(self._popen)
+        used = max(_peak_bytes(self._folder), resident - self.resident)
+        at_limit = self.isolation.memory is not None and used >= 0.8 * self.isolation.memory
         self.end()
-        how = f"signal {signal.Signals(-code).name}" if code is not None and code < 0 else f"exit code {code}"
+        how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
         if at_limit:
             return FMUMemoryError(f"the FMU's process died ({how}) at its limit of {self._limit()}")
         return FMUCrashError(f"the FMU's process died ({how})")
+
+
+def _reap(popen: subprocess.Popen[bytes]) -> tuple[int, int]:
+    """Kill a process if it still runs and reap it; return its exit code and peak resident memory in bytes."""
+    try:
+        done, status, usage = os.wait4(popen.pid, os.WNOHANG)
+        if done == 0:
+            os.killpg(popen.pid, signal.SIGKILL)
+            _, status, usage = os.wait4(popen.pid, 0)
+    except ChildProcessError:  # already reaped
+        return popen.returncode or 0, 0
+    popen.returncode = os.waitstatus_to_exitcode(status)
+    return popen.returncode, usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 def _peak_bytes(folder: str) -> int:

@@ -101,7 +101,17 @@ def casadi_function(
     start = [np.array([float(np.asarray(builder.start(n)).ravel()[0]) for n in part]) for part in names[:3]]
     if parameters:
         function = _with_parameter_derivatives(function, np.maximum(np.abs(start[2]), 1e-6))
-    made = FMUFunction(function, *names, *start, interface.directional_derivatives)
+    made = FMUFunction(
+        function,
+        names[0],
+        names[1],
+        names[2],
+        names[3],
+        start[0],
+        start[1],
+        start[2],
+        interface.directional_derivatives,
+    )
     weakref.finalize(made, shutil.rmtree, folder, ignore_errors=True)
     return made
 
