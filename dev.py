@@ -42,8 +42,9 @@ NEEDS: dict[str, tuple[list[str], list[str]]] = {
     "bench": (["all"], []),
     "docs": (["all"], ["docs"]),
     "lint": (["all"], ["lint"]),
-    "test": (["all"], ["lint", "test", "docs"]),
+    "test": (["all"], ["lint", "test", "docs", "fmus"]),
 }
+BARE = {"fmus"}  # groups installed without dependencies: only files of these packages are used
 
 
 class Stop(Exception):
@@ -154,8 +155,9 @@ def prepare(command: str, venv: Path = VENV) -> Path:
     (venv / STAMP_NAME).unlink(missing_ok=True)
     table = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["dependency-groups"]
     pip = [python, "-m", "pip", "install", "-qq", "--disable-pip-version-check", "--no-compile"]
-    what = ["-c", "constraints.txt", "-e", f".[{','.join(extras)}]", *requirements_of(groups, table)]
-    if run([*pip, *what]):
+    full, bare = [g for g in groups if g not in BARE], [g for g in groups if g in BARE]
+    what = ["-c", "constraints.txt", "-e", f".[{','.join(extras)}]", *requirements_of(full, table)]
+    if run([*pip, *what]) or (bare and run([*pip, "--no-deps", *requirements_of(bare, table)])):
         raise Stop("the installation failed; pip's message is above. Nothing else was run.")
     write_stamp(venv, key, have | wanted)
     (venv / UNFINISHED_NAME).unlink()

@@ -1,4 +1,4 @@
-"""The command line: ``twinkit demo`` and ``twinkit --version``."""
+"""The command line: ``twinkit demo``, ``twinkit fmu`` and ``twinkit --version``."""
 
 from __future__ import annotations
 
@@ -68,6 +68,9 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--report", metavar="FILE", type=Path, default=Path(REPORT), help="the HTML report (%(default)s)")
     demo.add_argument("--quiet", action="store_true", help="no progress bar and no table")
     demo.set_defaults(command=_demo)
+    from twinkit.app.fmu_commands import add_fmu_commands
+
+    add_fmu_commands(commands)
     return parser
 
 

@@ -1,0 +1,41 @@
+"""FMUs in: load, inspect, run, and use as components. Foreign code is treated as foreign.
+
+FMPy runs them (``pip install 'twinkit[fmi]'``); PyFMI is the alternative where conda provides it.
+"""
+
+from twinkit.fmi._archive import ArchiveLimits
+from twinkit.fmi._errors import FMUCrashError, FMUFileError, FMUMemoryError, FMUTimeoutError, UnsupportedFMUError
+from twinkit.fmi._exchange import Integration
+from twinkit.fmi._isolated import Isolation
+from twinkit.fmi.casadi import FMUFunction, casadi_function
+from twinkit.fmi.component import FMU
+from twinkit.fmi.description import BaseUnit, FMUDescription, FMUVariable, Interface, Kind, VariableType
+from twinkit.fmi.session import Backend, Session, open, read_description
+from twinkit.fmi.tools import check, info, simulate
+
+__all__ = [
+    "FMU",
+    "ArchiveLimits",
+    "Backend",
+    "BaseUnit",
+    "FMUCrashError",
+    "FMUDescription",
+    "FMUFileError",
+    "FMUFunction",
+    "FMUMemoryError",
+    "FMUTimeoutError",
+    "FMUVariable",
+    "Integration",
+    "Interface",
+    "Isolation",
+    "Kind",
+    "Session",
+    "UnsupportedFMUError",
+    "VariableType",
+    "casadi_function",
+    "check",
+    "info",
+    "open",
+    "read_description",
+    "simulate",
+]

@@ -1,0 +1,144 @@
+"""An FMU inside an optimisation: its model-exchange equations as a CasADi function, through CasADi's own importer."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import weakref
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from twinkit.core.component import Array
+from twinkit.core.errors import InvalidValueError, unknown_name
+from twinkit.fmi._archive import ArchiveLimits, extract
+from twinkit.fmi._errors import UnsupportedFMUError
+from twinkit.fmi.description import Kind
+from twinkit.fmi.session import read_description
+
+
+@dataclass(frozen=True, eq=False)
+class FMUFunction:
+    """The CasADi reading of an FMU.
+
+    Attributes
+    ----------
+    equations
+        CasADi function ``(t, x, u, p) -> (dx, y)``. Its derivatives by `x` and `u` are exact where the FMU provides
+        directional derivatives (`exact` says so), and finite differences elsewhere and by `p`.
+    states, inputs, parameters, outputs
+        Names, in the order of `x`, `u`, `p` and `y`.
+    x0, u0, p0
+        Start values as the FMU declares them (zero where it declares none).
+    exact
+        Whether derivatives come from the FMU.
+    """
+
+    equations: Any
+    states: tuple[str, ...]
+    inputs: tuple[str, ...]
+    parameters: tuple[str, ...]
+    outputs: tuple[str, ...]
+    x0: Array
+    u0: Array
+    p0: Array
+    exact: bool
+
+
+def casadi_function(
+    path: str | os.PathLike[str], parameters: Sequence[str] = (), *, limits: ArchiveLimits | None = None
+) -> FMUFunction:
+    """Return the equations of a model-exchange FMU for CasADi: for estimation, control and sensitivities.
+
+    Parameters
+    ----------
+    path
+        The ``.fmu`` file (FMI 2.0 or 3.0, model exchange). Events are not part of it.
+    parameters
+        Parameters that become the function's `p`; all others keep their start values.
+    limits
+        For the archive.
+
+    Raises
+    ------
+    UnsupportedFMUError
+        If the FMU does not offer model exchange, or CasADi cannot import it.
+    UnknownNameError, InvalidValueError
+        For a name that is no parameter.
+    """
+    import casadi as ca
+
+    path = Path(path)
+    description = read_description(path)
+    interface = description.interface(Kind.MODEL_EXCHANGE)
+    if interface is None or description.fmi_version == "1.0":
+        raise UnsupportedFMUError(f"{path.name} offers no model exchange in FMI 2.0 or 3.0, which CasADi needs")
+    for name in parameters:
+        if name not in description.variables:
+            raise unknown_name("parameter", name, [v.name for v in description.of("parameter")], path.name)
+        if description.variables[name].causality != "parameter":
+            raise InvalidValueError(
+                f"{name!r} of {path.name} is no parameter but {description.variables[name].causality}"
+            )
+    folder = tempfile.mkdtemp(prefix="twinkit-fmu-")
+    try:
+        extract(path, Path(folder), limits or ArchiveLimits())
+        builder = ca.DaeBuilder("fmu", folder, {"debug": False})
+        for name in parameters:
+            builder.set_variability(name, "tunable")
+        function = builder.create("equations", ["t", "x", "u", "p"], ["ode", "y"])
+        names = tuple(tuple(part) for part in (builder.x(), builder.u(), builder.p(), builder.y()))
+    except RuntimeError as error:  # CasADi's only exception
+        shutil.rmtree(folder, ignore_errors=True)
+        raise UnsupportedFMUError(f"CasADi cannot import {path.name}: {str(error).splitlines()[-1]}") from None
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    start = [np.array([float(np.asarray(builder.start(n)).ravel()[0]) for n in part]) for part in names[:3]]
+    if parameters:
+        function = _with_parameter_derivatives(function, np.maximum(np.abs(start[2]), 1e-6))
+    made = FMUFunction(
+        function,
+        names[0],
+        names[1],
+        names[2],
+        names[3],
+        start[0],
+        start[1],
+        start[2],
+        interface.directional_derivatives,
+    )
+    weakref.finalize(made, shutil.rmtree, folder, ignore_errors=True)
+    return made
+
+
+def _with_parameter_derivatives(raw: Any, nominal: Array) -> Any:
+    """Return a function with the same values whose derivatives by `p` are central differences (CasADi has zeros)."""
+    import casadi as ca
+
+    t, x, u, p = symbols = raw.mx_in()
+    outputs = raw.call(symbols)
+    blocks: list[Any] = []
+    for i, output in enumerate(outputs):
+        columns: list[Any] = []
+        for j, size in enumerate(nominal):
+            h = 1e-5 * ca.fmax(ca.fabs(p[j]), size)
+            unit = ca.DM.zeros(len(nominal))
+            unit[j] = 1.0
+            high, low = (raw.call([t, x, u, p + sign * h * unit])[i] for sign in (1, -1))
+            columns.append((high - low) / (2 * h))
+        blocks += [*(ca.jacobian(output, symbol) for symbol in (t, x, u)), ca.horzcat(*columns)]
+    names_in, names_out = raw.name_in(), raw.name_out()
+    spare = [ca.MX(*output.shape) for output in outputs]
+    wanted = [f"jac_{o}_{i}" for o in names_out for i in names_in]
+    jacobian = ca.Function(
+        "jac_equations", [*symbols, *spare], blocks, [*names_in, *(f"out_{o}" for o in names_out)], wanted
+    )
+    options = {"custom_jacobian": jacobian, "jac_penalty": 0, "never_inline": True}
+    # Without this the sparsity found by propagation, in which FMUs do not depend on parameters, would hide the blocks.
+    outputs = [output + 1e-300 * ca.sum1(p) for output in outputs]
+    return ca.Function("equations", symbols, outputs, names_in, names_out, options)

@@ -1,0 +1,185 @@
+"""An FMU as a component of a graph."""
+
+from __future__ import annotations
+
+import inspect
+import os
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from twinkit.core.component import Array, Causality, Port, Values, Variability
+from twinkit.core.errors import InvalidValueError, SimulationError, unknown_name
+from twinkit.fmi._units import time_unit_of, unit_of
+from twinkit.fmi.description import FMUDescription, FMUVariable, Kind
+from twinkit.fmi.session import Session, choose_kind, read_description
+
+
+class FMU:
+    """An FMU that lives in time like any other component.
+
+    Its numeric inputs and outputs are ports; booleans, integers and enumerations are dimensionless, discrete ones. Its
+    library is loaded by `initialize` (or `bind`), not before. Where the FMU can save its state, the component can roll
+    back; where it provides directional derivatives, so does the component.
+
+    Parameters
+    ----------
+    path
+        The ``.fmu`` file.
+    start
+        Parameter or initial value -> value, in the FMU's units.
+    **options
+        As for `twinkit.fmi.Session`: ``backend``, ``kind``, ``isolate``, ``integration``, ``limits``.
+
+    Attributes
+    ----------
+    description
+        What the FMU says about itself.
+    notes
+        What could not be taken over as it is: units taken as dimensionless, variables that cannot be ports.
+    inputs, outputs
+        Ports by name.
+    time_unit
+        Unit of time.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], start: Mapping[str, Any] | None = None, **options: Any) -> None:
+        self.path = Path(path)
+        self.description: FMUDescription = read_description(path)
+        self.kind = choose_kind(self.description, options.get("kind"))
+        self.start = dict(start or {})
+        for name in self.start:
+            if name not in self.description.variables:
+                raise unknown_name("variable", name, self.description.variables, self.path.name)
+        known = [name for name in inspect.signature(Session).parameters if name != "path"]
+        for option in options:
+            if option not in known:
+                raise unknown_name("option", option, known, "FMU")
+        self._options = options
+        self._session: Session | None = None
+        self.notes: list[str] = []
+        self.inputs: Mapping[str, Port] = self._ports("input", Causality.INPUT)
+        self.outputs: Mapping[str, Port] = self._ports("output", Causality.OUTPUT)
+        self._offer()
+
+    def _offer(self) -> None:
+        """Offer only what this FMU can do, so that ``isinstance(fmu, RollsBack)`` says the truth."""
+        interface = self.description.interface(self.kind)
+        plain = not self._options.get("isolate")
+        if interface is not None and interface.can_save_state and plain:
+            self.snapshot, self.restore = self._snapshot, self._restore
+        if interface is not None and interface.directional_derivatives and plain:
+            self.derivatives = self._derivatives
+
+    def _ports(self, role: str, causality: Causality) -> dict[str, Port]:
+        ports: dict[str, Port] = {}
+        for v in self.description.of(role):
+            if not v.type.is_number or v.clocked or v.width < 1:
+                self.notes.append(f"{role} {v.name!r} ({v.type.value}{', clocked' if v.clocked else ''}) is not a port")
+                continue
+            unit, note = unit_of(v.unit, self.description.units.get(v.unit)) if v.type.is_float else ("", "")
+            if note:
+                self.notes.append(f"{role} {v.name!r}: {note}")
+            ports[v.name] = Port(
+                v.name, unit, causality, None if not v.shape else v.width,
+                variability=Variability.CONTINUOUS if v.type.is_float else Variability.DISCRETE,
+                default=_default(v) if role == "input" else None, doc=v.description,
+            )  # fmt: skip
+        return ports
+
+    @cached_property
+    def time_unit(self) -> str:
+        """Unit of time: that of the FMU's independent variable, or seconds."""
+        independent = next(iter(self.description.of("independent")), None)
+        unit = "" if independent is None else independent.unit
+        return time_unit_of(unit, self.description.units.get(unit)) if unit else "s"
+
+    # -- component ---------------------------------------------------------------------------------------------
+    def initialize(self, t0: float, inputs: Values) -> dict[str, Any]:
+        """Start (or start again) at `t0`; inputs that are not given keep the FMU's start values."""
+        session = self._loaded()
+        start = {**self.start, **self._given(inputs)}
+        session.reset(start, t0)
+        return self._result(session.get(*self.outputs))
+
+    def step(self, t: float, dt: float, inputs: Values) -> dict[str, Any]:
+        """Advance from `t` to ``t + dt`` with inputs held."""
+        session = self._running()
+        session.time = float(t)
+        return self._result(session.step(dt, self._given(inputs)))
+
+    def bind(self, inputs: Array, outputs: Array) -> Callable[[float, float], None]:
+        """Return a stepper bound to arrays of all inputs and outputs (see `twinkit.core.component.Binds`)."""
+        for array, ports, what in ((inputs, self.inputs, "inputs"), (outputs, self.outputs, "outputs")):
+            width = sum(port.width for port in ports.values())
+            if array.shape != (width,):
+                raise InvalidValueError(f"{self.path.name} has {width} values of {what}, not {array.shape}")
+        return self._loaded().bind(tuple(self.inputs), tuple(self.outputs), inputs, outputs)
+
+    def close(self) -> None:
+        """Free the FMU; calling it again does nothing, and `initialize` loads it anew."""
+        session, self._session = self._session, None
+        if session is not None:
+            session.close()
+
+    def feedthrough(self) -> dict[str, frozenset[str]]:
+        """Return output -> inputs it depends on without delay, where the FMU declares it."""
+        declared = self.description.dependencies
+        return {name: declared.get(name, frozenset()) & self.inputs.keys() for name in self.outputs}
+
+    def _snapshot(self) -> Any:
+        return self._running().state()
+
+    def _restore(self, state: Any) -> None:
+        self._running().restore(state)
+
+    def _derivatives(self, of: tuple[str, ...], to: tuple[str, ...]) -> Array:
+        return self._running().derivatives(of, to)
+
+    # -- helpers -----------------------------------------------------------------------------------------------
+    def _loaded(self) -> Session:
+        if self._session is None:
+            self._session = Session(self.path, **self._options)
+        return self._session
+
+    def _running(self) -> Session:
+        if self._session is None:
+            raise SimulationError(f"{self.path.name} has not been initialized")
+        return self._session
+
+    def _given(self, inputs: Values) -> dict[str, Any]:
+        """Return inputs as the FMU takes them: plain numbers, or flat tuples for arrays."""
+        given: dict[str, Any] = {}
+        for name, value in inputs.items():
+            port = self.inputs.get(name)
+            if port is None:
+                raise unknown_name("input", name, self.inputs, self.path.name)
+            number = float(value) if isinstance(value, (bool, np.bool_)) else value
+            flat = port.flat(number, f"input {name!r} of {self.path.name}")
+            given[name] = tuple(flat.tolist()) if port.shape else float(flat[0])
+        return given
+
+    def _result(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        return {
+            name: np.asarray(values[name], dtype=np.float64) if port.shape else float(values[name])
+            for name, port in self.outputs.items()
+        }
+
+    def __repr__(self) -> str:
+        return f"FMU({self.path.name!r}, {self.kind.value}, {len(self.inputs)} inputs, {len(self.outputs)} outputs)"
+
+    def _repr_html_(self) -> str:
+        return self.description._repr_html_()
+
+
+def _default(variable: FMUVariable) -> float | tuple[float, ...] | None:
+    start = variable.start
+    if start is None:
+        return None
+    return tuple(float(value) for value in start) if variable.shape else float(start)
+
+
+__all__ = ["FMU", "Kind"]
