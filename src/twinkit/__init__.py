@@ -12,6 +12,7 @@ from twinkit.core.providers import provide as _provide
 
 if TYPE_CHECKING:
     from twinkit.core import *  # noqa: F403
+    from twinkit.graph import Block, Graph, Replay
     from twinkit.simulate import *  # noqa: F403
 
 _HOMES = {
@@ -48,10 +49,16 @@ _HOMES = {
         "UnknownNameError",
         "no_audit",
     ),
+    "twinkit.graph": (
+        "Block",
+        "Graph",
+        "Replay",
+    ),
     "twinkit.simulate": (
         "Compiled",
         "Cvodes",
         "Jax",
+        "ModelComponent",
         "SimulationWarning",
         "draw",
         "ensemble",
@@ -61,7 +68,7 @@ _HOMES = {
     ),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
-_ROOMS = ("core", "readings", "simulate", "unitops", "testing", "estimate", "pat", "app")
+_ROOMS = ("core", "readings", "simulate", "unitops", "testing", "graph", "estimate", "pat", "app")
 
 # What the rooms above `core` provide for objects defined in it (see twinkit.core.providers).
 _provide("show", "twinkit.readings.sympy:show")
