@@ -6,7 +6,7 @@ from twinkit.graph.compare import Comparison
 from twinkit.graph.graph import Graph
 from twinkit.graph.masters import Adaptive, GaussSeidel, Implicit, Jacobi, Master, Midpoint
 from twinkit.graph.newton import Newton
-from twinkit.graph.ports import Connection, ConnectError, Node, Plug, material
+from twinkit.graph.ports import ConnectError, Connection, Node, Plug, material
 from twinkit.graph.session import Session
 
 __all__ = [

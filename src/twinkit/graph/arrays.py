@@ -76,7 +76,8 @@ def mover(pieces: Sequence[Piece], targets: Array, sources: Array) -> Mover | No
 
     Single numbers go through memoryviews, which cost a third of NumPy's indexing; long vectors through NumPy.
     """
-    u, y = memoryview(targets), memoryview(sources)
+    u: Any = memoryview(targets)  # pyright: ignore[reportArgumentType]
+    y: Any = memoryview(sources)  # pyright: ignore[reportArgumentType]
     plain: list[tuple[int, int]] = []
     converted: list[tuple[int, int, float, float]] = []
     spans: list[tuple[Array, Array, float, float]] = []

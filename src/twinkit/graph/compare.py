@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -65,11 +66,13 @@ class Comparison:
     @property
     def shrinks(self) -> bool:
         """Whether the error falls from run to run (or is rounding and solver tolerance already)."""
-        return all(b < a or b < 1e-8 for a, b in zip(self.worst, self.worst[1:], strict=False))
+        return all(b < a or b < 1e-8 for a, b in pairwise(self.worst))
 
     def __str__(self) -> str:
         heads = [f"{self.what} {value:.4g}" for value in self.settings]
-        width = max([len("relative to its range, worst"), *[len(name) + len(self.units[name]) + 3 for name in self.errors]])
+        width = max(
+            [len("relative to its range, worst"), *[len(name) + len(self.units[name]) + 3 for name in self.errors]]
+        )
         lines = ["largest difference from the flattened model".ljust(width) + "".join(f"{h:>16}" for h in heads)]
         for name, errors in self.errors.items():
             label = f"{name} [{unit_label(self.units[name]) or '-'}]"

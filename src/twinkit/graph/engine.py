@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -117,7 +118,7 @@ class Engine:
             if not edges or any(e is None or e.converts or e.source[0] == name or self.is_discrete(e) for e in edges):
                 continue
             places = [self.at_output[edge.source] for edge in edges if edge is not None]
-            if all(a.stop == b.start for a, b in zip(places, places[1:], strict=False)):
+            if all(a.stop == b.start for a, b in pairwise(places)):
                 found[name] = slice(places[0].start, places[-1].stop)
         return found
 
@@ -160,7 +161,7 @@ class Engine:
         def propagate(t: float) -> None:
             name = ""
             try:
-                for name, move, evaluate in work:
+                for name, move, evaluate in work:  # noqa: B007 (the name is for the error)
                     move()
                     evaluate(t)
             except Exception as error:

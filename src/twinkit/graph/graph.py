@@ -15,7 +15,7 @@ from twinkit.core.solution import Solution
 from twinkit.core.units import affine, unit_label
 from twinkit.graph.check import GraphCheckError, problems_of
 from twinkit.graph.masters import Master
-from twinkit.graph.ports import Connection, ConnectError, Node, Plug, join
+from twinkit.graph.ports import ConnectError, Connection, Node, Plug, join
 
 if TYPE_CHECKING:
     from twinkit.graph.compare import Comparison

@@ -20,6 +20,9 @@ Duration = Any
 """A number in the graph's time unit, a text with a unit, or a quantity."""
 
 
+_NEWTON = Newton()
+
+
 @runtime_checkable
 class Master(Protocol):
     """What advances a graph. Write your own by giving these three."""
@@ -74,7 +77,7 @@ class Jacobi:
     step: Duration
     rates: Mapping[str, Duration] = field(default_factory=dict[str, Any])
     threads: int | None = None
-    loops: Newton = Newton()
+    loops: Newton = _NEWTON
     needs_rollback = False
 
     def march(self, engine: Engine, until: float, record: Recorder) -> None:
@@ -109,7 +112,7 @@ class GaussSeidel:
     step: Duration
     order: Sequence[str] | None = None
     rates: Mapping[str, Duration] = field(default_factory=dict[str, Any])
-    loops: Newton = Newton()
+    loops: Newton = _NEWTON
     needs_rollback = False
     alias = True
 
@@ -153,7 +156,7 @@ class Midpoint:
 
     step: Duration
     iterations: int = 1
-    loops: Newton = Newton()
+    loops: Newton = _NEWTON
     needs_rollback = True
 
     def __post_init__(self) -> None:
@@ -184,7 +187,7 @@ class Implicit:
 
     step: Duration
     theta: float = 0.5
-    loops: Newton = Newton()
+    loops: Newton = _NEWTON
     needs_rollback = True
 
     def __post_init__(self) -> None:
@@ -220,7 +223,7 @@ class Adaptive:
     first_step: Duration | None = None
     max_step: Duration | None = None
     iterations: int = 1
-    loops: Newton = Newton()
+    loops: Newton = _NEWTON
     needs_rollback = True
 
     def __post_init__(self) -> None:

@@ -77,14 +77,15 @@ class Newton:
             if count == self.iterations or not np.isfinite(value).all():
                 break
             try:
-                step = np.linalg.solve(_jacobian(mismatch, u, value), -value)
+                step = np.asarray(np.linalg.solve(_jacobian(mismatch, u, value), -value), dtype=np.float64)
             except np.linalg.LinAlgError:
                 raise StepError(f"the algebraic loop {what} is singular at t = {t:g}: it does not determine its "
                                 "values", time=t) from None  # fmt: skip
             u, value = self._damped(mismatch, u, value, step)
         raise StepError(
             f"the algebraic loop {what} is not solved in {self.iterations} Newton iterations at t = {t:g} (mismatch "
-            f"{np.max(np.abs(value)):.3g}): give a guess with connect(..., guess=...)", time=t, values={"u": u.tolist()},
+            f"{np.max(np.abs(value)):.3g}): give a guess with connect(..., guess=...)",
+            time=t, values={"u": u.tolist()},
         )  # fmt: skip
 
     def _damped(

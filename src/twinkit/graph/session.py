@@ -180,14 +180,16 @@ def simulate_graph(
     if outputs is not None:
         output_times(outputs, begin, end, unit)  # refused before the run rather than after it
     with ExitStack() as stack:
-        told = None
+        told: Callable[[float], None] | None = None
         if progress:
             from tqdm.auto import tqdm
 
             bar = stack.enter_context(tqdm(total=end - begin, unit=f" {unit}", desc="simulate", leave=False))
 
-            def told(now: float) -> None:
+            def show(now: float) -> None:
                 bar.update(now - begin - bar.n)
+
+            told = show
 
         session = stack.enter_context(Session(graph, master, start=begin, inputs=inputs, progress=told))
         session.advance(end)

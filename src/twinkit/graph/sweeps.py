@@ -88,7 +88,7 @@ def gauss_seidel(engine: Engine, order: Sequence[str]) -> Macro:
         if early is not None:
             early()
         try:
-            for name, move, step in work:
+            for name, move, step in work:  # noqa: B007 (the name is for the error)
                 if move is not None:
                     move()
                 step(t, dt)

@@ -51,6 +51,6 @@ def __getattr__(name: str) -> Any:
 
 
 __all__ = [
-    "Compiled", "Cvodes", "EnsembleSolution", "Jax", "ModelComponent", "Ramps", "Runner", "SimulationWarning", "Solver", "Steps", "draw",
-    "ensemble", "prepare", "ramps", "simulate", "steps",
+    "Compiled", "Cvodes", "EnsembleSolution", "Jax", "ModelComponent", "Ramps", "Runner", "SimulationWarning", "Solver",
+    "Steps", "draw", "ensemble", "prepare", "ramps", "simulate", "steps",
 ]  # fmt: skip

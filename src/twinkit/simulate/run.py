@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, cast, runtime_checkable
 
 import numpy as np
 
@@ -104,7 +104,7 @@ def simulate(
     >>> round(float(solution["c"][-1]), 6)
     0.367879
     """
-    if not isinstance(model, Model) and isinstance(model, Simulates) and not isinstance(model, type):
+    if isinstance(model, Simulates) and not isinstance(model, (Model, type)):
         own = {"initial": initial, "atol": atol, "solver": solver, "sensitivities": sensitivities or None}
         given = [name for name, value in own.items() if value is not None] + ["rtol"] * (rtol != 1e-8)
         if given:
@@ -115,7 +115,7 @@ def simulate(
     if master is not None:
         raise InvalidValueError("a master steps the components of a graph; a model needs a solver")
     problem = make_problem(
-        model, until, start=start, inputs=inputs, initial=initial, outputs=outputs, rtol=rtol, atol=atol
+        cast("Model", model), until, start=start, inputs=inputs, initial=initial, outputs=outputs, rtol=rtol, atol=atol
     )
     chosen = Cvodes() if solver is None else solver
     check_solver(chosen)
