@@ -12,7 +12,7 @@ from twinkit.core.providers import provide as _provide
 
 if TYPE_CHECKING:
     from twinkit.core import *  # noqa: F403
-    from twinkit.graph import Block, Graph, Replay
+    from twinkit.graph import *  # noqa: F403
     from twinkit.simulate import *  # noqa: F403
 
 _HOMES = {

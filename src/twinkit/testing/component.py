@@ -105,8 +105,7 @@ class _Run:
     def trajectory(self) -> list[Values]:
         component, given = self.component, self.values()
         rows = [dict(component.initialize(self.t0, given))]
-        for k in range(self.steps):
-            rows.append(dict(component.step(self.t0 + k * self.dt, self.dt, given)))
+        rows += [dict(component.step(self.t0 + k * self.dt, self.dt, given)) for k in range(self.steps)]
         return rows
 
     def flat(self, values: Values) -> Any:
@@ -168,7 +167,8 @@ class _Run:
 
     def feedthrough(self) -> list[str]:
         component, given = self.component, self.values()
-        declared = component.feedthrough() if isinstance(component, FeedsThrough) else {}
+        declares = isinstance(self.component, FeedsThrough)
+        declared: Mapping[str, frozenset[str]] = component.feedthrough() if declares else {}
         problems = [f"feedthrough names {name!r}, which is no output" for name in declared
                     if name not in component.outputs]  # fmt: skip
         component.initialize(self.t0, given)
