@@ -26,7 +26,9 @@ html_theme_options = {
     "secondary_sidebar_items": ["page-toc"],
 }
 html_show_sourcelink = False
-html_sidebars = {page: [] for page in ("quickstart", "models", "simulation", "estimation", "demo", "performance")}
+html_sidebars = {
+    page: [] for page in ("quickstart", "models", "simulation", "graph", "estimation", "demo", "performance")
+}
 html_static_path = ["_static"]
 html_css_files = ["twinkit.css"]
 html_math_renderer = "mathml"
