@@ -116,14 +116,17 @@ class Block:
 
     @property
     def content_hash(self) -> str:
-        """SHA-256 of the ports and of the function's source (its bytecode where there is no source)."""
+        """SHA-256 of the ports, the function's source (else its bytecode) and what it closes over."""
         try:
             body: str = inspect.getsource(self._function)
         except (OSError, TypeError):
             code = getattr(self._function, "__code__", None)
             body = code.co_code.hex() + repr(code.co_consts) if code else repr(self._function)
+        cells = getattr(self._function, "__closure__", None) or ()
+        kept = [*(cell.cell_contents for cell in cells), *(getattr(self._function, "__defaults__", None) or ())]
         ports = [repr(port) for port in (*self._inputs.values(), *self._outputs.values())]
-        return digest({"function": hashlib.sha256(body.encode()).hexdigest(), "ports": ports})
+        body_hash = hashlib.sha256(body.encode()).hexdigest()
+        return digest({"function": body_hash, "kept": kept, "ports": ports})
 
     def __repr__(self) -> str:
         return f"Block({getattr(self._function, '__name__', repr(self._function))})"

@@ -57,6 +57,8 @@ def problems_of(graph: Graph, master: Master | None, inputs: Mapping[str, Any]) 
 def _loop_problems(graph: Graph, loop: Loop, master: Master | None) -> list[str]:
     if master is None:
         return [f"algebraic loop {loop.path}: it needs a master, which solves it by Newton's method"]
+    if master.loops is None:
+        return []
     unable = [
         name for name in loop.nodes
         if not isinstance(graph.nodes[name].component, Evaluates)
@@ -66,5 +68,5 @@ def _loop_problems(graph: Graph, loop: Loop, master: Master | None) -> list[str]
         return []
     return [
         f"algebraic loop {loop.path}: {', '.join(unable)} cannot evaluate outputs at one instant, so that it cannot "
-        "be solved: put a component with a state between"
+        "be solved: put a component with a state between, or accept values one exchange late with loops=None"
     ]

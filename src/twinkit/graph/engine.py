@@ -51,14 +51,14 @@ class Engine:
     fixed
         ``(node, port)`` -> values of inputs that are not connected.
     loops
-        How algebraic loops are solved.
+        How algebraic loops are solved; None: their values are one exchange late.
     alias
         Let a node read another's outputs in place where it can (Gauss-Seidel).
     """
 
     def __init__(
         self, nodes: Mapping[str, Node], edges: Sequence[Connection], time_unit: str,
-        fixed: Mapping[tuple[str, str], Array], loops: Newton, *, alias: bool = False,
+        fixed: Mapping[tuple[str, str], Array], loops: Newton | None, *, alias: bool = False,
     ) -> None:  # fmt: skip
         self.nodes, self.edges, self.time_unit, self.loops = dict(nodes), list(edges), time_unit, loops
         self.statistics: dict[str, Any] = {}
@@ -70,8 +70,10 @@ class Engine:
         for place, values in fixed.items():
             self.U[self.at_input[place]] = values
         for edge in self.edges:
-            if edge.guess is not None:
-                self.U[self.at_input[edge.target]] = edge.guess
+            default = self.nodes[edge.target[0]].component.inputs[edge.target[1]].default
+            first = default if edge.guess is None else edge.guess
+            if first is not None:
+                self.U[self.at_input[edge.target]] = first
         self.start_inputs = self.U.copy()
         self.plan = instant_order(self.nodes, self.edges)
         aliases = self._aliases() if alias and not self.plan else {}
@@ -104,10 +106,9 @@ class Engine:
         inputs = self.U[u] if alias is None else self.Y[alias]
         outputs, component = self.Y[y], node.component
         scale = affine(self.time_unit, component.time_unit)[0]
-        step = stepper_of(component, inputs, outputs, self.time_unit)
         evaluate = evaluator_of(component, inputs, outputs, self.time_unit)
         stateless = bool(getattr(component, "stateless", False)) and evaluate is not None
-        return Slot(name, component, u, y, inputs, outputs, step, evaluate, stateless, scale)
+        return Slot(name, component, u, y, inputs, outputs, _not_started, evaluate, stateless, scale)
 
     def _aliases(self) -> dict[str, slice]:
         """Return nodes whose inputs, all of them, are one stretch of another node's outputs, unconverted."""
@@ -149,7 +150,7 @@ class Engine:
         for item in self.plan:
             if isinstance(item, Loop):
                 members = [self.slots[name] for name in item.nodes]
-                if all(slot.evaluate is not None for slot in members):
+                if self.loops is not None and all(slot.evaluate is not None for slot in members):
                     work.append((item.nodes[0], self.move_all, self.loops.solver(self, item)))
             elif self.slots[item].evaluate is not None:
                 evaluate = self.slots[item].evaluate
@@ -176,6 +177,9 @@ class Engine:
         self.U[:], self.Y[:] = self.start_inputs, 0.0
         self.extra.clear()
         self.fresh = True
+        for name in self.aliased:  # what its sources will give: a guess until they have started
+            self.slots[name].inputs[:] = self.start_inputs[self.slots[name].u]
+        slack = 1e-11 if any(isinstance(item, Loop) for item in self.plan) else 0.0
         used: dict[str, Array] = {}
         last = ""
         for _ in range(_PASSES):
@@ -183,7 +187,7 @@ class Engine:
             for name in self.order:
                 slot = self.slots[name]
                 self._move_known(name, used)
-                if name in used and np.allclose(used[name], slot.inputs, rtol=1e-11, atol=1e-13):
+                if name in used and np.allclose(used[name], slot.inputs, rtol=1e-11, atol=slack):
                     continue
                 changed, last = True, name
                 used[name] = slot.inputs.copy()
@@ -194,6 +198,8 @@ class Engine:
             if not changed:
                 self.move_all()
                 self.verify(self.Y[None], [t0, t0])
+                for slot in self.steps:  # now, since starting may give a component new memory
+                    slot.step = stepper_of(slot.component, slot.inputs, slot.outputs, self.time_unit)
                 return
         raise self.failure(
             last, t0, StepError(f"the outputs at the start do not settle in {_PASSES} passes: an algebraic loop that "
@@ -271,6 +277,10 @@ class Engine:
             self.move_all()
         error = StepError(f"output {port!r} became {value} at {times[k + 1]:g} {self.time_unit}")
         raise self.failure(node, float(times[k]), error)
+
+
+def _not_started(t: float, dt: float) -> None:
+    raise InvalidValueError(f"a step from {t} by {dt} before the start")
 
 
 def _nothing() -> None:

@@ -45,6 +45,7 @@ class Graph:
       heat: Block(<lambda>)
       show: Block(<lambda>)
       heat.Q -> show.Q  (kW -> W: x 1000)
+      heat.level: not connected, 0.5
     """
 
     def __init__(self, time_unit: str | None = None) -> None:

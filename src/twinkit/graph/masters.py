@@ -28,8 +28,8 @@ class Master(Protocol):
     """What advances a graph. Write your own by giving these three."""
 
     @property
-    def loops(self) -> Newton:
-        """How algebraic loops are solved."""
+    def loops(self) -> Newton | None:
+        """How algebraic loops are solved; None: their values are one exchange late."""
         ...
 
     @property
@@ -71,13 +71,14 @@ class Jacobi:
     threads
         Step components at the same time in so many threads (for slow ones that release the interpreter's lock).
     loops
-        How algebraic loops are solved.
+        How algebraic loops are solved. None leaves their values one exchange late, which is all that can be done
+        through components that cannot evaluate (an FMU that declares feedthrough).
     """
 
     step: Duration
     rates: Mapping[str, Duration] = field(default_factory=dict[str, Any])
     threads: int | None = None
-    loops: Newton = _NEWTON
+    loops: Newton | None = _NEWTON
     needs_rollback = False
 
     def march(self, engine: Engine, until: float, record: Recorder) -> None:
@@ -112,7 +113,7 @@ class GaussSeidel:
     step: Duration
     order: Sequence[str] | None = None
     rates: Mapping[str, Duration] = field(default_factory=dict[str, Any])
-    loops: Newton = _NEWTON
+    loops: Newton | None = _NEWTON
     needs_rollback = False
     alias = True
 
@@ -156,7 +157,7 @@ class Midpoint:
 
     step: Duration
     iterations: int = 1
-    loops: Newton = _NEWTON
+    loops: Newton | None = _NEWTON
     needs_rollback = True
 
     def __post_init__(self) -> None:
@@ -187,7 +188,7 @@ class Implicit:
 
     step: Duration
     theta: float = 0.5
-    loops: Newton = _NEWTON
+    loops: Newton | None = _NEWTON
     needs_rollback = True
 
     def __post_init__(self) -> None:
@@ -196,7 +197,7 @@ class Implicit:
 
     def march(self, engine: Engine, until: float, record: Recorder) -> None:
         """Advance to `until` (see `Master`)."""
-        macro = implicit(engine, self.theta, self.loops)
+        macro = implicit(engine, self.theta, self.loops or _NEWTON)
         march_fixed(engine, macro, until, _duration(self.step, engine, "the step"), record)
 
 
@@ -223,7 +224,7 @@ class Adaptive:
     first_step: Duration | None = None
     max_step: Duration | None = None
     iterations: int = 1
-    loops: Newton = _NEWTON
+    loops: Newton | None = _NEWTON
     needs_rollback = True
 
     def __post_init__(self) -> None:

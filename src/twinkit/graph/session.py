@@ -53,7 +53,11 @@ class Session:
         alias = bool(getattr(master, "alias", False)) and not getattr(master, "rates", None)
         self.engine = Engine(graph.nodes, graph.edges, graph.time_unit, fixed, master.loops, alias=alias)
         self._record = Recorder(len(self.engine.Y), progress)
-        self.engine.initialize(as_number(start, graph.time_unit, "the start"))
+        try:
+            self.engine.initialize(as_number(start, graph.time_unit, "the start"))
+        except BaseException:
+            self.close()
+            raise
         self._record.add(self.engine.time, self.engine.Y)
 
     def __enter__(self) -> Self:

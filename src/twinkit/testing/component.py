@@ -104,7 +104,7 @@ class _Run:
 
     def trajectory(self) -> list[Values]:
         component, given = self.component, self.values()
-        rows = [dict(component.initialize(self.t0, given))]
+        rows: list[Values] = [dict(component.initialize(self.t0, given))]
         rows += [dict(component.step(self.t0 + k * self.dt, self.dt, given)) for k in range(self.steps)]
         return rows
 

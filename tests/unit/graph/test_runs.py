@@ -277,3 +277,42 @@ def test_only_models_in_one_time_unit_are_flattened():
         three_equations().flatten()
     with pytest.raises(InvalidValueError, match="identifier"):
         quarter_truck().flatten("two words")
+
+
+class Through(Decay):
+    """Follows its input at once, and cannot be asked to evaluate."""
+
+    def feedthrough(self):
+        return {"y": frozenset({"u"})}
+
+    def initialize(self, t0, inputs):
+        return {"y": 0.5 * inputs["u"] + 1.0}
+
+    def step(self, t, dt, inputs):
+        return {"y": 0.5 * inputs["u"] + 1.0}
+
+
+def test_a_loop_through_what_cannot_evaluate_is_refused_or_one_exchange_late():
+    graph = tk.Graph()
+    a, b = graph.add("a", Through()), graph.add("b", Through())
+    graph.connect(a.out["y"], b.inp["u"])
+    graph.connect(b.out["y"], a.inp["u"])
+    with pytest.raises(GraphCheckError, match=r"a, b cannot evaluate.*loops=None"):
+        graph.simulate(1.0, master=Jacobi(0.5))
+    found = graph.simulate(1.0, master=Jacobi(0.5, loops=None))
+    assert found["a.y"].data == pytest.approx([2.0] * 3, abs=1e-9)  # settled at the start already
+
+
+def test_small_inputs_count_at_the_start():
+    graph = tk.Graph()
+    a = graph.add("a", tk.Block(lambda x: 1e-20 * x, inputs={"x": ("", 1.0)}, outputs={"y": "m"}))
+    b = graph.add("b", tk.Block(lambda y: 1e20 * y, inputs={"y": "m"}, outputs={"z": "m"}))
+    graph.connect(a.out["y"], b.inp["y"])
+    assert graph.simulate(1.0, master=Jacobi(1.0))["b.z"].data[0] == pytest.approx(1.0)
+
+
+def test_what_a_block_closes_over_is_part_of_its_identity():
+    def make(k):
+        return tk.Block(lambda x: k * x, inputs={"x": ""}, outputs={"y": ""})
+
+    assert make(1.0).content_hash == make(1.0).content_hash != make(2.0).content_hash
