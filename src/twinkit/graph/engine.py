@@ -256,6 +256,10 @@ class Engine:
         """Return an error that names the component, the time and its inputs."""
         if isinstance(error, StepError) and error.component:
             return error
+        for edge in self._bad_inputs(name):
+            port, to = edge.source[1], ".".join(edge.target)
+            value = self.Y[self.at_output[edge.source]]
+            name, error = edge.source[0], StepError(f"output {port!r} became {value[0]} and was passed on to {to}")
         slot = self.slots[name]
         values = unpack(slot.component.inputs, slot.inputs)
         reason = str(error) if isinstance(error, TwinkitError) else f"{type(error).__name__}: {error}"
@@ -263,6 +267,17 @@ class Engine:
                           for key, value in values.items())  # fmt: skip
         text = f"{name} at t = {t:g} {self.time_unit}: {reason}" + (f" (inputs: {shown})" if shown else "")
         return StepError(text, component=name, time=t, values=values)
+
+    def _bad_inputs(self, name: str) -> list[Connection]:
+        """Return the edges, from a node upwards, by which a value that is not finite came to it."""
+        found: list[Connection] = []
+        while True:
+            into = [edge for edge in self.edges if edge.target[0] == name]
+            bad = [edge for edge in into if not np.isfinite(self.Y[self.at_output[edge.source]]).all()]
+            if not bad or bad[0] in found:
+                return found
+            found.append(bad[0])
+            name = bad[0].source[0]
 
     def verify(self, rows: Array, times: Sequence[float]) -> None:
         """Raise for the first output that is not finite; ``rows[k]`` was reached from ``times[k]``."""

@@ -104,29 +104,29 @@ def _at_end(evaluate: Evaluator) -> Macro:
     return lambda t, dt: evaluate(t + dt)
 
 
-def with_rates(
-    engine: Engine, rates: Mapping[str, Rate], order: Sequence[str], *, together: bool
-) -> tuple[Macro, Macro]:
-    """Return a step in which components have steps of their own, and what brings the slow ones up to the end.
+class _Rates:
+    """A step in which components have steps of their own."""
 
-    A fast component takes several steps within an exchange, its inputs held. A slow one keeps the inputs it had at
-    the start of its step, and takes it when at least its own step has passed.
-    """
-    movers = {name: engine.move_into(name) for name in order}
-    engine.extra.setdefault("pending", {})
+    def __init__(self, engine: Engine, rates: Mapping[str, Rate], order: Sequence[str], together: bool) -> None:
+        self._engine, self._rates, self._order, self._together = engine, rates, order, together
+        self._movers = {name: engine.move_into(name) for name in order}
+        engine.extra.setdefault("pending", {})
 
-    def pull(name: str, t: float) -> None:
-        pending = engine.extra["pending"]
-        if name not in pending or name not in rates:
-            move = movers[name]
+    def _pull(self, name: str, t: float) -> None:
+        """Take the inputs, where a step begins."""
+        pending = self._engine.extra["pending"]
+        if name not in pending:
+            move = self._movers[name]
             if move is not None:
                 move()
             pending[name] = t
 
-    def push(name: str, end: float, *, last: bool = False) -> None:
-        pending = engine.extra["pending"]
-        since, step = pending[name], engine.slots[name].step
-        passed, rate = end - since, rates.get(name, end - since)
+    def _push(self, name: str, end: float, *, last: bool = False) -> None:
+        """Take the steps that are due at `end`."""
+        pending, step = self._engine.extra["pending"], self._engine.slots[name].step
+        since = pending[name]
+        passed = end - since
+        rate = self._rates.get(name, passed)
         if not last and passed < rate * (1 - _SLACK):
             return
         parts = max(1, int(np.ceil(passed / rate * (1 - _SLACK))))
@@ -135,35 +135,44 @@ def with_rates(
             step(a, b - a)
         del pending[name]
 
-    def each(t: float, end: float, *, last: bool) -> None:
+    def macro(self, t: float, dt: float) -> None:
+        """Advance by one exchange."""
         name = ""
         try:
-            if together:
-                for name in order:
-                    pull(name, t)
-            for name in order:
-                if not together:
-                    pull(name, t)
-                push(name, end, last=last)
+            if self._together:
+                for name in self._order:
+                    self._pull(name, t)
+            for name in self._order:
+                if not self._together:
+                    self._pull(name, t)
+                self._push(name, t + dt)
         except Exception as error:
-            raise engine.failure(name, t, error) from error
-        if engine.propagate is not None:
-            engine.propagate(end)
+            raise self._engine.failure(name, t, error) from error
+        if self._engine.propagate is not None:
+            self._engine.propagate(t + dt)
 
-    def macro(t: float, dt: float) -> None:
-        each(t, t + dt, last=False)
-
-    def finish(begin: float, until: float) -> None:
+    def finish(self, begin: float, until: float) -> None:
+        """Bring the slow ones up to the end of the run."""
         name = ""
         try:
-            for name in [name for name in order if name in engine.extra["pending"]]:
-                push(name, until, last=True)
+            for name in [name for name in self._order if name in self._engine.extra["pending"]]:
+                self._push(name, until, last=True)
         except Exception as error:
-            raise engine.failure(name, until, error) from error
-        if engine.propagate is not None:
-            engine.propagate(until)
+            raise self._engine.failure(name, until, error) from error
+        if self._engine.propagate is not None:
+            self._engine.propagate(until)
 
-    return macro, finish
+
+def with_rates(
+    engine: Engine, rates: Mapping[str, Rate], order: Sequence[str], *, together: bool
+) -> tuple[Macro, Macro]:
+    """Return a step in which components have steps of their own, and what brings the slow ones up to the end.
+
+    A fast component takes several steps within an exchange, its inputs held. A slow one keeps the inputs it had at
+    the start of its step, and takes it when at least its own step has passed.
+    """
+    made = _Rates(engine, rates, order, together)
+    return made.macro, made.finish
 
 
 def _repeat(engine: Engine) -> tuple[Callable[[], list[object]], Callable[[list[object]], None]]:
@@ -252,10 +261,14 @@ def implicit(engine: Engine, theta: float, newton: Newton) -> Macro:
             if "jacobian" not in engine.extra or engine.extra["jacobian_dt"] != dt:
                 engine.extra["jacobian"], engine.extra["jacobian_dt"] = _slopes(mismatch, end, value), dt
                 fresh = True
-            end = end - np.linalg.solve(engine.extra["jacobian"], value)
+            try:
+                end = end - np.linalg.solve(engine.extra["jacobian"], value)
+            except np.linalg.LinAlgError:
+                break
             value = mismatch(end)
             now = float(np.max(np.abs(value) / (1.0 + np.abs(end)), initial=0.0))
             if not np.isfinite(now):
+                engine.verify(engine.Y[None], [t, t + dt])
                 break
             if now > 0.1 * size and not fresh:
                 del engine.extra["jacobian"]
