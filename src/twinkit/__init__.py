@@ -13,6 +13,7 @@ from twinkit.core.providers import provide as _provide
 if TYPE_CHECKING:
     from twinkit.core import *  # noqa: F403
     from twinkit.fmi import FMU as FMU
+    from twinkit.graph import *  # noqa: F403
     from twinkit.simulate import *  # noqa: F403
 
 _HOMES = {
@@ -50,10 +51,16 @@ _HOMES = {
         "no_audit",
     ),
     "twinkit.fmi": ("FMU",),
+    "twinkit.graph": (
+        "Block",
+        "Graph",
+        "Replay",
+    ),
     "twinkit.simulate": (
         "Compiled",
         "Cvodes",
         "Jax",
+        "ModelComponent",
         "SimulationWarning",
         "draw",
         "ensemble",
@@ -63,7 +70,7 @@ _HOMES = {
     ),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
-_ROOMS = ("core", "readings", "simulate", "unitops", "testing", "fmi", "estimate", "pat", "app")
+_ROOMS = ("core", "readings", "simulate", "unitops", "testing", "fmi", "graph", "estimate", "pat", "app")
 
 # What the rooms above `core` provide for objects defined in it (see twinkit.core.providers).
 _provide("show", "twinkit.readings.sympy:show")

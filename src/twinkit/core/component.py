@@ -198,6 +198,24 @@ class FeedsThrough(Protocol):
         ...
 
 
+@runtime_checkable
+class Evaluates(Protocol):
+    """A component that can say what its outputs would be under other inputs, without moving in time.
+
+    Masters use it to carry feedthrough at one instant (never a step of length zero) and to solve algebraic loops.
+    """
+
+    def evaluate(self, t: float, inputs: Values) -> Values:
+        """Return the outputs at the present instant `t` under `inputs`; the state does not change.
+
+        Raises
+        ------
+        StepError
+            If they cannot be computed.
+        """
+        ...
+
+
 Stepper: TypeAlias = Callable[[float, float], None]
 """``(t, dt)``: take one step, reading inputs from and writing outputs to the arrays it is bound to."""
 

@@ -17,6 +17,7 @@ from twinkit.simulate.signals import Ramps, Steps, ramps, steps
 
 if TYPE_CHECKING:
     from twinkit.simulate.compiled.solver import Compiled
+    from twinkit.simulate.component import ModelComponent
     from twinkit.simulate.jax import Jax
     from twinkit.simulate.runner import Runner, prepare
     from twinkit.simulate.sampling import draw
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 _LATER = {
     "Compiled": "twinkit.simulate.compiled.solver",
     "Jax": "twinkit.simulate.jax",
+    "ModelComponent": "twinkit.simulate.component",
     "Runner": "twinkit.simulate.runner",
     "draw": "twinkit.simulate.sampling",
     "prepare": "twinkit.simulate.runner",
@@ -49,6 +51,6 @@ def __getattr__(name: str) -> Any:
 
 
 __all__ = [
-    "Compiled", "Cvodes", "EnsembleSolution", "Jax", "Ramps", "Runner", "SimulationWarning", "Solver", "Steps", "draw",
-    "ensemble", "prepare", "ramps", "simulate", "steps",
+    "Compiled", "Cvodes", "EnsembleSolution", "Jax", "ModelComponent", "Ramps", "Runner", "SimulationWarning", "Solver",
+    "Steps", "draw", "ensemble", "prepare", "ramps", "simulate", "steps",
 ]  # fmt: skip

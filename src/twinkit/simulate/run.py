@@ -5,11 +5,12 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol, cast, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
+from twinkit.core.errors import InvalidValueError
 from twinkit.core.model import Model
 from twinkit.core.solution import Occurrence, Solution
 from twinkit.readings.casadi import SYMBOLIC
@@ -26,8 +27,17 @@ class SimulationWarning(UserWarning):
     """A run that did not reach its end (the solution holds what was reached), or left declared bounds."""
 
 
+@runtime_checkable
+class Simulates(Protocol):
+    """What knows how to simulate itself: `simulate` hands it the run (a graph is one)."""
+
+    def __simulate__(self, until: Any, **how: Any) -> Solution:
+        """Return the solution of a run; `how` holds what `simulate` was given."""
+        ...
+
+
 def simulate(
-    model: Model,
+    model: Model | Simulates,
     until: Any,
     *,
     inputs: Mapping[str, Any] | None = None,
@@ -38,13 +48,15 @@ def simulate(
     atol: float | None = None,
     solver: Solver | None = None,
     sensitivities: Sequence[str] = (),
+    master: Any = None,
+    progress: bool = False,
 ) -> Solution:
-    """Simulate a model.
+    """Simulate a model, or a graph of components.
 
     Parameters
     ----------
     model
-        The model.
+        The model or graph.
     until
         End of the run: number in the model's time unit, text (``"14 d"``) or quantity.
     inputs
@@ -63,6 +75,9 @@ def simulate(
         `Cvodes()` (default) or `Compiled()` for repeated runs.
     sensitivities
         Parameters for which to compute the derivatives of all states (forward sensitivities).
+    master, progress
+        For a graph: how its components are stepped together, and whether a progress bar is shown. Its components keep
+        their own tolerances, solvers and initial values.
 
     Returns
     -------
@@ -91,8 +106,18 @@ def simulate(
     >>> round(float(solution["c"][-1]), 6)
     0.367879
     """
+    if isinstance(model, Simulates) and not isinstance(model, (Model, type)):
+        own = {"initial": initial, "atol": atol, "solver": solver, "sensitivities": sensitivities or None}
+        given = [name for name, value in own.items() if value is not None] + ["rtol"] * (rtol != 1e-8)
+        if given:
+            raise InvalidValueError(f"a graph takes no {given[0]}: give it to the component or the master")
+        return model.__simulate__(
+            until, master=master, start=start, inputs=inputs, outputs=outputs, progress=progress
+        )  # fmt: skip
+    if master is not None:
+        raise InvalidValueError("a master steps the components of a graph; a model needs a solver")
     problem = make_problem(
-        model, until, start=start, inputs=inputs, initial=initial, outputs=outputs, rtol=rtol, atol=atol
+        cast("Model", model), until, start=start, inputs=inputs, initial=initial, outputs=outputs, rtol=rtol, atol=atol
     )
     chosen = Cvodes() if solver is None else solver
     check_solver(chosen)

@@ -1,0 +1,15 @@
+"""The typed graph of components, and the master algorithms that run it."""
+
+from twinkit.graph.blocks import Block, Replay
+from twinkit.graph.check import GraphCheckError
+from twinkit.graph.compare import Comparison
+from twinkit.graph.graph import Graph
+from twinkit.graph.masters import Adaptive, GaussSeidel, Implicit, Jacobi, Master, Midpoint
+from twinkit.graph.newton import Newton
+from twinkit.graph.ports import ConnectError, Connection, Node, Plug, material
+from twinkit.graph.session import Session
+
+__all__ = [
+    "Adaptive", "Block", "Comparison", "ConnectError", "Connection", "GaussSeidel", "Graph", "GraphCheckError",
+    "Implicit", "Jacobi", "Master", "Midpoint", "Newton", "Node", "Plug", "Replay", "Session", "material",
+]  # fmt: skip

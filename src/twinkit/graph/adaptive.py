@@ -1,0 +1,75 @@
+"""Steps as long as the error allows: each is done in one and in two, and the difference judged."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from twinkit.core.component import Array, StepError
+from twinkit.graph.engine import Engine
+from twinkit.graph.march import Macro, Recorder
+
+_SAFETY, _SHRINK, _GROW, _ORDER = 0.9, 0.2, 4.0, 2
+_SMALLEST = 1e-13
+
+
+def march_adaptive(
+    engine: Engine, macro: Macro, until: float, tolerance: tuple[float, float], longest: float, record: Recorder
+) -> None:
+    """Advance to `until` with a second-order step, keeping the two half steps of every accepted one."""
+    statistics = engine.statistics
+    span = until - engine.time
+    engine.extra.setdefault("scale", np.abs(engine.Y))
+    while engine.time < until:
+        t = engine.time
+        stop = engine.next_event(t, until) if engine.event_slots else until
+        wish = min(engine.extra["h"], longest)
+        h = stop - t if wish >= 0.99 * (stop - t) else (0.5 * (stop - t) if wish > 0.5 * (stop - t) else wish)
+        saved, trouble, error = engine.snapshot(), None, np.inf
+        try:
+            middle, error, worst = _both(engine, macro, t, h, tolerance, saved)
+        except StepError as failed:
+            trouble = failed
+        if error <= 1.0 and trouble is None:
+            end = stop if h == stop - t else t + h
+            record.add(t + 0.5 * h, middle)
+            record.add(end, engine.Y)
+            engine.time = end
+            np.maximum(engine.extra["scale"], np.abs(engine.Y), out=engine.extra["scale"])
+            statistics["steps"] = statistics.get("steps", 0) + 2
+            longer = h * min(_GROW, max(_SHRINK, _SAFETY * max(error, 1e-6) ** (-1.0 / (_ORDER + 1))))
+            # A step cut short by an event says nothing against a longer one.
+            engine.extra["h"] = longer if h >= wish else max(wish, longer)
+            continue
+        if trouble is not None or h <= _SMALLEST * max(span, abs(t)):
+            inner = h <= _SMALLEST * max(span, abs(t)) or h < 1e-9 * span
+            if inner:
+                raise trouble or _stuck(engine, t, worst)
+        engine.restore(saved)
+        statistics["rejected"] = statistics.get("rejected", 0) + 1
+        shrink = max(_SHRINK, _SAFETY * error ** (-1.0 / (_ORDER + 1))) if np.isfinite(error) else _SHRINK
+        engine.extra["h"] = h * shrink
+
+
+def _both(
+    engine: Engine, macro: Macro, t: float, h: float, tolerance: tuple[float, float], saved: object
+) -> tuple[Array, float, int]:
+    """Do one step whole and in halves; return the middle, the error in units of the tolerance, the worst output."""
+    macro(t, h)
+    coarse = engine.Y.copy()
+    engine.verify(coarse[None], [t, t + h])
+    engine.restore(saved)
+    macro(t, 0.5 * h)
+    middle = engine.Y.copy()
+    macro(t + 0.5 * h, t + h - (t + 0.5 * h))
+    engine.verify(engine.Y[None], [t, t + h])
+    rtol, atol = tolerance
+    allowed = atol + rtol * np.maximum(engine.extra["scale"], np.abs(engine.Y))
+    each = np.abs(engine.Y - coarse) / (2**_ORDER - 1) / allowed
+    worst = int(np.argmax(each)) if each.size else 0
+    return middle, float(each[worst]) if each.size else 0.0, worst
+
+
+def _stuck(engine: Engine, t: float, worst: int) -> StepError:
+    node, port = next(key for key, place in engine.at_output.items() if place.start <= worst < place.stop)
+    reason = f"the step became too small: {port!r} jumps or grows without limit; an abrupt change is to be declared"
+    return engine.failure(node, t, StepError(f"{reason} with next_event"))

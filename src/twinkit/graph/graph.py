@@ -1,0 +1,289 @@
+"""The graph: components joined by typed edges, built step by step, run by a master."""
+
+from __future__ import annotations
+
+import keyword
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from twinkit.core.component import Array, Causality, Component, Port
+from twinkit.core.errors import InvalidValueError, nearest, unknown_name
+from twinkit.core.identity import digest
+from twinkit.core.model import Model
+from twinkit.core.solution import Solution
+from twinkit.core.units import affine, unit_label
+from twinkit.graph.check import GraphCheckError, problems_of
+from twinkit.graph.masters import Master
+from twinkit.graph.ports import ConnectError, Connection, Node, Plug, join
+
+if TYPE_CHECKING:
+    from twinkit.graph.compare import Comparison
+    from twinkit.graph.session import Session
+
+
+class Graph:
+    """A typed graph of components.
+
+    It is built by adding nodes and edges, and nothing is ever removed or replaced. Every edge is checked when it is
+    made; a run works on a copy of what there is when it starts.
+
+    Parameters
+    ----------
+    time_unit
+        In which the graph counts time; None: that of the first component. Components keep their own.
+
+    Examples
+    --------
+    >>> import twinkit as tk
+    >>> graph = tk.Graph()
+    >>> heat = graph.add("heat", tk.Block(lambda level: 5 * level, inputs={"level": ("", 0.5)}, outputs={"Q": "kW"}))
+    >>> show = graph.add("show", tk.Block(lambda Q: Q, inputs={"Q": "W"}, outputs={"Q": "W"}))
+    >>> edge = graph.connect(heat.out["Q"], show.inp["Q"])
+    >>> print(graph)
+    Graph: 2 nodes, 1 edge, time in s
+      heat: Block(<lambda>)
+      show: Block(<lambda>)
+      heat.Q -> show.Q  (kW -> W: x 1000)
+      heat.level: not connected, 0.5
+    """
+
+    def __init__(self, time_unit: str | None = None) -> None:
+        self._time_unit = time_unit
+        self._nodes: dict[str, Node] = {}
+        self._edges: list[Connection] = []
+        if time_unit is not None:
+            affine(time_unit, "s")
+
+    # -- building ----------------------------------------------------------------------------------------------
+    def add(self, name: str, component: Component | Model) -> Node:
+        """Add a component, or a model, under a name of its own; return its node.
+
+        Raises
+        ------
+        InvalidValueError
+            If the name is no identifier or taken, or the object is no component or in the graph already.
+        """
+        if not isinstance(name, str) or not name.isidentifier() or keyword.iskeyword(name):
+            raise InvalidValueError(f"a node's name is a Python identifier, not {name!r}")
+        if name in self._nodes:
+            raise InvalidValueError(f"the graph has a node {name!r} already")
+        if isinstance(component, Model):
+            from twinkit.simulate.component import ModelComponent
+
+            component = ModelComponent(component)
+        if isinstance(component, type) or not isinstance(component, Component):
+            raise InvalidValueError(
+                f"{component!r} is not a component or a model instance; a function becomes one with tk.Block(function, "
+                "inputs={...}, outputs={...}), recorded data with tk.Replay(table, hold=...)"
+            )
+        for other, node in self._nodes.items():
+            if node.component is component:
+                raise InvalidValueError(f"this component is in the graph already, as {other!r}: make another one")
+        affine(component.time_unit, "s")
+        made = self._nodes[name] = Node.of(name, component)
+        return made
+
+    def connect(self, source: Plug, target: Plug, *, guess: Any = None) -> tuple[Connection, ...]:
+        """Join an output to an input (or a stream to a stream); units are converted, and the edge says how.
+
+        Parameters
+        ----------
+        source, target
+            ``a.out["w"]``, ``b.inp["w"]``.
+        guess
+            First value of the input, where the edge closes an algebraic loop.
+
+        Raises
+        ------
+        ConnectError
+            Wrong direction or kind; an input that is driven already; a node of another graph.
+        ShapeError, UnitError
+            Wrong length; wrong dimension.
+        """
+        made = join(source, target, guess)
+        for plug in (source, target):
+            node = self._nodes.get(plug.node)
+            side = () if node is None else (*node.out.values(), *node.inp.values())
+            if not any(own is plug for own in side):
+                raise ConnectError(f"{plug.label} belongs to no node of this graph ({nearest(plug.node, self._nodes)})")
+        for edge in made:
+            driver = next((known for known in self._edges if known.target == edge.target), None)
+            if driver is not None:
+                name, by, also = (".".join(place) for place in (edge.target, driver.source, edge.source))
+                raise ConnectError(f"{name} is driven by {by} already and cannot be driven by {also} too")
+        self._edges.extend(made)
+        return tuple(made)
+
+    # -- what there is -----------------------------------------------------------------------------------------
+    @property
+    def nodes(self) -> Mapping[str, Node]:
+        """Nodes by name, in the order they were added."""
+        return MappingProxyType(self._nodes)
+
+    @property
+    def edges(self) -> tuple[Connection, ...]:
+        """Edges in the order they were made."""
+        return tuple(self._edges)
+
+    @property
+    def time_unit(self) -> str:
+        """Unit in which the graph counts time."""
+        if self._time_unit is not None:
+            return self._time_unit
+        return next((node.component.time_unit for node in self._nodes.values()), "s")
+
+    def __getitem__(self, name: str) -> Node:
+        if name not in self._nodes:
+            raise unknown_name("node", name, self._nodes, "the graph")
+        return self._nodes[name]
+
+    def free_inputs(self) -> dict[str, Port]:
+        """Return the inputs that are not connected, as ``node.port``."""
+        driven = {edge.target for edge in self._edges}
+        return {
+            f"{name}.{port.name}": port
+            for name, node in self._nodes.items()
+            for port in node.component.inputs.values()
+            if (name, port.name) not in driven
+        }
+
+    def check(self, master: Master | None = None, inputs: Mapping[str, Any] | None = None) -> None:
+        """Check the whole graph.
+
+        Parameters
+        ----------
+        master
+            Check also what this master needs; without one, every algebraic loop is a problem.
+        inputs
+            ``node.port`` -> value of inputs that are not connected, as `simulate` will be given.
+
+        Raises
+        ------
+        GraphCheckError
+            With all problems: inputs without a value, algebraic loops with their path, components that cannot roll
+            back.
+        """
+        found = problems_of(self, master, inputs or {})
+        if found:
+            raise GraphCheckError(found)
+
+    @property
+    def content_hash(self) -> str:
+        """SHA-256 of the components, the edges and the time unit."""
+        parts = {name: component_hash(node.component) for name, node in self._nodes.items()}
+        return digest({"nodes": parts, "edges": sorted(map(repr, self._edges)), "time_unit": self.time_unit})
+
+    # -- running -----------------------------------------------------------------------------------------------
+    def open(self, master: Master, *, start: Any = 0.0, inputs: Mapping[str, Any] | None = None,
+             progress: Any = None) -> Session:  # fmt: skip
+        """Start a run that can be advanced piece by piece, saved and rolled back (see `Session`)."""
+        from twinkit.graph.session import Session
+
+        return Session(self, master, start=start, inputs=inputs, progress=progress)
+
+    def simulate(
+        self, until: Any, *, master: Master, start: Any = 0.0, inputs: Mapping[str, Any] | None = None,
+        outputs: Any = None, progress: bool = False,
+    ) -> Solution:  # fmt: skip
+        """Run the graph.
+
+        Parameters
+        ----------
+        until, start
+            End and start: numbers in the graph's time unit, texts or quantities.
+        master
+            `Jacobi`, `GaussSeidel`, `Midpoint`, `Implicit` or `Adaptive`.
+        inputs
+            ``node.port`` -> constant for an input that is not connected (connect a `Replay` for one that varies).
+        outputs
+            At which times, as for `tk.simulate`; None: at every exchange. Values between exchanges are linear.
+        progress
+            Show a progress bar.
+
+        Returns
+        -------
+        Solution
+            All outputs, as ``node.port``.
+
+        Raises
+        ------
+        GraphCheckError
+            If `check` finds problems.
+        StepError
+            If a component fails, or gives NaN or infinity: with its name, the time and its inputs.
+        """
+        from twinkit.graph.session import simulate_graph
+
+        return simulate_graph(self, until, master, start=start, inputs=inputs, outputs=outputs, progress=progress)
+
+    def __simulate__(self, until: Any, *, master: Any = None, **how: Any) -> Solution:
+        """Serve ``tk.simulate(graph, ...)``; without a master, `Adaptive` (where all roll back) or an error."""
+        if master is None:
+            from twinkit.graph.engine import rolls_back
+            from twinkit.graph.masters import Adaptive
+
+            if not all(rolls_back(node.component) for node in self._nodes.values()):
+                raise InvalidValueError("say how to step this graph: master=tk.graph.GaussSeidel('1 s'), for example")
+            master = Adaptive()
+        return self.simulate(until, master=master, **how)
+
+    # -- as one model ------------------------------------------------------------------------------------------
+    def flatten(self, name: str = "Flattened") -> Model:
+        """Return the graph as one model, with all readings (every node must be a model)."""
+        from twinkit.graph.flatten import flatten
+
+        return flatten(self, name)
+
+    def compare(self, until: Any, master: Master, *, halvings: int = 2, rtol: float = 1e-10) -> Comparison:
+        """Return how far the co-simulation is from the flattened model, and how that shrinks with the step."""
+        from twinkit.graph.compare import compare
+
+        return compare(self, until, master, halvings=halvings, rtol=rtol)
+
+    # -- looks -------------------------------------------------------------------------------------------------
+    def __repr__(self) -> str:
+        count = len(self._edges)
+        head = f"Graph: {len(self._nodes)} nodes, {count} edge{'' if count == 1 else 's'}, time in {self.time_unit}"
+        lines = [head, *[f"  {name}: {node.component!r}" for name, node in self._nodes.items()]]
+        lines += [f"  {edge}" for edge in self._edges]
+        for name, port in self.free_inputs().items():
+            value = "no value" if port.default is None else f"{port.default} {unit_label(port.unit)}".rstrip()
+            lines.append(f"  {name}: not connected, {value}")
+        return "\n".join(lines)
+
+    def _repr_svg_(self) -> str:
+        from twinkit.graph.draw import svg
+
+        return svg(self)
+
+
+def component_hash(component: Component) -> str:
+    """Return a component's content hash: its own, or one of its type and ports."""
+    own = getattr(component, "content_hash", None)
+    if isinstance(own, str):
+        return own
+    ports = [repr(port) for port in (*component.inputs.values(), *component.outputs.values())]
+    return digest({"type": type(component).__qualname__, "ports": ports, "time_unit": component.time_unit})
+
+
+def fixed_inputs(graph: Graph, inputs: Mapping[str, Any]) -> dict[tuple[str, str], Array]:
+    """Return ``(node, port)`` -> values of all inputs that are not connected and have a value."""
+    free = graph.free_inputs()
+    for name in inputs:
+        if name not in free:
+            driven = [e for e in graph.edges if ".".join(e.target) == name]
+            if driven:
+                raise ConnectError(f"{name} is driven by {'.'.join(driven[0].source)}; it cannot be given a value too")
+            raise unknown_name("free input", name, free, "the graph")
+    found: dict[tuple[str, str], Array] = {}
+    for name, port in free.items():
+        value = inputs.get(name, port.default)
+        if value is None:
+            continue
+        if callable(value) or hasattr(value, "points"):
+            raise InvalidValueError(f"{name} is given a constant; for one that varies, connect a tk.Replay to it")
+        node = name.split(".", 1)[0]
+        found[node, port.name] = port.flat(value, f"input {name}")
+        assert port.causality is Causality.INPUT
+    return found

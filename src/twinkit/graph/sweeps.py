@@ -1,0 +1,291 @@
+"""One step of a whole graph, in several ways; each is compiled once into a closure on the engine's arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeAlias
+
+import numpy as np
+
+from twinkit.core.component import Array, StepError
+from twinkit.graph.arrays import Evaluator, mover
+from twinkit.graph.engine import Engine
+from twinkit.graph.march import Macro
+from twinkit.graph.newton import Newton
+
+Rate: TypeAlias = float
+_SLACK = 1e-9
+_NUDGE = 1e-6
+
+
+def jacobi(engine: Engine, threads: int | None = None) -> Macro:
+    """Return a step in which all components start from the same values."""
+    if threads is not None and threads > 1 and len(engine.steps) > 1:
+        return _Threaded(engine, threads)
+    steps = [(slot.name, slot.step) for slot in engine.steps]
+    move, propagate = engine.move_all, engine.propagate
+
+    def macro(t: float, dt: float) -> None:
+        name = ""
+        move()
+        try:
+            for name, step in steps:  # noqa: B007 (the name is for the error)
+                step(t, dt)
+        except Exception as error:
+            raise engine.failure(name, t, error) from error
+        if propagate is not None:
+            propagate(t + dt)
+
+    return macro
+
+
+class _Threaded:
+    """A Jacobi step whose components run at the same time; the result does not depend on who is first."""
+
+    def __init__(self, engine: Engine, threads: int) -> None:
+        self._engine = engine
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="twinkit-graph")
+
+    def __call__(self, t: float, dt: float) -> None:
+        engine = self._engine
+        engine.move_all()
+        jobs = [(slot.name, self._pool.submit(slot.step, t, dt)) for slot in engine.steps]
+        failed: StepError | None = None
+        for name, job in jobs:  # every one is waited for, so that nothing runs on behind an error
+            try:
+                job.result()
+            except Exception as error:
+                failed = failed or engine.failure(name, t, error)
+        if failed is not None:
+            raise failed
+        if engine.propagate is not None:
+            engine.propagate(t + dt)
+
+    def close(self) -> None:
+        """End the threads."""
+        self._pool.shutdown()
+
+
+def gauss_seidel(engine: Engine, order: Sequence[str]) -> Macro:
+    """Return a step in which each component sees what those before it have just given.
+
+    Values that jump (discrete ports) are taken at the start of the step by everyone.
+    """
+    early = mover(engine.pieces([edge for edge in engine.edges if engine.is_discrete(edge)]), engine.U, engine.Y)
+    work: list[tuple[str, Callable[[], None] | None, Macro]] = []
+    for name in order:
+        slot = engine.slots[name]
+        move = engine.move_into(name, discrete=False)
+        if slot.stateless and slot.evaluate is not None:
+            work.append((name, move, _at_end(slot.evaluate)))
+        else:
+            work.append((name, move, slot.step))
+    propagate = engine.propagate
+
+    def macro(t: float, dt: float) -> None:
+        name = ""
+        if early is not None:
+            early()
+        try:
+            for name, move, step in work:  # noqa: B007 (the name is for the error)
+                if move is not None:
+                    move()
+                step(t, dt)
+        except Exception as error:
+            raise engine.failure(name, t, error) from error
+        if propagate is not None:
+            propagate(t + dt)
+
+    return macro
+
+
+def _at_end(evaluate: Evaluator) -> Macro:
+    return lambda t, dt: evaluate(t + dt)
+
+
+class _Rates:
+    """A step in which components have steps of their own."""
+
+    def __init__(self, engine: Engine, rates: Mapping[str, Rate], order: Sequence[str], together: bool) -> None:
+        self._engine, self._rates, self._order, self._together = engine, rates, order, together
+        self._movers = {name: engine.move_into(name) for name in order}
+        engine.extra.setdefault("pending", {})
+
+    def _pull(self, name: str, t: float) -> None:
+        """Take the inputs, where a step begins."""
+        pending = self._engine.extra["pending"]
+        if name not in pending:
+            move = self._movers[name]
+            if move is not None:
+                move()
+            pending[name] = t
+
+    def _push(self, name: str, end: float, *, last: bool = False) -> None:
+        """Take the steps that are due at `end`."""
+        pending, step = self._engine.extra["pending"], self._engine.slots[name].step
+        since = pending[name]
+        passed = end - since
+        rate = self._rates.get(name, passed)
+        if not last and passed < rate * (1 - _SLACK):
+            return
+        parts = max(1, int(np.ceil(passed / rate * (1 - _SLACK))))
+        for k in range(parts):
+            a, b = since + passed * k / parts, since + passed * (k + 1) / parts
+            step(a, b - a)
+        del pending[name]
+
+    def macro(self, t: float, dt: float) -> None:
+        """Advance by one exchange."""
+        name = ""
+        try:
+            if self._together:
+                for name in self._order:
+                    self._pull(name, t)
+            for name in self._order:
+                if not self._together:
+                    self._pull(name, t)
+                self._push(name, t + dt)
+        except Exception as error:
+            raise self._engine.failure(name, t, error) from error
+        if self._engine.propagate is not None:
+            self._engine.propagate(t + dt)
+
+    def finish(self, begin: float, until: float) -> None:
+        """Bring the slow ones up to the end of the run."""
+        name = ""
+        try:
+            for name in [name for name in self._order if name in self._engine.extra["pending"]]:
+                self._push(name, until, last=True)
+        except Exception as error:
+            raise self._engine.failure(name, until, error) from error
+        if self._engine.propagate is not None:
+            self._engine.propagate(until)
+
+
+def with_rates(
+    engine: Engine, rates: Mapping[str, Rate], order: Sequence[str], *, together: bool
+) -> tuple[Macro, Macro]:
+    """Return a step in which components have steps of their own, and what brings the slow ones up to the end.
+
+    A fast component takes several steps within an exchange, its inputs held. A slow one keeps the inputs it had at
+    the start of its step, and takes it when at least its own step has passed.
+    """
+    made = _Rates(engine, rates, order, together)
+    return made.macro, made.finish
+
+
+def _repeat(engine: Engine) -> tuple[Callable[[], list[object]], Callable[[list[object]], None]]:
+    """Return what saves and what restores the components alone (the arrays are the caller's)."""
+    saves = [slot.component.snapshot for slot in engine.steps]  # type: ignore[attr-defined]
+    restores = [slot.component.restore for slot in engine.steps]  # type: ignore[attr-defined]
+
+    def save() -> list[object]:
+        return [one() for one in saves]
+
+    def restore(states: list[object]) -> None:
+        for one, state in zip(restores, states, strict=True):
+            one(state)
+
+    return save, restore
+
+
+def _step_held(engine: Engine) -> Macro:
+    """Return a step of all components with the inputs that are in the array, without moving any."""
+    steps = [(slot.name, slot.step) for slot in engine.steps]
+    propagate = engine.propagate
+
+    def held(t: float, dt: float) -> None:
+        name = ""
+        try:
+            for name, step in steps:  # noqa: B007 (the name is for the error)
+                step(t, dt)
+        except Exception as error:
+            raise engine.failure(name, t, error) from error
+        if propagate is not None:
+            propagate(t + dt)
+
+    return held
+
+
+def midpoint(engine: Engine, iterations: int) -> Macro:
+    """Return a step with the mean of the inputs at its ends, found by fixed-point iteration."""
+    engine.need_rollback("Midpoint (and Adaptive)")
+    save, restore = _repeat(engine)
+    step, move, smooth = _step_held(engine), engine.move_all, engine.smooth
+    u = engine.U
+
+    def macro(t: float, dt: float) -> None:
+        move()
+        before, states = u.copy(), save()
+        step(t, dt)
+        for _ in range(iterations):
+            move()
+            mean = before.copy()
+            mean[smooth] = 0.5 * (before[smooth] + u[smooth])
+            restore(states)
+            u[:] = mean
+            step(t, dt)
+
+    return macro
+
+
+def implicit(engine: Engine, theta: float, newton: Newton) -> Macro:
+    """Return a step whose held inputs agree with the outputs at its end, found by Newton's method.
+
+    The Jacobian is kept from step to step and made anew where the iteration converges slowly.
+    """
+    engine.need_rollback("Implicit")
+    save, restore = _repeat(engine)
+    step, move, smooth, u = _step_held(engine), engine.move_all, engine.smooth, engine.U
+    tolerance = max(newton.tolerance, 1e-9)
+
+    def macro(t: float, dt: float) -> None:
+        move()
+        before, states = u.copy(), save()
+
+        def mismatch(end: Array) -> Array:
+            restore(states)
+            u[:] = before
+            u[smooth] = (1.0 - theta) * before[smooth] + theta * end
+            step(t, dt)
+            move()
+            return u[smooth] - end
+
+        end, fresh = before[smooth].copy(), False
+        value = mismatch(end)
+        for _ in range(2 * newton.iterations):
+            size = float(np.max(np.abs(value) / (1.0 + np.abs(end)), initial=0.0))
+            if size <= tolerance:
+                return
+            if "jacobian" not in engine.extra or engine.extra["jacobian_dt"] != dt:
+                engine.extra["jacobian"], engine.extra["jacobian_dt"] = _slopes(mismatch, end, value), dt
+                fresh = True
+            try:
+                end = end - np.linalg.solve(engine.extra["jacobian"], value)
+            except np.linalg.LinAlgError:
+                break
+            value = mismatch(end)
+            now = float(np.max(np.abs(value) / (1.0 + np.abs(end)), initial=0.0))
+            if not np.isfinite(now):
+                engine.verify(engine.Y[None], [t, t + dt])
+                break
+            if now > 0.1 * size and not fresh:
+                del engine.extra["jacobian"]
+            fresh = False
+        raise StepError(
+            f"the implicit coupling at t = {t:g} {engine.time_unit} is not solved in {2 * newton.iterations} "
+            "iterations: choose a shorter step", component=engine.steps[0].name, time=t,
+            values={"inputs": before.tolist()},
+        )  # fmt: skip
+
+    return macro
+
+
+def _slopes(mismatch: Callable[[Array], Array], end: Array, value: Array) -> Array:
+    matrix = np.empty((len(end), len(end)))
+    for i in range(len(end)):
+        moved = end.copy()
+        moved[i] += _NUDGE * (1.0 + abs(end[i]))
+        matrix[:, i] = (mismatch(moved) - value) / (moved[i] - end[i])
+    return matrix

@@ -1,0 +1,385 @@
+"""A model as a component: it steps with inputs held, and can roll back, evaluate, differentiate and bind."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Literal
+
+import casadi as ca
+import numpy as np
+
+from twinkit.core.component import Port, StepError, Stepper, Values
+from twinkit.core.errors import InvalidValueError, SimulationError, unknown_name
+from twinkit.core.model import Model
+from twinkit.simulate.component_ports import Streams, model_feedthrough, model_ports
+from twinkit.simulate.consistent import consistent_algebraics
+from twinkit.simulate.cvodes import Cvodes
+from twinkit.simulate.problem import Array, Problem, Solver, check_solver, make_problem
+from twinkit.simulate.signals import Program
+
+_MAX_EVENTS = 1000
+
+
+def _default_solver() -> Solver:
+    """Return `Compiled` where numba is installed, else `Cvodes`."""
+    try:
+        from twinkit.simulate.compiled.solver import Compiled
+    except ImportError:
+        return Cvodes()
+    return Compiled()
+
+
+class ModelComponent:
+    """A model that lives in a graph.
+
+    Its inputs are the model's inputs; its outputs the model's outputs, states and algebraic variables. Events and
+    schedules inside a step are applied where they happen.
+
+    Parameters
+    ----------
+    model
+        The model.
+    solver
+        `Compiled()` (default where numba is installed) or `Cvodes()`.
+    hold
+        What an input does during a step: ``"zero"`` keeps its value, ``"first"`` goes on with the slope it had from
+        the step before (for `Jacobi` and `GaussSeidel`).
+    inputs, initial
+        Values instead of the model's: defaults of inputs; states, algebraic variables and modes at the start.
+    rtol, atol
+        As for `simulate`.
+    streams
+        Stream name -> field -> variable: these variables become material ports, connected together.
+
+    Examples
+    --------
+    >>> from twinkit.unitops import JacketedTank
+    >>> tank = ModelComponent(JacketedTank(), solver=Cvodes())
+    >>> start = tank.initialize(0.0, {})
+    >>> sorted(tank.inputs) == sorted(entry.name for entry in JacketedTank().layout.inputs)
+    True
+    """
+
+    def __init__(
+        self, model: Model, *, solver: Solver | None = None, hold: Literal["zero", "first"] = "zero",
+        inputs: Mapping[str, Any] | None = None, initial: Mapping[str, Any] | None = None,
+        rtol: float = 1e-8, atol: float | None = None, streams: Streams | None = None,
+    ) -> None:  # fmt: skip
+        if not isinstance(model, Model):
+            raise InvalidValueError(f"ModelComponent needs a model, not {model!r}")
+        if hold not in ("zero", "first"):
+            raise InvalidValueError(f"hold is 'zero' or 'first', not {hold!r}")
+        chosen = _default_solver() if solver is None else solver
+        check_solver(chosen)
+        for name in inputs or {}:
+            if name not in model.layout.inputs:
+                raise unknown_name("input", name, model.layout.inputs.by_name, type(model).__name__)
+        model = model.with_(inputs) if inputs else model
+        held = {e.name: _fallback(e.variable.bounds) for e in model.layout.inputs if model.values().get(e.name) is None}
+        self._problem: Problem = make_problem(model, 1.0, inputs=held, initial=initial, rtol=rtol, atol=atol)
+        self.model: Model = self._problem.model
+        self.solver = chosen
+        self.hold = hold
+        self.streams = {stream: dict(fields) for stream, fields in (streams or {}).items()}
+        self._inputs, self._outputs, self.variable_of = model_ports(self.model, self.streams)
+        self._make_buffers()
+
+    def _make_buffers(self) -> None:
+        problem, layout = self._problem, self.model.layout
+        self._begin = np.concatenate([problem.x, problem.z])
+        self._state = self._begin.copy()
+        self._x, self._z = self._state[: len(problem.x)], self._state[len(problem.x) :]
+        self._u = np.concatenate([np.zeros(layout.inputs.size), problem.modes])
+        self._given, self._modes = self._u[: layout.inputs.size], self._u[layout.inputs.size :]
+        self._time = np.zeros(1)
+        self._before = np.full(layout.inputs.size + 1, np.nan)  # the last inputs and when they came
+        self._coefficients = np.zeros((1, layout.inputs.size, 4))
+        self._p = np.ascontiguousarray(problem.p)
+        self._fired: int | None = None
+        self._statistics: dict[str, Any] = {}
+        self._kept: list[Any] = []
+        self._result = np.zeros(sum(port.width for port in self._outputs.values()))
+        self._look = self._looker(self._result)
+        self._kernel = None
+        if type(self.solver).__name__ == "Compiled" and not problem.reading.events and len(problem.x):
+            from twinkit.simulate.compiled.stepping import HeldStep
+
+            self._kernel = HeldStep(problem, self.solver, self._state, self._modes, self._coefficients)
+
+    def _looker(self, into: Array) -> Any:
+        """Return a function without arguments that writes all outputs at the present point."""
+        reading = self._problem.reading
+        everything = ca.vertcat(reading.output, reading.symbols[1], reading.symbols[2])
+        function = reading.function("look", everything)
+        buffer, run = function.buffer()
+        for i, array in enumerate((self._time, self._x, self._z, self._u, self._p)):
+            if array.size:
+                buffer.set_arg(i, memoryview(array))  # pyright: ignore[reportArgumentType]
+        if into.size:
+            buffer.set_res(0, memoryview(into))  # pyright: ignore[reportArgumentType]
+        self._kept.append((function, buffer, into))  # CasADi keeps none of them alive
+        return run
+
+    # -- what it is --------------------------------------------------------------------------------------------
+    @property
+    def time_unit(self) -> str:
+        """Unit of `t` and `dt`."""
+        return self.model.time_unit
+
+    @property
+    def inputs(self) -> Mapping[str, Port]:
+        """Input ports by name."""
+        return self._inputs
+
+    @property
+    def outputs(self) -> Mapping[str, Port]:
+        """Output ports by name: outputs, states, algebraic variables."""
+        return self._outputs
+
+    def feedthrough(self) -> Mapping[str, frozenset[str]]:
+        """Return output -> inputs it depends on without delay, from the structure of the equations."""
+        port_of = {variable: port for port, variable in self.variable_of.items()}
+        found = model_feedthrough(self.model)
+        return {
+            name: frozenset(port_of[entry] for entry in found.get(self.variable_of[name], frozenset()))
+            for name in self._outputs
+        }
+
+    @property
+    def content_hash(self) -> str:
+        """SHA-256 of what determines its results."""
+        from twinkit.core.identity import digest
+
+        p = self._problem
+        return digest({"model": self.model.content_hash, "solver": repr(self.solver), "hold": self.hold,
+                       "rtol": p.rtol, "atol": p.atol, "streams": self.streams})  # fmt: skip
+
+    def __repr__(self) -> str:
+        return f"ModelComponent({self.model!r})"
+
+    # -- time --------------------------------------------------------------------------------------------------
+    def initialize(self, t0: float, inputs: Values) -> Values:
+        """Start (or start again) at `t0` and return the outputs there."""
+        self._state[:] = self._begin
+        self._modes[:] = self._problem.modes
+        self._time[0], self._fired = t0, None
+        self._before[:] = np.nan
+        if self._kernel is not None:
+            self._kernel.width[0] = 0.0
+        self._take(inputs)
+        self._settle(t0)
+        for _, name in self._planned(t0, float(np.nextafter(t0, np.inf))):
+            self._apply(name)
+        return self._show()
+
+    def step(self, t: float, dt: float, inputs: Values) -> Values:
+        """Advance from `t` to ``t + dt`` with inputs held, and return the outputs at the end."""
+        self._take(inputs)
+        self._advance(t, dt)
+        return self._show()
+
+    def evaluate(self, t: float, inputs: Values) -> Values:
+        """Return the outputs at `t`, the present instant, under other inputs."""
+        self._take(inputs)
+        self._settle(t)
+        return self._show()
+
+    def next_event(self, t: float) -> float | None:
+        """Return the time of the next scheduled action after `t`, or None."""
+        plans = self._problem.reading.schedules
+        if not plans:
+            return None
+        after, found = float(np.nextafter(t, np.inf)), list[float]()
+        for plan in plans.values():
+            if plan.every is None:
+                found += plan.times(after, np.inf, self.time_unit)[:1]
+            else:
+                from twinkit.core.units import as_number
+
+                period = as_number(plan.every, self.time_unit, "the period of a schedule")
+                start = as_number(plan.start, self.time_unit, "the start of a schedule")
+                found += plan.times(after, max(t, start) + 2.0 * period, self.time_unit)[:1]
+        return min(found) if found else None
+
+    def bind(self, inputs: Array, outputs: Array) -> Stepper:
+        """Return a stepper on arrays (see `twinkit.core.component.Binds`)."""
+        given, advance, look = self._given, self._advance, self._looker(outputs)
+
+        def step(t: float, dt: float) -> None:
+            given[:] = inputs
+            advance(t, dt)
+            look()
+
+        return step
+
+    def bind_evaluate(self, inputs: Array, outputs: Array) -> Any:
+        """Return ``evaluate`` on arrays: ``(t) -> None``."""
+        given, settle, look = self._given, self._settle, self._looker(outputs)
+
+        def evaluate(t: float) -> None:
+            given[:] = inputs
+            settle(t)
+            look()
+
+        return evaluate
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+    # -- rollback ----------------------------------------------------------------------------------------------
+    def snapshot(self) -> Any:
+        """Return everything that determines how the component goes on."""
+        width = 0.0 if self._kernel is None else float(self._kernel.width[0])
+        return (
+            float(self._time[0]), self._state.copy(), self._u.copy(), self._before.copy(), self._fired, width
+        )  # fmt: skip
+
+    def restore(self, state: Any) -> None:
+        """Go on from a snapshot; the continuation is bitwise the same."""
+        self._time[0], self._state[:], self._u[:], self._before[:], self._fired, width = state
+        if self._kernel is not None:
+            self._kernel.width[0] = width
+
+    # -- derivatives -------------------------------------------------------------------------------------------
+    def derivatives(self, of: tuple[str, ...], to: tuple[str, ...]) -> Array:
+        """Return d(outputs)/d(inputs) at the present point, states held, algebraic variables following."""
+        for names, ports, kind in ((of, self._outputs, "output"), (to, self._inputs, "input")):
+            for name in names:
+                if name not in ports:
+                    raise unknown_name(kind, name, ports, repr(self))
+        reading = self._problem.reading
+        _, x, z, u, _ = reading.symbols
+        everything = ca.vertcat(reading.output, x, z)
+        total = ca.jacobian(everything, u)
+        if z.numel():
+            follows = -ca.solve(ca.jacobian(reading.residual, z), ca.jacobian(reading.residual, u))
+            total = total + ca.jacobian(everything, z) @ follows
+        function = reading.function("gain", total)
+        matrix = np.asarray(function(float(self._time[0]), self._x, self._z, self._u, self._p))
+        return matrix[np.ix_(_positions(self._outputs, of), _positions(self._inputs, to))]
+
+    # -- the work ----------------------------------------------------------------------------------------------
+    def _take(self, inputs: Values) -> None:
+        at = 0
+        for name, port in self._inputs.items():
+            value = inputs.get(name, port.default)
+            if value is None:
+                raise StepError(f"{self!r}: input {name!r} has neither a value nor a default", values=inputs)
+            self._given[at : at + port.width] = value
+            at += port.width
+
+    def _show(self) -> Values:
+        self._look()
+        found, at = dict[str, Any](), 0
+        for name, port in self._outputs.items():
+            found[name] = float(self._result[at]) if port.shape is None else self._result[at : at + port.width].copy()
+            at += port.width
+        return found
+
+    def _settle(self, t: float) -> None:
+        """Move the algebraic variables to where the inputs want them."""
+        self._time[0] = t
+        if self._z.size:
+            problem = self._with_inputs(t, t)
+            try:
+                self._z[:] = consistent_algebraics(problem, t, self._x, self._z, self._modes)
+            except SimulationError as error:
+                raise StepError(str(error), time=t, values=self._values()) from error
+
+    def _slopes(self, t: float) -> None:
+        """Set the input polynomials of this step, from `t` on."""
+        c = self._coefficients[0]
+        c[:, 0] = self._given
+        if self.hold == "first":
+            passed = t - self._before[-1]
+            c[:, 1] = (self._given - self._before[:-1]) / passed if passed > 0.0 else 0.0
+            self._before[:-1], self._before[-1] = self._given, t
+
+    def _advance(self, t: float, dt: float) -> None:
+        if not dt > 0.0:
+            raise StepError(f"a step goes forward: dt = {dt!r}", time=t, values=self._values())
+        self._slopes(t)
+        end = t + dt
+        if self._kernel is not None and not self._problem.reading.schedules:
+            reason = self._kernel(t, dt)
+            if reason:
+                raise self._failed(t, reason)
+        else:
+            self._legs(t, end)
+        self._time[0] = end
+        if self.hold == "first":
+            self._given += self._coefficients[0, :, 1] * dt
+        if not self._x.size:
+            self._settle(end)
+
+    def _legs(self, t: float, end: float) -> None:
+        """Integrate from happening to happening."""
+        begin, plan = t, self._planned(float(np.nextafter(t, np.inf)), float(np.nextafter(end, np.inf)))
+        problem = self._with_inputs(begin, end)
+        for _ in range(_MAX_EVENTS):
+            stop = min([end, *[time for time, _ in plan]])
+            if stop > t and self._x.size:
+                leg = self.solver.advance(
+                    problem, t, self._x.copy(), self._z.copy(), self._modes.copy(), np.array([stop]), self._statistics,
+                    self._fired,
+                )  # fmt: skip
+                if leg.reason or not len(leg.times):
+                    raise self._failed(t, leg.reason or "the solver gave nothing")
+                t, self._x[:], self._z[:], self._fired = float(leg.times[-1]), leg.x[-1], leg.z[-1], leg.event
+                if leg.event is not None:
+                    self._happen(t, self.model.structure.events[leg.event])
+                    continue
+            t = stop
+            for time, name in [item for item in plan if item[0] <= t]:
+                self._happen(time, name)
+            plan = [item for item in plan if item[0] > t]
+            if t >= end:
+                return
+        raise self._failed(begin, f"more than {_MAX_EVENTS} events in one step")
+
+    def _happen(self, t: float, name: str) -> None:
+        self._time[0] = t
+        self._apply(name)
+        event = self._problem.reading.events.get(name)
+        if event is not None and event.stop:
+            raise self._failed(t, f"event {name!r} ends the run of this model")
+
+    def _apply(self, name: str) -> None:
+        """Let one happening change states and modes."""
+        x, modes = self._problem.reading.after[name](float(self._time[0]), self._x, self._z, self._u, self._p)
+        self._x[:], self._modes[:] = np.asarray(x).ravel(), np.asarray(modes).ravel()
+        self._settle(float(self._time[0]))
+
+    def _planned(self, begin: float, end: float) -> list[tuple[float, str]]:
+        plans = self._problem.reading.schedules
+        return sorted((t, name) for name, plan in plans.items() for t in plan.times(begin, end, self.time_unit))
+
+    def _with_inputs(self, begin: float, end: float) -> Problem:
+        coefficients = self._coefficients.copy()
+        if begin == end:
+            coefficients[0, :, 0], coefficients[0, :, 1] = self._given, 0.0
+        program = Program(np.array([begin]), coefficients, np.array([False]), frozenset())
+        # The span only says how finely Cvodes looks for events: a step gets at least eight looks.
+        return replace(self._problem, begin=begin, end=begin + 50.0 * (end - begin), program=program)
+
+    def _values(self) -> dict[str, Any]:
+        found, at = dict[str, Any](), 0
+        for name, port in self._inputs.items():
+            found[name] = float(self._given[at]) if port.shape is None else self._given[at : at + port.width].tolist()
+            at += port.width
+        return found
+
+    def _failed(self, t: float, reason: str) -> StepError:
+        name = type(self.model).__name__
+        return StepError(f"{name} at {t:g} {self.time_unit}: {reason}", time=t, values=self._values())
+
+
+def _fallback(bounds: Any) -> float:
+    """Return an allowed value for an input that will be given later."""
+    return float(np.clip(0.0, *bounds))
+
+
+def _positions(ports: Mapping[str, Port], names: tuple[str, ...]) -> list[int]:
+    start = dict(zip(ports, np.cumsum([0, *[port.width for port in ports.values()]]), strict=False))
+    return [int(start[name]) + i for name in names for i in range(ports[name].width)]
