@@ -31,11 +31,12 @@ def _looks(problem: Problem, t: float, end: float, fired: int | None) -> Array:
     Just after an event they start very near and double, because the next one may follow at once (a bouncing ball).
     """
     span = problem.end - problem.begin
-    even = np.linspace(t, end, int(np.ceil(_EVENT_ROWS * (end - t) / span)) + 2)[1:]
+    even = np.linspace(t, end, int(np.ceil(_EVENT_ROWS * (end - t) / span)) + 2)
+    even = even[even > t]  # a stretch of a few roundings has no room between its ends
     if fired is None:
         return even
     near = t + span * np.geomspace(1e-9, 1.0 / _EVENT_ROWS, 23)
-    return np.union1d(even, near[near < end])
+    return np.union1d(even, near[(near < end) & (near - t > 1e-13 * max(1.0, abs(t)))])
 
 
 class RunFailedError(RuntimeError):
