@@ -21,8 +21,31 @@ Value: TypeAlias = float | npt.NDArray[np.float64]
 Bounds: TypeAlias = tuple[Number, Number]
 
 
+class _Declared:
+    """A descriptor that is itself on the class, and on an instance the value the instance holds."""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        # A second name is refused when the class is made: an error raised here reaches the user wrapped (Python 3.11).
+        if not self.label:
+            object.__setattr__(self, "_name", name)
+
+    @overload
+    def __get__(self, instance: None, owner: type) -> Self: ...
+    @overload
+    def __get__(self, instance: object, owner: type) -> Any: ...
+    def __get__(self, instance: object | None, owner: type) -> Any:
+        if instance is None:
+            return self
+        return cast("Any", instance).values_of(self.label)
+
+    @property
+    def label(self) -> str:
+        """Name under which it was declared ('' before a class owns it)."""
+        return str(getattr(self, "_name", ""))
+
+
 @dataclass(frozen=True, eq=False)
-class Variable:
+class Variable(_Declared):
     """What every declared quantity has.
 
     Parameters
@@ -64,31 +87,11 @@ class Variable:
         if lower > upper:
             raise BoundsError(f"the lower bound {lower:g} is above the upper bound {upper:g}")
         object.__setattr__(self, "bounds", (lower, upper))
-        object.__setattr__(self, "name", "")
         if self.nominal is not None and not (np.isfinite(self.nominal) and self.nominal > 0):
             raise BoundsError(f"a nominal value is a positive magnitude, not {self.nominal!r}")
         if self.default is not None and not isinstance(self.shape, str):
             size = self.shape
             object.__setattr__(self, "default", self.check(self.default, size, f"the default of a {self.kind}"))
-
-    def __set_name__(self, owner: type, name: str) -> None:
-        # A second name is refused when the class is made: an error raised here reaches the user wrapped (Python 3.11).
-        if not getattr(self, "name", ""):
-            object.__setattr__(self, "name", name)
-
-    @overload
-    def __get__(self, instance: None, owner: type) -> Self: ...
-    @overload
-    def __get__(self, instance: object, owner: type) -> Any: ...
-    def __get__(self, instance: object | None, owner: type) -> Any:
-        if instance is None:
-            return self
-        return instance.values_of(self.name)  # type: ignore[attr-defined]
-
-    @property
-    def label(self) -> str:
-        """Name under which the variable was declared ('' before a class owns it)."""
-        return str(getattr(self, "name", ""))
 
     def check(self, raw: object, size: int | None, what: str) -> Value:
         """Return `raw` in this variable's unit, or raise a specific error.
@@ -170,35 +173,32 @@ def _worst(array: npt.NDArray[np.float64], low: float, high: float) -> float:
 
 
 @dataclass(frozen=True, eq=False)
-class State(Variable):
-    """A quantity with a time derivative. `initial` is another name for `default`."""
+class _Started(Variable):
+    """A variable with a value at the start."""
 
     initial: Number | Sequence[float] | None = None
-    kind: ClassVar[str] = "state"
 
     def __post_init__(self) -> None:
-        _merge_initial(self)
+        if self.initial is not None:
+            if self.default is not None:
+                raise InvalidValueError("give either initial= or default=, not both")
+            object.__setattr__(self, "default", self.initial)
+            object.__setattr__(self, "initial", None)
         super().__post_init__()
 
 
 @dataclass(frozen=True, eq=False)
-class Algebraic(Variable):
+class State(_Started):
+    """A quantity with a time derivative. `initial` is another name for `default`."""
+
+    kind: ClassVar[str] = "state"
+
+
+@dataclass(frozen=True, eq=False)
+class Algebraic(_Started):
     """A quantity fixed by a residual equation at every instant; `initial` is the first guess."""
 
-    initial: Number | Sequence[float] | None = None
     kind: ClassVar[str] = "algebraic"
-
-    def __post_init__(self) -> None:
-        _merge_initial(self)
-        super().__post_init__()
-
-
-def _merge_initial(variable: Any) -> None:
-    if variable.initial is not None:
-        if variable.default is not None:
-            raise InvalidValueError("give either initial= or default=, not both")
-        object.__setattr__(variable, "default", variable.initial)
-        object.__setattr__(variable, "initial", None)
 
 
 @dataclass(frozen=True, eq=False)
@@ -230,7 +230,7 @@ class Mode(Variable):
 
 
 @dataclass(frozen=True, eq=False)
-class Option:
+class Option(_Declared):
     """A structural choice fixed when the instance is made: a number of cells, a variant. May be used in `if`.
 
     Parameters
@@ -252,20 +252,7 @@ class Option:
     kind: ClassVar[str] = "option"
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "name", "")
         self.check(self.default, "the default of an option")
-
-    def __set_name__(self, owner: type, name: str) -> None:
-        object.__setattr__(self, "name", name)
-
-    @overload
-    def __get__(self, instance: None, owner: type) -> Self: ...
-    @overload
-    def __get__(self, instance: object, owner: type) -> Any: ...
-    def __get__(self, instance: object | None, owner: type) -> Any:
-        if instance is None:
-            return self
-        return instance.values_of(str(getattr(self, "name", "")))  # type: ignore[attr-defined]
 
     def check(self, value: Any, what: str) -> Any:
         """Return the value, or raise if it is of another type, outside the bounds or not among the choices."""
