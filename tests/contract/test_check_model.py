@@ -174,7 +174,7 @@ def test_a_class_that_cannot_be_pickled():
 
     checks, text = failing(Local)
     assert checks == ["round trips"]
-    assert "pickle local object" in text
+    assert "local object" in text  # the words before differ between Python versions
 
 
 def test_a_check_that_breaks_is_a_finding(monkeypatch):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -88,9 +89,25 @@ class SubmodelVariables(Variables):
         return self
 
 
+_busy = threading.local()
+
+
+def evaluating() -> bool:
+    """Whether equations are being evaluated in this thread: an instance's values must not enter them then."""
+    return getattr(_busy, "depth", 0) > 0
+
+
+def _guarded(function: Callable[[Any, Any], Mapping[str, Any]], v: Variables, m: Maths) -> Mapping[str, Any]:
+    _busy.depth = getattr(_busy, "depth", 0) + 1
+    try:
+        return function(v, m)
+    finally:
+        _busy.depth -= 1
+
+
 def run_equations(model: Model, v: Variables, m: Maths, run: Evaluation, prefix: str = "") -> None:
     """Call one model's equations and file the results under their full names."""
-    results = model.equations(v, m)
+    results = _guarded(model.equations, v, m)
     if not isinstance(results, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise ModelDefinitionError(f"{type(model).__name__}.equations must return a dict, not {type(results).__name__}")
     targets = {"state": run.derivatives, "algebraic": run.residuals, "output": run.outputs}
@@ -157,7 +174,7 @@ def evaluate_events(model: Model, values: Mapping[str, Any], m: Maths) -> tuple[
     events: dict[str, Event] = {}
     schedules: dict[str, Schedule] = {}
     for prefix, part in model.walk():
-        happenings = part.events(Variables(part, values, m, run, prefix), m)
+        happenings = _guarded(part.events, Variables(part, values, m, run, prefix), m)
         if not isinstance(happenings, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise ModelDefinitionError(f"{type(part).__name__}.events must return a dict of Event and Schedule")
         for name, happening in happenings.items():

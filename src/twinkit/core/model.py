@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
+from enum import Enum
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeAlias, cast
 
@@ -17,11 +18,12 @@ from twinkit.core.errors import (
     ModelDefinitionError,
     unknown_name,
 )
+from twinkit.core.evaluate import evaluating
 from twinkit.core.identity import digest, plain
 from twinkit.core.providers import provided
 from twinkit.core.source_check import Names, check_equations
 from twinkit.core.structure import Structure, structure_of
-from twinkit.core.units import parse_unit, registry, unit_label
+from twinkit.core.units import affine, parse_unit, registry, unit_label
 from twinkit.core.variables import Option, Value, Variable
 
 if TYPE_CHECKING:
@@ -91,14 +93,20 @@ class Model:
     # -- the class ---------------------------------------------------------------------------------------------
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        declared = dict(cls.declared)
-        options = dict(cls.option_declarations)
-        slots = dict(cls._slots)
+        bases = [base for base in reversed(cls.__mro__[1:]) if issubclass(base, Model)]
+        declared = {name: variable for base in bases for name, variable in base.declared.items()}
+        options = {name: option for base in bases for name, option in base.option_declarations.items()}
+        slots = {name: slot for base in bases for name, slot in base._slots.items()}
         for name, attribute in list(vars(cls).items()):
             if isinstance(attribute, (Variable, Option, Model)):
                 _check_name(cls, name)
                 for kind in (declared, options, slots):
                     kind.pop(name, None)
+            elif name in declared or name in options or name in slots:
+                raise ModelDefinitionError(
+                    f"{cls.__name__}.{name} = {attribute!r} would hide the declaration it inherits: write "
+                    f"{name} = Base.{name}.altered(default=...), or give the value when the instance is made"
+                )
             if isinstance(attribute, Variable):
                 if attribute.label != name:
                     raise ModelDefinitionError(
@@ -114,7 +122,7 @@ class Model:
         cls.declared = declared
         cls.option_declarations = options
         cls._slots = slots
-        parse_unit(cls.time_unit)
+        affine(cls.time_unit, "s")
         _check_shapes(cls)
         if cls.equations is not Model.equations:
             _check_source(cls)
@@ -198,7 +206,10 @@ class Model:
 
     def values_of(self, name: str) -> Any:
         """Return the value this instance holds for a variable or option (None: it has none)."""
-        return self.__options[name] if name in self.__options else self.__values.get(name)
+        if name in self.__options:
+            return self.__options[name]
+        _not_while_evaluating(f"{type(self).__name__}.{name}", f"v.{name}")
+        return self.__values.get(name)
 
     def size_of(self, variable: Variable) -> int | None:
         """Return the length of a variable in this instance, None for a scalar."""
@@ -224,6 +235,7 @@ class Model:
 
     def values(self) -> dict[str, Value]:
         """Return full name -> value for every variable that has one, sub-models included."""
+        _not_while_evaluating(f"{type(self).__name__}.values()", "v")
         return {prefix + name: value for prefix, part in self.walk() for name, value in part.__values.items()}
 
     @property
@@ -292,7 +304,7 @@ class Model:
             "twinkit": __version__,
             "model": type(self).__name__,
             "definition_hash": self.definition_hash,
-            "options": {p + n: plain(v) for p, part in self.walk() for n, v in part.options.items()},
+            "options": {p + n: plain(_member(v)) for p, part in self.walk() for n, v in part.options.items()},
             "values": {name: {"value": plain(value), "unit": units[name]} for name, value in self.values().items()},
         }
         return json.dumps(document, indent=1)
@@ -325,6 +337,7 @@ class Model:
             raise DataError(f"this twinkit ({__version__}) reads {_FORMAT!r}, not {form!r}")
         if name != cls.__name__:
             raise DataError(f"this text holds a {name!r}, not a {cls.__name__!r}: call {name}.from_json")
+        options = _members(cls, options)
         own = {name: value for name, value in options.items() if "." not in name}
         blank = cls({**own, **_with_units(cls.declared, {n: v for n, v in values.items() if n in cls.declared}, units)})
         declared = {prefix + name: part.declared[name] for prefix, part in blank.walk() for name in part.declared}
@@ -361,6 +374,14 @@ class Model:
         return cast("str", provided("model_html")(self))
 
 
+def _not_while_evaluating(what: str, instead: str) -> None:
+    if evaluating():
+        raise ModelDefinitionError(
+            f"{what} is read while the equations are evaluated, which would freeze today's value into them for every "
+            f"instance; use {instead}"
+        )
+
+
 def _rebuild(cls: type[Model], values: Mapping[str, Any]) -> Model:
     return cls(values)
 
@@ -375,6 +396,24 @@ def _short(value: Any, unit: str) -> str:
     text = f"array({np.size(cast('Any', value))})" if isinstance(value, np.ndarray) else repr(value)
     label = unit_label(unit) if unit else ""
     return f"'{text} {label}'" if label else text
+
+
+def _member(value: Any) -> Any:
+    return value.name if isinstance(value, Enum) else value
+
+
+def _members(model: Model | type[Model], options: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Turn saved names of Enum options back into members."""
+    found = dict(options)
+    for name, option in model.option_declarations.items():
+        saved = found.get(prefix + name)
+        kind = cast("Any", type(option.default))
+        if isinstance(option.default, Enum) and isinstance(saved, str) and saved in kind.__members__:
+            found[prefix + name] = kind[saved]
+    children = model.submodels if isinstance(model, Model) else {n: s.default for n, s in model._slots.items()}  # pyright: ignore[reportPrivateUsage]
+    for name, child in children.items():
+        found = _members(child, found, f"{prefix}{name}.")
+    return found
 
 
 def _with_units(

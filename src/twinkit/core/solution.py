@@ -200,6 +200,8 @@ class Solution:
         import xarray as xr
 
         wanted = np.atleast_1d(as_array(_texts(times, self.time_unit), self.time_unit, "the time"))
+        if len(self.time) == 0:
+            raise BoundsError(f"this solution has no rows: {self.status.reason}")
         begin, end = float(self.time[0]), float(self.time[-1])
         slack = 1e-12 * max(abs(begin), abs(end))
         if np.any(wanted < begin - slack) or np.any(wanted > end + slack):
@@ -215,7 +217,8 @@ class Solution:
         right = left + 1
         width = self.time[right] - self.time[left]
         safe = np.where(width > 0, width, 1.0)
-        s = np.clip((wanted - self.time[left]) / safe, 0.0, 1.0)
+        # At the end of a run that ends with an event the last two rows have one time: the later one counts.
+        s = np.where(width > 0, np.clip((wanted - self.time[left]) / safe, 0.0, 1.0), 1.0)
         shape = (-1,) + (1,) * (trace.data.ndim - 1)
         s, h = s.reshape(shape), width.reshape(shape)
         a, b = trace.data[left], trace.data[right]
@@ -305,7 +308,11 @@ class Solution:
 
     def __repr__(self) -> str:
         state = "finished" if self.success else "FAILED"
-        span = f"{self.time[0]:g} to {self.time[-1]:g} {self.time_unit}, {len(self.time)} times"
+        span = (
+            f"{self.time[0]:g} to {self.time[-1]:g} {self.time_unit}, {len(self.time)} times"
+            if len(self.time)
+            else "0 times"
+        )
         lines = [f"Solution of {self.provenance.get('model', 'a model')}: {state}, {span}"]
         if not self.success:
             lines.append(f"  {self.status.reason}")
@@ -332,6 +339,8 @@ class Solution:
 
 
 def _ends(data: Array) -> str:
+    if len(data) == 0:
+        return "nothing"
     if data.ndim == 1:
         return f"{data[0]:.4g} → {data[-1]:.4g}"
     return f"{data.shape[1]} elements"

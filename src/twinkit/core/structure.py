@@ -97,10 +97,11 @@ def _analyse(model: Model) -> Structure:
         "options": {
             prefix + name: repr(value) for prefix, part in model.walk() for name, value in part.options.items()
         },
-        "schedules": {
-            name: [list(map(str, s.at)), str(s.every), str(s.start), str(s.until)] for name, s in schedules.items()
-        },
-        "events": {name: [event.crossing.value, event.stop] for name, event in events.items()},
+        # Lists, because the order counts where two happen at once.
+        "schedules": [
+            [name, list(map(str, s.at)), str(s.every), str(s.start), str(s.until)] for name, s in schedules.items()
+        ],
+        "events": [[name, event.crossing.value, event.stop] for name, event in events.items()],
         "equations": fingerprint(equations),
     }
     incidence = {

@@ -106,9 +106,16 @@ def affine(source: str, target: str) -> tuple[float, float]:
         zero = float(quantity(0.0, parse_unit(source)).to(parse_unit(target)).magnitude)
         # A large step keeps the scale exact to rounding where an offset is present.
         scale = float(quantity(1.0, parse_unit(source)).to(parse_unit(target)).magnitude)
-        if zero != 0.0:
+        if zero != 0.0 and not any(absolute):
+            scale -= zero
+        elif zero != 0.0:
             delta_source = _delta(source)
             scale = float(quantity(1.0, delta_source).to(_delta(target)).magnitude)
+        twice = float(quantity(2.0, parse_unit(source)).to(parse_unit(target)).magnitude)
+        if not math.isclose(twice, 2.0 * scale + zero, rel_tol=1e-9, abs_tol=1e-12):
+            raise UnitError(
+                f"{source!r} to {target!r} is not linear (a logarithmic unit?): convert it with m.log or m.exp"
+            )
     except pint.errors.PintError:
         raise UnitError(
             f"a value in {source!r} cannot be converted to {target!r}: {_dimension(source)} is not {_dimension(target)}"

@@ -74,20 +74,21 @@ class Dim:
         return self
 
     def __lt__(self, other: Any) -> Dim:
-        return _same(self, _dim(other), "comparing")
+        both = _same(self, _dim(other), "comparing")
+        return Dim(_dimensionless(), width=both.width)
 
     __le__ = __gt__ = __ge__ = __lt__
 
     def __getitem__(self, index: int | slice) -> Dim:
         if isinstance(index, slice):
-            return Dim(self.unit, width=len(range(self.width or 0)[index]))
-        return Dim(self.unit)
+            return Dim(self.unit, any_unit=self.any_unit, width=len(range(self.width or 0)[index]))
+        return Dim(self.unit, any_unit=self.any_unit)
 
     def __len__(self) -> int:
         return self.width or 0
 
     def __iter__(self) -> Any:
-        return iter([Dim(self.unit) for _ in range(len(self))])
+        return iter([self[i] for i in range(len(self))])
 
 
 def _dimensionless() -> Any:
@@ -258,7 +259,7 @@ class DimensionMaths(Maths):
 
     def sum(self, x: Any) -> Any:
         _not_offset(_dim(x), "summing")
-        return Dim(_dim(x).unit)
+        return Dim(_dim(x).unit, any_unit=_dim(x).any_unit)
 
     def dot(self, a: Any, b: Any) -> Any:
         return Dim(_multiply(_dim(a), _dim(b), "multiplying").unit)

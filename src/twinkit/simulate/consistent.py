@@ -11,7 +11,9 @@ _ITERATIONS = 60
 
 
 @np.errstate(over="ignore", invalid="ignore")  # a step too far is answered by a shorter one
-def consistent_algebraics(problem: Problem, t: float, x: Array, z: Array, modes: Array) -> Array:
+def consistent_algebraics(
+    problem: Problem, t: float, x: Array, z: Array, modes: Array, *, before: bool = False
+) -> Array:
     """Return `z` with ``residual(t, x, z, u, p) = 0``, by damped Newton iteration from a guess.
 
     Raises
@@ -24,7 +26,7 @@ def consistent_algebraics(problem: Problem, t: float, x: Array, z: Array, modes:
     if block.size == 0:
         return z
     reading, scale = problem.reading, block.scales
-    u = problem.held_values(t, modes)
+    u = problem.held_values(t, modes, before=before)
     low, high = block.limits
     current = z.copy()
 

@@ -342,4 +342,6 @@ def _run_one(problem: Problem, solver: Any, rows: Rows, i: int) -> str:
         for entry in block:
             columns = slice(entry.start, entry.start + entry.width)
             data[i, :reached, columns] = solution.traces[entry.name].data.reshape(reached, -1)
-    return "" if solution.success else solution.status.reason
+    if solution.success and reached == len(problem.times):
+        return ""
+    return solution.status.reason

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, cast, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
-from twinkit.core.errors import InvalidValueError
+from twinkit.core.errors import InvalidValueError, SimulationError
 from twinkit.core.model import Model
 from twinkit.core.solution import Occurrence, Solution
 from twinkit.readings.casadi import SYMBOLIC
 from twinkit.simulate.consistent import consistent_algebraics
-from twinkit.simulate.cvodes import Cvodes
+from twinkit.simulate.cvodes import Cvodes, crossings
 from twinkit.simulate.problem import Array, Problem, Solver, check_solver, make_problem
 from twinkit.simulate.record import Ending, Record, solution_of
 
@@ -172,6 +172,11 @@ def solve(problem: Problem, solver: Solver) -> Solution:
     """
     with SYMBOLIC:
         reading = problem.reading
+        if not problem.layout.states.size:
+            raise SimulationError(
+                f"{type(problem.model).__name__} has no states, so there is nothing to integrate: evaluate it with "
+                "twinkit.readings.evaluate_at"
+            )
         if not reading.events and not reading.schedules:
             return _solve_at_once(problem, solver)
         return _solve_by_legs(problem, solver)
@@ -219,7 +224,7 @@ def _solve_at_once(problem: Problem, solver: Solver) -> Solution:
     x = np.concatenate([point.x[None], leg.x])[plan.rows]
     z = np.concatenate([point.z[None], leg.z])[plan.rows]
     modes = np.broadcast_to(point.modes, (len(x), len(point.modes)))
-    record = Record(plan.times, x, z, modes, plan.before)
+    record = _settled(problem, Record(plan.times, x, z, modes, plan.before))
     return solution_of(problem, record, statistics, (), Ending(problem.end, leg.x[-1]))
 
 
@@ -231,12 +236,15 @@ def _solve_by_legs(problem: Problem, solver: Solver) -> Solution:
     rows.add(np.array([point.t]), point.x[None], point.z[None], point.modes)
     reason, stopped, fired = "", "", None
     pace = _Pace(problem)
+    roots = _roots(problem, point)
     while not reason and not stopped and (point.t < problem.end or schedule):
         for name in [name for time, name in schedule if time <= point.t]:
             _apply(problem, point, name, rows, occurrences)
+            stopped = _cascade(problem, point, roots, "", rows, occurrences, pace) or stopped
+            roots = _roots(problem, point)
         schedule = [(time, name) for time, name in schedule if time > point.t]
         end = min([problem.end, *[time for time, _ in schedule]])
-        if point.t >= end:
+        if point.t >= end or stopped:
             break
         grid = _grid(problem, point.t, end)
         leg = solver.advance(problem, point.t, point.x, point.z, point.modes, grid, statistics, fired)
@@ -249,6 +257,8 @@ def _solve_by_legs(problem: Problem, solver: Solver) -> Solution:
             _apply(problem, point, name, rows, occurrences)
             stopped = name if problem.reading.events[name].stop else ""
             reason = reason or pace.trouble(name, point.t)
+            stopped = _cascade(problem, point, roots, name, rows, occurrences, pace) or stopped
+        roots = _roots(problem, point)
     return _assemble(problem, rows, statistics, occurrences, Ending(point.t, point.x, reason, stopped))
 
 
@@ -331,6 +341,32 @@ def _apply(problem: Problem, point: _Point, name: str, rows: _Rows, occurrences:
     occurrences.append(Occurrence(point.t, name))
 
 
+def _roots(problem: Problem, point: _Point) -> Array:
+    held = problem.held_values(point.t, point.modes)
+    return np.asarray(problem.reading.event_roots(point.t, point.x, point.z, held, problem.p)).ravel()
+
+
+def _cascade(
+    problem: Problem, point: _Point, roots: Array, fired: str, rows: _Rows, occurrences: list[Occurrence], pace: _Pace
+) -> str:
+    """Let events happen that a happening brought about, or that fall on the same instant; return one that stops.
+
+    An event happens once per instant, so that a chain of them ends.
+    """
+    names, events = problem.model.structure.events, problem.reading.events
+    directions = np.array([event.crossing.value for event in events.values()])
+    happened, stopped = {fired}, ""
+    while True:
+        crossed = crossings(roots, _roots(problem, point), directions) if len(names) else np.zeros(0, dtype=bool)
+        due = [name for name, passed in zip(names, crossed, strict=True) if passed and name not in happened]
+        if not due:
+            return stopped
+        happened.add(due[0])
+        _apply(problem, point, due[0], rows, occurrences)
+        pace.trouble(due[0], point.t)
+        stopped = due[0] if events[due[0]].stop else stopped
+
+
 def _assemble(
     problem: Problem, rows: _Rows, statistics: dict[str, Any], occurrences: list[Occurrence], ending: Ending
 ) -> Solution:
@@ -338,8 +374,19 @@ def _assemble(
     if problem.exact:
         keep = _last_at(times, problem.times)
         times, x, z, modes, before = times[keep], x[keep], z[keep], modes[keep], before[keep]
-    record = Record(times, x, z, modes, before if before.any() else None)
+    record = _settled(problem, Record(times, x, z, modes, before if before.any() else None))
     return solution_of(problem, record, statistics, occurrences, ending)
+
+
+def _settled(problem: Problem, record: Record) -> Record:
+    """Let algebraic variables jump with the inputs: solvers give one value where an input has two."""
+    if not problem.layout.algebraics.size or not problem.breaks.size:
+        return record
+    z = record.z.copy()
+    for i in np.flatnonzero(np.isin(record.times, problem.breaks)):
+        before = record.before is not None and bool(record.before[i])
+        z[i] = consistent_algebraics(problem, float(record.times[i]), record.x[i], z[i], record.modes[i], before=before)
+    return replace(record, z=z)
 
 
 def _last_at(times: Array, wanted: Array) -> Any:

@@ -88,7 +88,12 @@ def table(model: Model, samples: Any) -> dict[str, Array]:
     BoundsError
         For a value outside its bounds; names the member.
     """
-    columns = {str(name): as_array(samples[name], "", f"samples of {name!r}", allow_nan=True) for name in samples}
+    columns = {
+        str(name): as_array(
+            samples[name], _settable(model, str(name)).variable.unit, f"samples of {name!r}", allow_nan=True
+        )
+        for name in samples
+    }
     if not columns or any(column.size == 0 for column in columns.values()):
         raise InvalidValueError("the ensemble is empty: give at least one name with at least one value")
     lengths = {name: column.shape[0] if column.ndim else 0 for name, column in columns.items()}

@@ -41,6 +41,8 @@ def with_sensitivities(problem: Problem, solution: Solution, names: Sequence[str
             raise InvalidValueError(f"{name!r} is a vector; sensitivities are for single parameters")
     if problem.reading.events or problem.reading.schedules:
         raise SimulationError("sensitivities across events and schedules are not supported: run the legs separately")
+    if not solution.success:
+        return solution
     positions = [block[name].start for name in names]
     with SYMBOLIC:
         rows = _integrate(problem, solution.time, positions)
