@@ -104,7 +104,6 @@ def affine(source: str, target: str) -> tuple[float, float]:
         raise UnitError(f"{source!r} and {target!r}: one is an absolute temperature, the other a difference")
     try:
         zero = float(quantity(0.0, parse_unit(source)).to(parse_unit(target)).magnitude)
-        # A large step keeps the scale exact to rounding where an offset is present.
         scale = float(quantity(1.0, parse_unit(source)).to(parse_unit(target)).magnitude)
         if zero != 0.0 and not any(absolute):
             scale -= zero

@@ -9,7 +9,7 @@ some of them. (Offset temperatures follow pint: degC minus degC is delta_degC, d
 from __future__ import annotations
 
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from twinkit.core.errors import TwinkitError, UnitError
@@ -410,9 +410,3 @@ def check_dimensions(model: Model) -> None:
     problems = dimension_problems(model)
     if problems:
         raise UnitError("\n".join(problems))
-
-
-def inferred_units(model: Model) -> Mapping[str, str]:
-    """Return the unit each output has when it is computed, before it is compared with its declaration."""
-    result = evaluate(model, _symbols(model), DIMENSIONS)
-    return {name: str(_dim(value).unit) for name, value in result.outputs.items()}
