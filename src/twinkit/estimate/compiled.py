@@ -130,7 +130,8 @@ def compiled(model: Model, plan: Plan, rows: tuple[int, ...]) -> Compiled:
         return found
 
 
-def _symbols(model: Model, chosen: tuple[int, ...], disturbances: tuple[tuple[str, int, float], ...]) -> _Symbols:
+def _symbols(model: Model, plan: Plan) -> _Symbols:
+    chosen, disturbances = plan.chosen, plan.disturbances
     reading, layout = casadi_model(model), model.layout
     t, x, z, u, p = reading.symbols
     n, inputs = layout.states.size, layout.inputs.size
