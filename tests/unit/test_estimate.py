@@ -288,7 +288,7 @@ def test_a_disturbance_of_an_input_is_found():
     estimate = ekf.update(ekf.start(), [reading(20 + 0.3 * t, t, "TI-101", "degC", std=0.05) for t in range(1, 20)])
     assert estimate.mean["disturbance(Q)"] == pytest.approx(0.3, abs=0.02)
     assert ekf.predict(estimate, 30.0).mean["T"] == pytest.approx(20 + 0.3 * 30, abs=0.2)
-    fading = make(initial_std={"T": 0.1}, disturb={"Q": Disturbance(std=0.5, time_constant="10 min")})
+    fading = make(initial_std={"T": 0.1}, disturb={"Q": Disturbance(std=0.5, time_constant="10 min")}, rtol=1e-9)
     begun = replace(fading.start(), vector=np.array([10.0, 20.0, 1.0, 2.0, 1.0]))
     later = fading.predict(begun, 10.0)
     assert later.mean["disturbance(Q)"] == pytest.approx(math.exp(-1))
