@@ -3,6 +3,7 @@
 from twinkit.estimate.extended import ExtendedKalmanFilter
 from twinkit.estimate.filter import Filter
 from twinkit.estimate.forecast import Forecast, When
+from twinkit.estimate.horizon import HorizonEstimate, Huber, MovingHorizonEstimator, Propagated, Squared
 from twinkit.estimate.result import Estimate, Reading
 from twinkit.estimate.sensors import Sensor
 from twinkit.estimate.uncertain import Adaptation, Disturbance
@@ -14,7 +15,12 @@ __all__ = [
     "ExtendedKalmanFilter",
     "Filter",
     "Forecast",
+    "HorizonEstimate",
+    "Huber",
+    "MovingHorizonEstimator",
+    "Propagated",
     "Reading",
     "Sensor",
+    "Squared",
     "When",
 ]

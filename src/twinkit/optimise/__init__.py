@@ -1,0 +1,29 @@
+"""Optimal control's machinery, for whoever estimates or controls: integration with sensitivities, structured solvers."""
+
+from twinkit.optimise.discretise import Dynamics, Method, Radau, RungeKutta4
+from twinkit.optimise.native import Chains, Points
+from twinkit.optimise.quadratic import StageProgram, StageSolution, solve_stages
+from twinkit.optimise.sqp import Limits, Linearised, Problem, Solved, Step, sqp
+from twinkit.optimise.status import Converged, Failed, MaxIterations, Status
+
+__all__ = [
+    "Chains",
+    "Converged",
+    "Dynamics",
+    "Failed",
+    "Limits",
+    "Linearised",
+    "MaxIterations",
+    "Method",
+    "Points",
+    "Problem",
+    "Radau",
+    "RungeKutta4",
+    "Solved",
+    "StageProgram",
+    "StageSolution",
+    "Status",
+    "Step",
+    "solve_stages",
+    "sqp",
+]
