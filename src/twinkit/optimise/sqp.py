@@ -81,6 +81,10 @@ class Problem(Protocol[PointT]):
         """Return a point on the line from `start` to `end`."""
         ...
 
+    def restored(self, point: PointT) -> PointT:
+        """Return a point nearby that satisfies the equations (a simulation with the same inputs), where that exists."""
+        ...
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -162,15 +166,23 @@ def sqp(problem: Problem[PointT], guess: PointT, limits: Limits | None = None) -
 def _search(
     problem: Problem[PointT], here: Linearised[PointT], step: Step[PointT], weight: float
 ) -> Linearised[PointT] | None:
-    """Return the first point on the way that lowers the merit function enough, or None."""
+    """Return the first point on the way that lowers the merit function enough, or None.
+
+    Where the equations are strongly curved their violation alone would cut steps short (the Maratos effect), so each
+    point that is refused is tried once more after it was made to satisfy them.
+    """
     merit = here.cost + weight * here.violation
     promised = merit - step.cost
     slack = _ROUNDING * max(1.0, abs(merit))
     fraction = 1.0
     while fraction >= _SHORTEST:
-        trial = problem.linearise(problem.between(here.point, step.point, fraction))
-        value = trial.cost + weight * trial.violation
-        if value <= merit - _SUFFICIENT * fraction * promised + slack:  # False for NaN
+        enough = merit - _SUFFICIENT * fraction * promised + slack
+        point = problem.between(here.point, step.point, fraction)
+        trial = problem.linearise(point)
+        if trial.cost + weight * trial.violation <= enough:  # False for NaN
+            return trial
+        trial = problem.linearise(problem.restored(point))
+        if trial.cost + weight * trial.violation <= enough:
             return trial
         fraction *= 0.5
     return None

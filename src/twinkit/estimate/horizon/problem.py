@@ -136,6 +136,18 @@ class WindowProblem:
         x, w = (a + fraction * (b - a) for a, b in ((start.x, end.x), (start.w, end.w)))
         return Trajectory(x, w, start.z, end.held)
 
+    def restored(self, point: Trajectory) -> Trajectory:
+        """Return the trajectory of the model with the same noise, from the same first node, kept within the bounds."""
+        s, w = self._s, self._window
+        x, z = point.x.copy(), point.z.copy()
+        low, high = np.full(x.shape[1], -np.inf), np.full(x.shape[1], np.inf)
+        states = len(s.bounded)
+        low[s.bounded], high[s.bounded] = s.low[:states], s.high[:states]
+        for k, interval in enumerate(w.intervals):
+            end, z[k + 1] = s.transcriber.flowed(interval, x[k], z[k])
+            x[k + 1] = np.clip(end + self._roots[k + 1] @ point.w[k + 1], low, high)
+        return Trajectory(x, point.w, z, point.held)
+
     def step(self, at: Linear) -> Step[Trajectory] | str:
         """Solve the quadratic programme at a trajectory."""
         found = self._active(at) or self._interior(at)

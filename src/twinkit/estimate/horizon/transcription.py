@@ -125,6 +125,10 @@ class Transcriber:
             left = right
         return np.array(rows)
 
+    def flowed(self, interval: Interval, x: Array, z: Array) -> tuple[Array, Array]:
+        """Return where the model leads over an interval, without noise."""
+        return self._flow(interval.method, interval.steps, x, z)
+
     def _flow(self, method: int, steps: Array, x: Array, z: Array) -> tuple[Array, Array]:
         (end,) = self.functions.flow[method](carried(x[None], z[None]), [steps], self.shared)
         n, m = len(x), len(z)
