@@ -359,21 +359,21 @@ class MovingHorizonEstimator(Filter):
             if not status.usable:
                 now = float(window.times[-1])
                 return self._propagated(estimate, max(now, estimate.time), status), []
-            errors = self.transcriber.errors(window.intervals, at.point.x[:-1], at.point.z[:-1], at.ends)
-            coarse = np.flatnonzero(~(errors <= 4.0 * self.rtol))
-            if not coarse.size:
+            window, changed = self._refined(window, point)
+            if not changed:
                 break
-            window, guess = self._refined(window, point, coarse), replace(point, z=at.point.z)
-        error = float(errors.max(initial=0.0))
+            guess = replace(point, z=at.point.z)
+        error = max((interval.error for interval in window.intervals), default=0.0)
         return self._finished(estimate, window, problem, point, at, status, places, error)
 
-    def _refined(self, window: Window, point: Trajectory, coarse: Array) -> Window:
-        """Return the window with some intervals cut anew about a trajectory."""
-        intervals = list(window.intervals)
-        for k in coarse.tolist():
+    def _refined(self, window: Window, point: Trajectory) -> tuple[Window, bool]:
+        """Return the window with its intervals as accurate along a trajectory, and whether that changes anything."""
+        intervals, changed = list(window.intervals), False
+        for k in self.transcriber.outdated(intervals, point.x[:-1]):
             i = intervals[k]
             intervals[k] = self.transcriber.interval(i.start, i.end, point.x[k], point.z[k], i)[0]
-        return replace(window, intervals=tuple(intervals))
+            changed = changed or len(intervals[k].steps) > len(i.steps) or intervals[k].method != i.method
+        return replace(window, intervals=tuple(intervals)), changed
 
     def _gated(self, window: Window, places: list[tuple[Item, int, int]]) -> Window:
         """Return the window without the new readings that are outside the gate."""
@@ -401,10 +401,8 @@ class MovingHorizonEstimator(Filter):
         window = replace(window, x=x, w=point.w, z=at.point.z, held=point.held)
         first = self._first(window)
         if first:
-            adjoint = problem.swept.adjoint[first] if problem.swept is not None else swept.adjoint[first]
-            covariance = swept.before_covariance[first]
-            mean = x[first] + covariance @ adjoint
-            window = window.from_node(first, arrival_of(mean, covariance, self.plan.scale))
+            pull = (problem.swept or swept).adjoint[first]
+            window = window.from_node(first, swept.before_covariance[first], pull, self.plan.scale)
         t, cost = float(window.times[-1]), at.cost
         z = self._consistent(window)
         result = self._estimate(

@@ -81,7 +81,7 @@ def _made(model: Model, plan: Plan, rows: tuple[int, ...], native: bool) -> Func
         dynamics,
         tuple(Chains(f, native) for f in flows),
         tuple(Chains(f, native) for f in moves),
-        tuple(Chains(_diffusion(f, dynamics), False) for f in moves),
+        tuple(Chains(_diffusion(f, dynamics), native) for f in moves),
         Points(seen, native),
         tuple(flows),
         seen,
@@ -135,7 +135,10 @@ def _shifted(c: Any, offset: Any, inputs: int) -> Any:
 
 def carried(x: Array, z: Array, matrix: Array | None = None) -> Array:
     """Return rows of what a chain carries at its start; `matrix` is the same ``(n, n)`` for all."""
-    blocks = [x, z, np.zeros((len(x), 1))]
+    n, m = x.shape[1], z.shape[1]
+    rows = np.zeros((len(x), n + m + 1 + (0 if matrix is None else matrix.size)))
+    rows[:, :n] = x
+    rows[:, n : n + m] = z
     if matrix is not None:
-        blocks.append(np.broadcast_to(matrix.ravel(), (len(x), matrix.size)))
-    return np.hstack(blocks)
+        rows[:, n + m + 1 :] = matrix.ravel()
+    return rows

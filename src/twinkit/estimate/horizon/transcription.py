@@ -16,7 +16,8 @@ from twinkit.estimate.horizon.window import Interval, root_of
 from twinkit.estimate.inputs import Inputs
 
 _FEW, _MANY = 64, 4096  # sub-steps: from the first on an implicit method is tried, beyond the second none is used
-_ROUGH = 2
+_FEWEST = 2
+_MOVED = 0.1  # relative to magnitude plus nominal value: from there on an interval is cut anew
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,47 +70,48 @@ class Transcriber:
             If no number of sub-steps is enough.
         """
         if not end > start:
-            steps = np.zeros((_ROUGH, 2 + 4 * self.functions.dynamics.inputs))
+            steps = np.zeros((_FEWEST, 2 + 4 * self.functions.dynamics.inputs))
             steps[:, 0] = start
             nothing = np.zeros((len(x), len(x)))
-            return Interval(start, end, 0, steps, nothing, nothing), x, z
-        method, count = (like.method, self._count(like, end - start)) if like is not None else (0, 2 * _ROUGH)
-        method, steps, x1, z1 = self._enough(method, count, start, end, x, z)
+            return Interval(start, end, 0, steps, nothing, nothing, x, 0.0), x, z
+        method, count = (like.method, self._count(like, end - start)) if like is not None else (0, 2 * _FEWEST)
+        method, steps, x1, z1, error = self._enough(method, count, start, end, x, z)
         noise = self._noise(method, steps, x, z)
-        return Interval(start, end, method, steps, noise, root_of(noise, self.scale)), x1, z1
+        return Interval(start, end, method, steps, noise, root_of(noise, self.scale), x, error), x1, z1
 
     def _count(self, like: Interval, length: float) -> int:
         share = length / (like.end - like.start) if like.end > like.start else 1.0
-        count = max(2 * _ROUGH, math.ceil(len(like.steps) * share - 1e-9))
-        return count + count % 2 if share != 1.0 else count
+        return max(_FEWEST, math.ceil(len(like.steps) * share - 1e-9))
 
     def _enough(
         self, method: int, count: int, start: float, end: float, x: Array, z: Array
-    ) -> tuple[int, Array, Array, Array]:
-        """Return method, sub-steps and end point."""
-        rough_steps = self._steps(start, end, max(_ROUGH, count // 2))
-        rough, _ = self._flow(method, rough_steps, x, z)
-        limit = _FEW if method == 0 else _MANY
+    ) -> tuple[int, Array, Array, Array, float]:
+        """Return method, sub-steps, end point and its error, found by comparing with twice as many sub-steps."""
+        steps = self._steps(start, end, count, self.longest)
+        x1, z1 = self._flow(method, steps, x, z)
         while True:
-            steps = self._steps(start, end, count, self.longest)
-            x1, z1 = self._flow(method, steps, x, z)
-            error = self._error(method, rough, x1)
+            double = self._steps(start, end, 2 * len(steps))
+            x2, z2 = self._flow(method, double, x, z)
+            error = self._error(method, x1, x2)
             if error <= self.rtol:
-                wide = rough_steps[:, 1].max() > self.longest
-                if error * 2.0 ** (METHODS[method].order + 1) < self.rtol and not wide:
-                    steps, x1, z1 = rough_steps, rough, self._flow(method, rough_steps, x, z)[1]
-                return method, steps, x1, z1
-            rough_steps, rough = steps, x1
-            count = 2 * len(steps)
-            if count > limit and method == 0:
-                method, count, limit = 1, 2 * _ROUGH, _MANY
-                rough_steps = self._steps(start, end, _ROUGH)
-                rough, _ = self._flow(method, rough_steps, x, z)
-            elif count > limit:
+                break
+            steps, x1, z1 = double, x2, z2
+            if method == 0 and len(steps) > _FEW:
+                method = 1
+                steps = self._steps(start, end, _FEWEST, self.longest)
+                x1, z1 = self._flow(method, steps, x, z)
+            elif len(steps) > _MANY:
                 raise SimulationError(
                     f"the model could not be integrated from {start:g} to {end:g} to rtol={self.rtol:g}: its "
                     "equations are singular there, or the estimate is far from any sensible state"
                 )
+        if error * 2.0 ** (METHODS[method].order + 1) < self.rtol and len(steps) >= 2 * _FEWEST:
+            half = self._steps(start, end, len(steps) // 2, self.longest)
+            x0, z0 = self._flow(method, half, x, z)
+            worse = self._error(method, x0, x1)
+            if len(half) < len(steps) and worse <= self.rtol:
+                return method, half, x0, z0, worse
+        return method, steps, x1, z1, error
 
     def _steps(self, start: float, end: float, count: int, longest: float = math.inf) -> Array:
         """Return sub-steps of nearly equal length that respect the pieces of the inputs."""
@@ -119,11 +121,18 @@ class Transcriber:
         for right in self.given.breaks(start, end):
             number = max(1, math.ceil((right - left) / width * (1 - 1e-12)))
             h = (right - left) / number
-            for i in range(number):
-                t = left + i * h
-                rows.append(np.concatenate([[t, h], self.given.piece(t, h).ravel()]))
+            piece = self.given.piece(left, right - left)
+            block = np.empty((number, 2 + piece.size))
+            block[:, 0] = left + h * np.arange(number)
+            block[:, 1] = h
+            if self.given.polynomial and not piece[:, 1:].any():
+                block[:, 2:] = piece.ravel()
+            else:
+                for row in block:
+                    row[2:] = self.given.piece(float(row[0]), h).ravel()
+            rows.append(block)
             left = right
-        return np.array(rows)
+        return rows[0] if len(rows) == 1 else np.concatenate(rows)
 
     def flowed(self, interval: Interval, x: Array, z: Array) -> tuple[Array, Array]:
         """Return where the model leads over an interval, without noise."""
@@ -137,8 +146,9 @@ class Transcriber:
         return end[:n], end[n : n + m]
 
     def _error(self, method: int, rough: Array, fine: Array) -> float:
-        """Return the error of the finer of two solutions, from their difference (Richardson)."""
-        found = np.abs(fine - rough) / (2.0 ** METHODS[method].order - 1) / (self.scale + np.abs(fine))
+        """Return the error of the coarser of two solutions, from their difference (Richardson)."""
+        share = 2.0 ** METHODS[method].order
+        found = np.abs(fine - rough) * (share / (share - 1.0)) / (self.scale + np.abs(fine))
         error = float(found.max(initial=0.0))
         return math.inf if math.isnan(error) else error
 
@@ -158,18 +168,11 @@ class Transcriber:
         ends = self._batched(self.functions.move, intervals, start)
         return ends[:, :n].copy(), np.ascontiguousarray(ends[:, -n * n :].reshape(-1, n, n).transpose(0, 2, 1))
 
-    def errors(self, intervals: Sequence[Interval], x: Array, z: Array, ends: Array) -> Array:
-        """Return the error of every interval, by comparing it with half as many sub-steps."""
-        start = carried(x, z)
-        half = [
-            Interval(i.start, i.end, i.method, self._steps(i.start, i.end, max(1, len(i.steps) // 2)), i.noise, i.root)
-            if i.end > i.start
-            else i
-            for i in intervals
-        ]
-        rough = self._batched(self.functions.flow, half, start)[:, : x.shape[1]]
-        orders = np.array([METHODS[i.method].order for i in intervals])[:, None]
-        return (np.abs(ends - rough) / (2.0**orders - 1) / (self.scale + np.abs(ends))).max(axis=1, initial=0.0)
+    def outdated(self, intervals: Sequence[Interval], x: Array) -> list[int]:
+        """Return the intervals whose accuracy was judged at points far from where they start now."""
+        points = np.array([i.point for i in intervals]).reshape(x.shape)
+        far = np.abs(x - points) > _MOVED * (self.scale + np.abs(points))
+        return np.flatnonzero(far.any(axis=1)).tolist()
 
     def _batched(self, chains: Sequence[object], intervals: Sequence[Interval], start: Array) -> Array:
         methods = {interval.method for interval in intervals}

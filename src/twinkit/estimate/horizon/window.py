@@ -23,6 +23,8 @@ class Interval:
         One row per sub-step: time, length, coefficients of the inputs.
     noise, root
         Covariance of the process noise at the end, and a root of it.
+    point, error
+        Where the accuracy of the sub-steps was judged, and the error found, relative to magnitude plus nominal value.
     """
 
     start: float
@@ -31,6 +33,8 @@ class Interval:
     steps: Array
     noise: Array
     root: Array
+    point: Array
+    error: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,10 +128,23 @@ class Window:
             value[node, sensor], variance[node, sensor], present[node, sensor] = number, std**2, 1.0
         return replace(self, value=value, variance=variance, present=present)
 
-    def from_node(self, first: int, arrival: Arrival) -> Window:
-        """Return the window without the nodes before `first`; `arrival` says what they knew."""
+    def from_node(self, first: int, covariance: Array, adjoint: Array, scale: Array) -> Window:
+        """Return the window without the nodes before `first`, its trajectory as optimal as before.
+
+        Parameters
+        ----------
+        first
+            Position of the node that becomes the first.
+        covariance
+            What the nodes before it leave of the uncertainty there.
+        adjoint
+            What they pull with; see `smoother.Swept`.
+        scale
+            Nominal magnitudes.
+        """
+        arrival = arrival_of(self.x[first] + covariance @ adjoint, covariance, scale)
         w = self.w[first:].copy()
-        w[0] = np.linalg.lstsq(arrival.root, self.x[first] - arrival.mean, rcond=None)[0]
+        w[0] = -arrival.root.T @ adjoint
         parts = {
             name: getattr(self, name)[first:]
             for name in ("times", "inputs", "intervals", "x", "z", "value", "variance", "present", "held")
