@@ -395,8 +395,8 @@ class MovingHorizonEstimator(Filter):
         swept = free or problem.swept
         assert swept is not None
         done = [reported(self, item, node, column, window, at, swept) for item, node, column in places]
-        used = [(node, column) for _, node, column in places if node >= 0 and window.present[node, column] > 0]
-        nis = float(sum(swept.surprise[node, column] for node, column in used)) if used else math.nan
+        used = sorted({node for _, node, column in places if node >= 0 and window.present[node, column] > 0})
+        nis = float(swept.surprise[used].sum()) if used else math.nan
         x = np.clip(point.x, self.plan.low, self.plan.high)
         window = replace(window, x=x, w=point.w, z=at.point.z, held=point.held)
         first = self._first(window)

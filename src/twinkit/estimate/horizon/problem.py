@@ -121,7 +121,7 @@ class WindowProblem:
         residual = w.present * (w.value - values[:, :sensors]) / self._std
         weight = weights(residual, s.limits)
         cost = 0.5 * float(np.sum(point.w**2)) + float(np.sum(costs(residual, s.limits)))
-        targets = np.vstack([w.arrival.mean, ends]) + np.einsum("kij,kj->ki", self._roots, point.w)
+        targets = np.vstack([w.arrival.mean, ends]) + _each(self._roots, point.w)
         beyond = np.maximum(s.low - values[:, sensors:], values[:, sensors:] - s.high) / s.nominal
         violation = float(np.sum(np.abs(x - targets) / s.scale) + np.sum(np.maximum(beyond, 0.0)))
         if not (np.isfinite(maps).all() and np.isfinite(rows).all()):
@@ -160,7 +160,7 @@ class WindowProblem:
         spread = np.maximum(np.sqrt(np.maximum(np.diag(self.swept.covariance), 0.0)), _KNOWN * s.scale)
         size = float(np.max(np.abs(x - at.point.x) / spread)) / s.tolerance
         sensors = self._window.value.shape[1]
-        moved = np.einsum("kji,ki->kj", at.rows[:, :sensors], x - at.point.x) * self._window.present / self._std
+        moved = _each(at.rows[:, :sensors], x - at.point.x) * self._window.present / self._std
         bowl = 0.5 * at.weight * ((at.residual - moved) ** 2 - at.residual**2)
         cost = 0.5 * float(np.sum(w**2)) + float(np.sum(costs(at.residual, s.limits) + bowl))
         multiplier = float(np.max(np.abs(adjoint) * s.scale))
@@ -193,7 +193,7 @@ class WindowProblem:
         s, sensors = self._s, self._window.value.shape[1]
         if not held.shape[1]:
             return None
-        values = at.values[:, sensors:] + np.einsum("kji,ki->kj", at.rows[:, sensors:], swept.smoothed - at.point.x)
+        values = at.values[:, sensors:] + _each(at.rows[:, sensors:], swept.smoothed - at.point.x)
         slack = _TOUCH * s.nominal
         below, above = values < s.low - slack, values > s.high + slack
         wrong = held * swept.force > 0.0
@@ -202,7 +202,7 @@ class WindowProblem:
         return after if (below | above | wrong).any() else None
 
     def _noises(self, adjoint: Array) -> Array:
-        return -np.einsum("kij,ki->kj", self._roots, adjoint)
+        return -_each(self._roots.transpose(0, 2, 1), adjoint)
 
     def _interior(self, at: Linear) -> tuple[Array, Array, Array, Array] | str:
         """Return the optimum found by HPIPM, with the active constraints made exact where that succeeds."""
@@ -255,3 +255,8 @@ class WindowProblem:
             path_low=(s.low[states:] - path) / nominal,
             path_high=(s.high[states:] - path) / nominal,
         )
+
+
+def _each(matrices: Array, vectors: Array) -> Array:
+    """Return the product of each matrix with its vector."""
+    return (matrices @ vectors[:, :, None])[:, :, 0]

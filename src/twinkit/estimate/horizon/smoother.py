@@ -41,7 +41,7 @@ class Swept(NamedTuple):
     innovation, spread
         Of every reading, from the data before its instant: innovation and its variance.
     surprise
-        Of every reading, in sequence: innovation squared over variance.
+        Of all readings of a node together: normalised innovation squared, ``(nodes,)``.
     force
         Multipliers of the active bounds.
     covariance
@@ -82,13 +82,14 @@ def sweep(
     """
     nodes, n = x.shape
     readings = value.shape[1]
-    total = h.shape[1]
+    constraints = held.shape[1]
     before, before_covariance = np.zeros((nodes, n)), np.zeros((nodes, n, n))
     smoothed, adjoint = np.zeros((nodes, n)), np.zeros((nodes, n))
     innovation, spread = np.zeros((nodes, readings)), np.zeros((nodes, readings))
-    surprise, force = np.zeros((nodes, readings)), np.zeros((nodes, total - readings))
-    gains, ratios = np.zeros((nodes, total, n)), np.zeros((nodes, total))
-    used = np.zeros((nodes, total))
+    surprise, force = np.zeros(nodes), np.zeros((nodes, constraints))
+    keeps, pulls = np.zeros((nodes, n, n)), np.zeros((nodes, n))
+    gains, ratios = np.zeros((nodes, constraints, n)), np.zeros((nodes, constraints))
+    eye = np.eye(n)
     m, p = mean.copy(), covariance.copy()
     for k in range(nodes):
         if k > 0:
@@ -97,42 +98,50 @@ def sweep(
             p = 0.5 * (p + p.T)
         before[k] = m
         before_covariance[k] = p
-        start, prior = m, p
-        for j in range(total):
-            if j < readings:
-                wanted, std2, y = present[k, j] > 0, variance[k, j], value[k, j]
-            else:
-                wanted, std2, y = held[k, j - readings] != 0, 0.0, target[k, j - readings]
-            if not wanted:
+        chosen = np.nonzero(present[k] > 0)[0]
+        if chosen.size > 0:
+            observe = rows[k][chosen]
+            std2 = np.diag(variance[k][chosen])
+            hp = observe @ p
+            total = hp @ observe.T + std2
+            e = value[k][chosen] - h[k][chosen] - observe @ (m - x[k])
+            weighted = np.linalg.solve(total, hp)
+            pull = np.linalg.solve(total, e)
+            for i in range(chosen.size):
+                innovation[k, chosen[i]] = e[i]
+                spread[k, chosen[i]] = total[i, i]
+            surprise[k] = e @ pull
+            gain = weighted.T
+            keep = eye - gain @ observe
+            keeps[k] = keep
+            pulls[k] = observe.T @ pull
+            m = m + gain @ e
+            p = keep @ p @ keep.T + gain @ std2 @ weighted
+        for j in range(constraints):
+            if held[k, j] == 0:
                 continue
-            row = rows[k, j]
+            row = rows[k, readings + j]
             ph = p @ row
-            s = row @ ph + std2
-            e = y - h[k, j] - row @ (m - x[k])
-            if j < readings:
-                innovation[k, j] = y - h[k, j] - row @ (start - x[k])
-                spread[k, j] = row @ (prior @ row) + std2
-                surprise[k, j] = e * e / s
+            s = row @ ph
             if not s > _NOTHING:
                 continue
-            gain = ph / s
-            used[k, j] = 1.0
-            gains[k, j] = gain
-            ratios[k, j] = e / s
-            m = m + gain * e
-            p = p - np.outer(gain, ph)
-            p = p - np.outer(p @ row, gain) + std2 * np.outer(gain, gain)
+            ratios[k, j] = (target[k, j] - h[k, readings + j] - row @ (m - x[k])) / s
+            gains[k, j] = ph / s
+            m = m + ph * ratios[k, j]
+            p = p - gains[k, j].reshape(n, 1) * ph
     last = 0.5 * (p + p.T)
     after = np.zeros(n)
     for k in range(nodes - 1, -1, -1):
         if k < nodes - 1:
             after = a[k].T @ after
-        for j in range(total - 1, -1, -1):
-            if used[k, j] > 0:
+        for j in range(constraints - 1, -1, -1):
+            if held[k, j] != 0:
                 push = ratios[k, j] + gains[k, j] @ after
-                after = after - rows[k, j] * push
-                if j >= readings:
-                    force[k, j - readings] = push
+                if ratios[k, j] != 0.0 or np.any(gains[k, j] != 0.0):
+                    after = after - rows[k, readings + j] * push
+                    force[k, j] = push
+        if np.any(present[k] > 0):
+            after = keeps[k].T @ after - pulls[k]
         adjoint[k] = after
         smoothed[k] = before[k] - before_covariance[k] @ after
     return before, before_covariance, smoothed, adjoint, innovation, spread, surprise, force, last
