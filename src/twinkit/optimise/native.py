@@ -224,12 +224,13 @@ def library(function: Any, driver: str, **sizes: int) -> ctypes.CDLL | None:
         warnings.warn("no C compiler was found, so CasADi's interpreter is used", stacklevel=3)
         return None
     name = "twinkit_step"
+    function = _named(function, name)
     code = ca.CodeGenerator("twinkit", {"with_header": False, "main": False})
-    code.add(_named(function, name))
-    with_work = {
+    code.add(function)
+    work = {
         "arg": function.sz_arg() + 1, "res": function.sz_res() + 1, "iw": function.sz_iw(), "w": function.sz_w(),
     }  # fmt: skip
-    text = code.dump() + driver.format(name=name, **with_work, **sizes)
+    text = code.dump() + driver.format(name=name, **work, **sizes)
     flags = _FLAGS if function.n_instructions() < _LARGE else ("-O1", *_FLAGS[1:])
     try:
         return _load(text, found, flags)

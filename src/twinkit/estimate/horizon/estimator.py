@@ -347,8 +347,9 @@ class MovingHorizonEstimator(Filter):
     def _solved(
         self, estimate: HorizonEstimate, window: Window, places: list[tuple[Item, int, int]]
     ) -> tuple[HorizonEstimate, list[Reading]]:
+        refused: dict[tuple[int, int], float] = {}
         if self.gate is not None:
-            window = self._gated(window, places)
+            window, refused = self._gated(window, places)
         guess = Trajectory(window.x, window.w, window.z, window.held)
         for _ in range(_REFINED):
             problem = WindowProblem(self.numbers, window)
@@ -364,7 +365,7 @@ class MovingHorizonEstimator(Filter):
                 break
             guess = replace(point, z=at.point.z)
         error = max((interval.error for interval in window.intervals), default=0.0)
-        return self._finished(estimate, window, problem, point, at, status, places, error)
+        return self._finished(estimate, window, problem, point, at, status, places, refused, error)
 
     def _refined(self, window: Window, point: Trajectory) -> tuple[Window, bool]:
         """Return the window with its intervals as accurate along a trajectory, and whether that changes anything."""
@@ -375,26 +376,32 @@ class MovingHorizonEstimator(Filter):
             changed = changed or len(intervals[k].steps) > len(i.steps) or intervals[k].method != i.method
         return replace(window, intervals=tuple(intervals)), changed
 
-    def _gated(self, window: Window, places: list[tuple[Item, int, int]]) -> Window:
-        """Return the window without the new readings that are outside the gate."""
+    def _gated(
+        self, window: Window, places: list[tuple[Item, int, int]]
+    ) -> tuple[Window, dict[tuple[int, int], float]]:
+        """Return the window without the new readings outside the gate, and by how many standard deviations they are."""
         problem = WindowProblem(self.numbers, window)
         at = problem.linearise(Trajectory(window.x, window.w, window.z, window.held))
         swept = problem.swept_free(at, np.zeros_like(window.held))
-        present = window.present.copy()
+        present, refused = window.present.copy(), {}
         for _, node, column in places:
-            if node >= 0 and swept.innovation[node, column] ** 2 > self.threshold * swept.spread[node, column]:
-                present[node, column] = -1.0
-        return replace(window, present=present) if (present < 0).any() else window
+            innovation, spread = swept.innovation[node, column], swept.spread[node, column]
+            if node >= 0 and innovation**2 > self.threshold * spread:
+                present[node, column] = 0.0
+                refused[node, column] = float(innovation / math.sqrt(spread))
+        return replace(window, present=present), refused
 
     def _finished(
         self, estimate: HorizonEstimate, window: Window, problem: WindowProblem, point: Trajectory, at: Linear,
-        status: Status, places: list[tuple[Item, int, int]], error: float,
+        status: Status, places: list[tuple[Item, int, int]], refused: dict[tuple[int, int], float], error: float,
     ) -> tuple[HorizonEstimate, list[Reading]]:  # fmt: skip
         """Return the estimate, its window shortened to its limits, and what became of the readings."""
         free = problem.swept_free(at, np.zeros_like(point.held)) if point.held.any() or problem.swept is None else None
         swept = free or problem.swept
         assert swept is not None
-        done = [reported(self, item, node, column, window, at, swept) for item, node, column in places]
+        done = [
+            reported(self, item, node, column, at, swept, refused.get((node, column))) for item, node, column in places
+        ]
         used = sorted({node for _, node, column in places if node >= 0 and window.present[node, column] > 0})
         nis = float(swept.surprise[used].sum()) if used else math.nan
         x = np.clip(point.x, self.plan.low, self.plan.high)

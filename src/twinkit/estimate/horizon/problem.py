@@ -157,6 +157,9 @@ class WindowProblem:
         if not (np.isfinite(x).all() and np.isfinite(w).all()):
             return "the quadratic programme is not finite"
         s = self._s
+        states = len(s.bounded)
+        limit = np.where(held[:, :states] < 0, s.low[:states], s.high[:states])
+        x[:, s.bounded] = np.where(held[:, :states] != 0, limit, x[:, s.bounded])  # exactly, not but for rounding
         spread = np.maximum(np.sqrt(np.maximum(np.diag(self.swept.covariance), 0.0)), _KNOWN * s.scale)
         size = float(np.max(np.abs(x - at.point.x) / spread)) / s.tolerance
         sensors = self._window.value.shape[1]
