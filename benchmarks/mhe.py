@@ -3,10 +3,10 @@
     DO_MPC_PYTHON=/path/to/env/bin/python python -m benchmarks.mhe [--quick]
 
 do-mpc (LGPL) runs in an environment of its own, named by ``DO_MPC_PYTHON``; without it only twinkit is measured. Three
-discs on springs between two motors; the angles and the set motor angles are measured every 0.1 s with noise of 0.01 rad,
-and the inertia of the first disc is estimated along with the 8 states. Model, window (10 intervals) and weights are those
-of do-mpc's example "rotating oscillating masses". Times are processor times, the least of several runs per step, medians
-over the steps after the window has filled.
+discs on springs between two motors; the angles and the set motor angles are measured every 0.1 s with noise of
+0.01 rad, and the inertia of the first disc is estimated along with the 8 states. Model, window (10 intervals) and
+weights are those of do-mpc's example "rotating oscillating masses". Times are processor times, the least of several
+runs per step, medians over the steps after the window has filled.
 """
 
 import argparse

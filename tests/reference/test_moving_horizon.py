@@ -1,4 +1,4 @@
-"""Moving-horizon estimation against the Kalman filter, against full information, and on Haseltine and Rawlings' reactor."""
+"""Moving-horizon estimation against the Kalman filter, full information, and on Haseltine and Rawlings' reactor."""
 
 import numpy as np
 import pytest
@@ -125,7 +125,7 @@ def test_the_unconstrained_filter_goes_negative_on_every_step_and_the_moving_hor
 
 
 def test_a_nonlinear_window_comes_close_to_full_information():
-    """The arrival cost replaces what left the window: within 2 % of a standard deviation once the guess is forgotten."""
+    """The arrival cost replaces what left the window: to 2 % of a standard deviation once the guess is forgotten."""
     sensors = [Sensor("P", std=0.1)]
     given = {**GIVEN, "process_noise": {"A": 0.02, "B": 0.02}}
     short = MovingHorizonEstimator(Reaction(), sensors, nodes=10, tolerance=1e-5, **given)

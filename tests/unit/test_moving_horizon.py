@@ -75,8 +75,8 @@ def test_names_and_units_are_checked():
         mhe.update(mhe.start(), tk.Measurement("c", 1.0, "K", 1.0))
     with pytest.raises(ShapeError):
         mhe.update(mhe.start(), tk.Measurement("c", np.ones(2), "g/L", 1.0))
+    ekf = tk.estimate.ExtendedKalmanFilter(Decay(), [Sensor("c", std=0.1)], initial_std={"c": 1.0})
     with pytest.raises(InvalidValueError, match="its own estimates"):
-        ekf = tk.estimate.ExtendedKalmanFilter(Decay(), [Sensor("c", std=0.1)], initial_std={"c": 1.0})
         mhe.update(ekf.start(), reading(1.0, 1.0))
 
 
@@ -86,7 +86,9 @@ def test_no_reading_and_a_bad_one_follow_the_model():
     assert mhe.update(start, []).vector == pytest.approx(start.vector)
     estimate = mhe.update(start, reading(np.nan, 1.0, quality=tk.Quality.BAD))
     assert estimate.time == 1.0
-    assert estimate.vector[0] == pytest.approx(8.0 * np.exp(-0.5), abs=2e-5)  # rtol=1e-6 of magnitude plus nominal value
+    assert estimate.vector[0] == pytest.approx(
+        8.0 * np.exp(-0.5), abs=2e-5
+    )  # rtol=1e-6 of magnitude plus nominal value
     assert not estimate.readings[0].accepted
     assert "marked bad" in estimate.reason
 

@@ -1,4 +1,4 @@
-"""Optimal control's machinery, for whoever estimates or controls: integration with sensitivities, structured solvers."""
+"""What estimation and control share of optimisation: models with sensitivities, structured solvers, typed endings."""
 
 from twinkit.optimise.discretise import Dynamics, Method, Radau, RungeKutta4
 from twinkit.optimise.native import Chains, Points

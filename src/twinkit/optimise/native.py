@@ -105,7 +105,7 @@ class Chains:
         """
         counts = [len(chain) for chain in items]
         if self._library is not None:
-            return self._compiled(carried, items, counts, shared)
+            return self._compiled(self._library, carried, items, counts, shared)
         if len(set(counts)) == 1:
             return self._interpreted(carried, np.concatenate(items), counts[0], shared)
         result = np.empty_like(carried)
@@ -134,7 +134,9 @@ class Chains:
         ends = one.map(chains)(starts, every, ca.repmat(shared, 1, chains))
         return ca.Function("chains", [starts, every, shared], [ca.densify(ends)])
 
-    def _compiled(self, carried: Array, items: Sequence[Array], counts: list[int], shared: Array) -> Array:
+    def _compiled(
+        self, library: ctypes.CDLL, carried: Array, items: Sequence[Array], counts: list[int], shared: Array
+    ) -> Array:
         most = max(counts)
         if min(counts) == most:
             rows = np.concatenate(items)
@@ -143,7 +145,7 @@ class Chains:
             for k, chain in enumerate(items):
                 rows[k, : len(chain)] = chain
         carried, sizes = np.array(carried, order="C"), np.array(counts, dtype=np.int64)
-        bad = self._library.twinkit_chain(
+        bad = library.twinkit_chain(
             ctypes.c_longlong(len(items)), ctypes.c_longlong(most),
             *(ctypes.c_void_p(a.ctypes.data) for a in (sizes, rows, shared, carried)),
         )  # fmt: skip
@@ -196,8 +198,8 @@ class _Buffered:
         self._result = np.zeros(function.numel_out(0))
         for i, array in enumerate(self._args):
             if array.size:
-                self._buffer.set_arg(i, memoryview(array))
-        self._buffer.set_res(0, memoryview(self._result))
+                self._buffer.set_arg(i, memoryview(array))  # pyright: ignore[reportArgumentType]
+        self._buffer.set_res(0, memoryview(self._result))  # pyright: ignore[reportArgumentType]
 
     def __call__(self, *values: Array) -> Array:
         with self._lock:
@@ -243,7 +245,7 @@ def _named(function: Any, name: str) -> Any:
     """Return a function of one result under another name."""
     kind = ca.SX if function.is_a("SXFunction") else ca.MX
     arguments = [kind.sym(f"a{i}", function.numel_in(i)) for i in range(function.n_in())]
-    return ca.Function(name, arguments, [function(*arguments)])
+    return ca.Function(name, arguments, [function(*arguments)])  # pyright: ignore[reportArgumentType, reportCallIssue]
 
 
 @functools.lru_cache(maxsize=256)

@@ -137,9 +137,7 @@ def _packed(v: Array, x: Array, w: Array) -> Array:
     return np.concatenate([v, np.hstack([x[:-1], w]).ravel(), x[-1]])
 
 
-def _unpacked(
-    values: Array, first: int, shape: tuple[int, ...], noise: tuple[int, ...]
-) -> tuple[Array, Array, Array]:
+def _unpacked(values: Array, first: int, shape: tuple[int, ...], noise: tuple[int, ...]) -> tuple[Array, Array, Array]:
     n, end = shape[1], len(values) - shape[1]
     stages = values[first:end].reshape(noise[0], n + noise[1])
     return values[:first], np.vstack([stages[:, :n], values[end:]]), stages[:, n:]

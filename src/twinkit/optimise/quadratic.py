@@ -177,7 +177,9 @@ def _solver(sizes: tuple[int, int, int, int, int], mode: str) -> tuple[Any, Any,
             parts = [before, here, ca.Sparsity.diag(n), ca.Sparsity(n, columns - at - a - b - n)]
             rows.append(ca.horzcat(*parts))
         if c:
-            rows.append(ca.horzcat(ca.Sparsity(c, at), ca.Sparsity.dense(c, a + b), ca.Sparsity(c, columns - at - a - b)))
+            rows.append(
+                ca.horzcat(ca.Sparsity(c, at), ca.Sparsity.dense(c, a + b), ca.Sparsity(c, columns - at - a - b))
+            )
         at += a + b
     pattern = ca.vertcat(*rows)
     options: dict[str, Any] = {"error_on_fail": False, "print_time": False}

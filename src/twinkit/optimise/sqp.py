@@ -1,8 +1,8 @@
 """Sequential quadratic programming with a line search on an exact penalty function.
 
-The method knows neither the model nor the arrays: a problem says how to linearise itself at a point and how to solve the
-quadratic programme there. The merit function is the cost plus a weighted sum of the constraint violations; the weight is
-kept above the largest multiplier, which makes it exact [1]_.
+The method knows neither the model nor the arrays: a problem says how to linearise itself at a point and how to solve
+the quadratic programme there. The merit function is the cost plus a weighted sum of the constraint violations; the
+weight is kept above the largest multiplier, which makes it exact [1]_.
 
 References
 ----------
@@ -15,7 +15,7 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from twinkit.optimise.status import Converged, Failed, MaxIterations, Status
 
@@ -24,24 +24,27 @@ _SHORTEST = 2.0**-10
 _ROUNDING = 1e-11
 
 PointT = TypeVar("PointT")
+PointOutT = TypeVar("PointOutT", covariant=True)
+AtT = TypeVar("AtT", bound="Linearised[Any]")
 
 
-class Linearised(Protocol[PointT]):
-    """A problem linearised at a point.
+class Linearised(Protocol[PointOutT]):
+    """A problem linearised at a point."""
 
-    Attributes
-    ----------
-    point
-        Where.
-    cost
-        Cost there; NaN or infinite where the model cannot be evaluated.
-    violation
-        Sum of all scaled constraint violations.
-    """
+    @property
+    def point(self) -> PointOutT:
+        """Where."""
+        ...
 
-    point: PointT
-    cost: float
-    violation: float
+    @property
+    def cost(self) -> float:
+        """Cost there; NaN or infinite where the model cannot be evaluated."""
+        ...
+
+    @property
+    def violation(self) -> float:
+        """Sum of all scaled constraint violations."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -66,14 +69,14 @@ class Step(Generic[PointT]):
     size: float
 
 
-class Problem(Protocol[PointT]):
+class Problem(Protocol[PointT, AtT]):
     """What `sqp` can solve."""
 
-    def linearise(self, point: PointT) -> Linearised[PointT]:
+    def linearise(self, point: PointT) -> AtT:
         """Evaluate the problem and its derivatives."""
         ...
 
-    def step(self, at: Linearised[PointT]) -> Step[PointT] | str:
+    def step(self, at: AtT) -> Step[PointT] | str:
         """Solve the quadratic programme; a text says why it cannot be solved."""
         ...
 
@@ -106,7 +109,7 @@ class Limits:
 
 
 @dataclass(frozen=True)
-class Solved(Generic[PointT]):
+class Solved(Generic[PointT, AtT]):
     """Where `sqp` ended.
 
     Attributes
@@ -120,11 +123,11 @@ class Solved(Generic[PointT]):
     """
 
     point: PointT
-    at: Linearised[PointT]
+    at: AtT
     status: Status
 
 
-def sqp(problem: Problem[PointT], guess: PointT, limits: Limits | None = None) -> Solved[PointT]:
+def sqp(problem: Problem[PointT, AtT], guess: PointT, limits: Limits | None = None) -> Solved[PointT, AtT]:
     """Solve a problem from a guess.
 
     Parameters
@@ -163,9 +166,7 @@ def sqp(problem: Problem[PointT], guess: PointT, limits: Limits | None = None) -
     return Solved(here.point, here, stopped)
 
 
-def _search(
-    problem: Problem[PointT], here: Linearised[PointT], step: Step[PointT], weight: float
-) -> Linearised[PointT] | None:
+def _search(problem: Problem[PointT, AtT], here: AtT, step: Step[PointT], weight: float) -> AtT | None:
     """Return the first point on the way that lowers the merit function enough, or None.
 
     Where the equations are strongly curved their violation alone would cut steps short (the Maratos effect), so each

@@ -4,33 +4,32 @@ from __future__ import annotations
 
 import math
 import time as clock
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from twinkit.core import InvalidValueError, Measurement, Quality, SimulationError
+from twinkit.core import InvalidValueError, Measurement, SimulationError
 from twinkit.core.component import Array
 from twinkit.core.errors import unknown_name
-from twinkit.core.units import as_number
 from twinkit.estimate.filter import Filter, Item
 from twinkit.estimate.horizon.escalation import escalated
 from twinkit.estimate.horizon.functions import Functions, window_functions
 from twinkit.estimate.horizon.losses import Loss, Squared
-from twinkit.estimate.horizon.problem import Linear, Settings, Trajectory, WindowProblem
+from twinkit.estimate.horizon.placement import SAME, placed
+from twinkit.estimate.horizon.problem import Linear, Positions, Settings, Trajectory, WindowProblem
 from twinkit.estimate.horizon.readings import kept, reported, too_old
 from twinkit.estimate.horizon.result import HorizonEstimate, Propagated
 from twinkit.estimate.horizon.smoother import smoother
 from twinkit.estimate.horizon.transcription import Transcriber
-from twinkit.estimate.horizon.window import Interval, Window, arrival_of
+from twinkit.estimate.horizon.window import Window, arrival_of
+from twinkit.estimate.horizon.within import constraints
 from twinkit.estimate.result import Estimate, Reading
-from twinkit.estimate.sensors import position
 from twinkit.optimise import Converged, Failed, Limits, Status, sqp
 
 _REFINED = 3  # times the sub-steps may be made smaller within one update
-_SAME = 1e-12
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,15 +37,15 @@ class MovingHorizonEstimator(Filter):
     """Moving-horizon estimation for any model (ODE, or DAE of index 1).
 
     At every update the trajectory through a window of readings is found that is most probable: states, adapted
-    parameters, disturbances and process noise, within the declared bounds and `within`, with what came before the window
-    as a normal prior (the arrival cost). Nodes stand at the times of the readings; any sensor may be missing at any node,
-    and a late reading takes its place in the window. The model is integrated between the nodes by multiple shooting, in as
-    many sub-steps as `rtol` needs (explicit, or implicit where the model is stiff).
+    parameters, disturbances and process noise, within the declared bounds and `within`, with what came before the
+    window as a normal prior (the arrival cost). Nodes stand at the times of the readings; any sensor may be missing at
+    any node, and a late reading takes its place in the window. The model is integrated between the nodes by multiple
+    shooting, in as many sub-steps as `rtol` needs (explicit, or implicit where the model is stiff).
 
     The optimisation is Gauss-Newton SQP. Its quadratic programmes are solved exactly by a Kalman smoother while few
     constraints are active, by HPIPM otherwise; FATROP, then IPOPT, take over where SQP fails. The arrival cost is the
-    filter's prior of the first node, linearised about the smoothed trajectory [1]_: for a linear model with normal noise
-    and no active bound every estimate is exactly the Kalman filter's.
+    filter's prior of the first node, linearised about the smoothed trajectory [1]_: for a linear model with normal
+    noise and no active bound every estimate is exactly the Kalman filter's.
 
     It is functional like every filter: the window travels in the estimate.
 
@@ -140,28 +139,7 @@ class MovingHorizonEstimator(Filter):
     @cached_property
     def constraints(self) -> tuple[tuple[int, float, float, float], ...]:
         """Per entry of `within`: position of the quantity, bounds, nominal magnitude."""
-        found = []
-        scales = {e.name: e.variable.scale for b in self._blocks for e in b}
-        for name, pair in self.within.items():
-            place = position(self.begun, name)
-            if not isinstance(pair, Sequence) or isinstance(pair, str) or len(pair) != 2:
-                raise InvalidValueError(f"within={{{name!r}: ...}} takes (low, high), not {pair!r}")
-            what = f"a bound of {name!r}"
-            low, high = (
-                side if raw is None else as_number(raw, place.unit, what)
-                for raw, side in zip(pair, (-math.inf, math.inf), strict=True)
-            )
-            if not max(low, place.bounds[0]) < min(high, place.bounds[1]):
-                raise InvalidValueError(
-                    f"no value of {name!r} is within ({low:g}, {high:g}) and its declared bounds {place.bounds}"
-                )
-            found.append((self.row(place), low, high, scales[name.partition("[")[0]]))
-        return tuple(found)
-
-    @property
-    def _blocks(self) -> tuple[Any, ...]:
-        layout = self.begun.layout
-        return layout.states, layout.algebraics, layout.outputs
+        return constraints(self)
 
     @cached_property
     def window_functions(self) -> Functions:
@@ -179,7 +157,7 @@ class MovingHorizonEstimator(Filter):
     def numbers(self) -> Settings:
         """What all windows share."""
         p = self.plan
-        bounded = np.flatnonzero(np.isfinite(p.low) | np.isfinite(p.high))
+        bounded: Positions = np.flatnonzero(np.isfinite(p.low) | np.isfinite(p.high))
         rest = np.array([entry[1:] for entry in self.constraints]).reshape(-1, 3)
         return Settings(
             self.transcriber,
@@ -230,14 +208,14 @@ class MovingHorizonEstimator(Filter):
 
     def moved(self, estimate: Estimate, end: float) -> HorizonEstimate:
         """Return the estimate at a later time, without readings; its window stays where it is."""
-        self._own(estimate)
+        own = self._own(estimate)
         x, z = estimate.vector, estimate.algebraics
         with np.errstate(all="ignore"):
             interval, x1, z1 = self.transcriber.interval(estimate.time, end, x, z, None)
             _, (a,) = self.transcriber.moved([interval], x[None], z[None])
         covariance = a @ estimate.covariance @ a.T + interval.noise
         x1 = np.clip(x1, self.plan.low, self.plan.high)
-        found = replace(estimate, time=end, vector=x1, covariance=0.5 * (covariance + covariance.T), algebraics=z1)
+        found = replace(own, time=end, vector=x1, covariance=0.5 * (covariance + covariance.T), algebraics=z1)
         return replace(found, readings=(), nis=math.nan)
 
     def corrected(self, estimate: Estimate, items: Sequence[Item]) -> HorizonEstimate:
@@ -247,7 +225,8 @@ class MovingHorizonEstimator(Filter):
     def _own(self, estimate: Estimate) -> HorizonEstimate:
         if not isinstance(estimate, HorizonEstimate):
             raise InvalidValueError(
-                f"a moving-horizon estimator goes on from its own estimates (start() gives the first), not from {type(estimate).__name__}"
+                "a moving-horizon estimator goes on from its own estimates (start() gives the first), not from "
+                f"{type(estimate).__name__}"
             )
         return estimate
 
@@ -281,6 +260,27 @@ class MovingHorizonEstimator(Filter):
             nis = found.nis if math.isnan(nis) else nis + (0.0 if math.isnan(found.nis) else found.nis)
         return replace(found, readings=readings, nis=nis)
 
+    def run(
+        self, measurements: Iterable[Measurement], start: Estimate | None = None, *, progress: bool = False
+    ) -> Iterator[HorizonEstimate]:
+        """Yield the estimate after each measurement of a stream.
+
+        Parameters
+        ----------
+        measurements
+            The stream.
+        start
+            Where to go on from; None: `start()`.
+        progress
+            Whether to show a progress bar.
+        """
+        from tqdm.auto import tqdm
+
+        estimate = self.start() if start is None else self._own(start)
+        for measurement in tqdm(measurements, desc="moving horizon", unit="reading", disable=not progress):
+            estimate = self.update(estimate, measurement)
+            yield estimate
+
     def _updated(self, estimate: HorizonEstimate, items: list[Item]) -> HorizonEstimate:
         """Return the estimate after so few readings that one window holds them."""
         began = clock.perf_counter()
@@ -289,7 +289,7 @@ class MovingHorizonEstimator(Filter):
         usable = [item for item in items if item not in old]
         try:
             with np.errstate(all="ignore"):
-                window, places = self._taken(estimate.window, usable)
+                window, places = placed(self, estimate.window, usable)
                 found, done = self._solved(estimate, window, places)
         except SimulationError as error:
             found, done = self._propagated(estimate, now, Failed("integration", 0, str(error))), []
@@ -303,45 +303,7 @@ class MovingHorizonEstimator(Filter):
 
     def _oldest(self, estimate: HorizonEstimate) -> float:
         first = float(estimate.window.times[0])
-        return first - _SAME * max(1.0, abs(first))
-
-    def _taken(self, window: Window, items: list[Item]) -> tuple[Window, list[tuple[Item, int, int]]]:
-        """Return the window with nodes for all readings, and where each is."""
-        tags = list(self.lines)
-        placed: list[tuple[Item, int]] = []
-        taken = window.present > 0
-        for item in items:
-            m = item[0]
-            column = tags.index(m.tag)
-            if m.quality is Quality.BAD:
-                continue
-            near = np.abs(window.times - m.source_time) <= _SAME * max(1.0, abs(m.source_time))
-            free = np.flatnonzero(near & ~taken[:, column])
-            if free.size:
-                node = int(free[-1])
-            else:
-                node = int(np.searchsorted(window.times, m.source_time, side="right"))
-                window = self._with_node(window, node, m.source_time)
-                taken = np.insert(taken, node, False, axis=0)
-                placed = [(other, k + (k >= node)) for other, k in placed]
-            taken[node, column] = True
-            placed.append((item, node))
-        places = [(item, node, tags.index(item[0].tag)) for item, node in placed]
-        numbers = [(node, column, item[1], item[2]) for item, node, column in places]
-        return window.with_readings(numbers), [*places, *((i, -1, -1) for i in items if i[0].quality is Quality.BAD)]
-
-    def _with_node(self, window: Window, node: int, t: float) -> Window:
-        """Return the window with a node at a time; `node` is its position, 1 or more."""
-        cut = self.transcriber.interval
-        like = window.intervals[node - 2] if len(window.intervals) >= max(1, node - 1) and node >= 2 else None
-        before = window.intervals[-1] if like is None and window.intervals else like
-        x, z = window.x[node - 1], window.z[node - 1]
-        left, x1, z1 = cut(float(window.times[node - 1]), max(t, float(window.times[node - 1])), x, z, before)
-        x1 = np.clip(x1, self.plan.low, self.plan.high)
-        around: tuple[Interval, ...] = (left,)
-        if node < len(window):
-            around = (left, cut(t, float(window.times[node]), x1, z1, before)[0])
-        return window.with_node(node, t, self.given.at(t), x1, z1, around)
+        return first - SAME * max(1.0, abs(first))
 
     # -- one window ------------------------------------------------------------------------------------------------
     def _solved(
@@ -350,18 +312,19 @@ class MovingHorizonEstimator(Filter):
         refused: dict[tuple[int, int], float] = {}
         if self.gate is not None:
             window, refused = self._gated(window, places)
-        guess = Trajectory(window.x, window.w, window.z, window.held)
-        for _ in range(_REFINED):
+        guess, left = Trajectory(window.x, window.w, window.z, window.held), _REFINED
+        while True:
             problem = WindowProblem(self.numbers, window)
             found = sqp(problem, guess, self.limits)
             point, at, status = found.point, found.at, found.status
             if not status.usable and self.escalate:
                 point, at, status = escalated(self, problem, window, guess, status)
-            if not status.usable:
+            if not status.usable or at is None:
                 now = float(window.times[-1])
                 return self._propagated(estimate, max(now, estimate.time), status), []
             window, changed = self._refined(window, point)
-            if not changed:
+            left -= 1
+            if not changed or not left:
                 break
             guess = replace(point, z=at.point.z)
         error = max((interval.error for interval in window.intervals), default=0.0)
@@ -429,7 +392,7 @@ class MovingHorizonEstimator(Filter):
         """Return the position of the first node a window of the wanted length keeps."""
         last = len(window) - 1
         first = 0 if self.nodes is None else max(0, last - self.nodes)
-        early = window.times[-1] - window.times > self.span * (1 + _SAME)
+        early = window.times[-1] - window.times > self.span * (1 + SAME)
         return min(last, max(first, int(np.sum(early))))
 
     def _propagated(self, estimate: HorizonEstimate, now: float, status: Status) -> HorizonEstimate:

@@ -33,7 +33,7 @@ class Squared(Loss):
 
 @dataclass(frozen=True)
 class Huber(Loss):
-    """Half the square up to `deviations` standard deviations, linear beyond: an outlier pulls, but not without limit [1]_.
+    """Half the square up to some standard deviations, linear beyond: an outlier pulls, but not without limit [1]_.
 
     Parameters
     ----------

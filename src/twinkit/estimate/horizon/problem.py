@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from twinkit.core.component import Array
 from twinkit.estimate.horizon.functions import Functions
@@ -18,6 +19,8 @@ from twinkit.optimise import StageProgram, StageSolution, Step, solve_stages
 
 _ROUNDS = 4  # changes of the active set before the interior-point solver is asked
 _TOUCH = 1e-9  # of the nominal value: how far outside a bound is still on it
+Optimum = tuple[Array, Array, Array, Array, Swept]  # states, noise, active set, adjoints, the smoother's result
+Positions = npt.NDArray[np.intp]
 _KNOWN = 1e-4  # of the nominal value: a smaller standard deviation does not make convergence stricter
 
 
@@ -84,7 +87,7 @@ class Settings:
     transcriber: Transcriber
     functions: Functions
     scale: Array
-    bounded: Array
+    bounded: Positions
     low: Array
     high: Array
     nominal: Array
@@ -153,14 +156,14 @@ class WindowProblem:
         found = self._active(at) or self._interior(at)
         if isinstance(found, str):
             return found
-        x, w, held, adjoint = found
+        x, w, held, adjoint, swept = found
         if not (np.isfinite(x).all() and np.isfinite(w).all()):
             return "the quadratic programme is not finite"
         s = self._s
         states = len(s.bounded)
         limit = np.where(held[:, :states] < 0, s.low[:states], s.high[:states])
         x[:, s.bounded] = np.where(held[:, :states] != 0, limit, x[:, s.bounded])  # exactly, not but for rounding
-        spread = np.maximum(np.sqrt(np.maximum(np.diag(self.swept.covariance), 0.0)), _KNOWN * s.scale)
+        spread = np.maximum(np.sqrt(np.maximum(np.diag(swept.covariance), 0.0)), _KNOWN * s.scale)
         size = float(np.max(np.abs(x - at.point.x) / spread)) / s.tolerance
         sensors = self._window.value.shape[1]
         moved = _each(at.rows[:, :sensors], x - at.point.x) * self._window.present / self._std
@@ -180,19 +183,19 @@ class WindowProblem:
             )
         )  # fmt: skip
 
-    def _active(self, at: Linear) -> tuple[Array, Array, Array, Array] | None:
+    def _active(self, at: Linear) -> Optimum | None:
         """Return the optimum if few changes of the active set lead there."""
         held = at.point.held
         for _ in range(_ROUNDS):
             self.swept = swept = self.swept_free(at, held)
             after = self._changed(at, swept, held)
             if after is None:
-                return swept.smoothed, self._noises(swept.adjoint), held, swept.adjoint
+                return swept.smoothed, self._noises(swept.adjoint), held, swept.adjoint, swept
             held = after
         return None
 
     def _changed(self, at: Linear, swept: Swept, held: Array) -> Array | None:
-        """Return the active set with violated constraints and without those that push the wrong way; None: no change."""
+        """Return the active set with what is violated, without what pushes the wrong way; None: no change."""
         s, sensors = self._s, self._window.value.shape[1]
         if not held.shape[1]:
             return None
@@ -207,7 +210,7 @@ class WindowProblem:
     def _noises(self, adjoint: Array) -> Array:
         return -_each(self._roots.transpose(0, 2, 1), adjoint)
 
-    def _interior(self, at: Linear) -> tuple[Array, Array, Array, Array] | str:
+    def _interior(self, at: Linear) -> Optimum | str:
         """Return the optimum found by HPIPM, with the active constraints made exact where that succeeds."""
         found = solve_stages(self._program(at))
         if isinstance(found, str):
@@ -217,14 +220,14 @@ class WindowProblem:
         held = np.where(force > 1e-5, 1.0, np.where(force < -1e-5, -1.0, 0.0))
         self.swept = swept = self.swept_free(at, held)
         if self._changed(at, swept, held) is None:
-            return swept.smoothed, self._noises(swept.adjoint), held, swept.adjoint
-        return self._as_found(at, found, held)
+            return swept.smoothed, self._noises(swept.adjoint), held, swept.adjoint, swept
+        return self._as_found(at, found, held, swept)
 
-    def _as_found(self, at: Linear, found: StageSolution, held: Array) -> tuple[Array, Array, Array, Array]:
+    def _as_found(self, at: Linear, found: StageSolution, held: Array, swept: Swept) -> Optimum:
         s = self._s
         x = at.point.x + s.scale * found.x
         x[:, s.bounded] = np.clip(x[:, s.bounded], s.low[: len(s.bounded)], s.high[: len(s.bounded)])
-        return x, np.vstack([found.first, found.u]), held, found.adjoint / s.scale
+        return x, np.vstack([found.first, found.u]), held, found.adjoint / s.scale, swept
 
     def _program(self, at: Linear) -> StageProgram:
         """Return the quadratic programme in steps scaled by the nominal values."""

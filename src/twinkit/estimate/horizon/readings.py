@@ -31,18 +31,21 @@ def too_old(mhe: MovingHorizonEstimator, item: Item, window: Window) -> Reading:
 
 
 def reported(
-    mhe: MovingHorizonEstimator, item: Item, node: int, column: int, at: Linear, swept: Swept,
+    mhe: MovingHorizonEstimator,
+    item: Item,
+    node: int,
+    column: int,
+    at: Linear,
+    swept: Swept,
     deviations: float | None,
 ) -> Reading:
-    """Return the report on a reading at a node (-1: it was marked bad); `deviations`: the gate refused it that far out."""
+    """Return the report on a reading at a node (-1: marked bad); `deviations`: the gate refused it so far out."""
     m, value, std = item
     note = f" ({m.note})" if m.note else ""
     if node < 0:
         return kept(mhe, item, f"marked bad{note}; the model alone was followed")
     if deviations is not None:
-        return kept(
-            mhe, item, f"{abs(deviations):.1f} standard deviations from what the model expects; not used"
-        )
+        return kept(mhe, item, f"{abs(deviations):.1f} standard deviations from what the model expects; not used")
     innovation, spread = float(swept.innovation[node, column]), math.sqrt(swept.spread[node, column])
     weight = float(at.weight[node, column])
     reason = f"marked uncertain{note}; used with a larger standard deviation" if m.quality is Quality.UNCERTAIN else ""

@@ -65,7 +65,7 @@ class HorizonEstimate(Estimate):
 
     @property
     def unseen(self) -> tuple[str, ...]:
-        """Adapted parameters about which the readings so far say nothing: their variance is still what it began with."""
+        """Adapted parameters about which the readings so far say nothing: as uncertain as they began."""
         plan, passed = self.filter.plan, self.time - self.window.begun
         begin = plan.std**2 + plan.noise**2 * passed
         first = sum(part.entry.width for part in plan.states)
@@ -142,7 +142,8 @@ class HorizonEstimate(Estimate):
 
     def _repr_html_(self) -> str:
         w = self.window
-        head = f"window {w.times[0]:.6g} to {w.times[-1]:.6g} {self.time_unit}, {len(w)} nodes, {int((w.present > 0).sum())} readings"
+        read = int((w.present > 0).sum())
+        head = f"window {w.times[0]:.6g} to {w.times[-1]:.6g} {self.time_unit}, {len(w)} nodes, {read} readings"
         return f"<div>{super()._repr_html_()}<p>{html.escape(head)}; {html.escape(self.status.text)}</p></div>"
 
 

@@ -14,6 +14,7 @@ from twinkit.core.component import Array
 from twinkit.estimate.horizon.functions import METHODS, Functions, carried
 from twinkit.estimate.horizon.window import Interval, root_of
 from twinkit.estimate.inputs import Inputs
+from twinkit.optimise import Chains
 
 _FEW, _MANY = 64, 4096  # sub-steps: from the first on an implicit method is tried, beyond the second none is used
 _FEWEST = 2
@@ -174,7 +175,7 @@ class Transcriber:
         far = np.abs(x - points) > _MOVED * (self.scale + np.abs(points))
         return np.flatnonzero(far.any(axis=1)).tolist()
 
-    def _batched(self, chains: Sequence[object], intervals: Sequence[Interval], start: Array) -> Array:
+    def _batched(self, chains: Sequence[Chains], intervals: Sequence[Interval], start: Array) -> Array:
         methods = {interval.method for interval in intervals}
         if len(methods) == 1:
             return chains[methods.pop()](start, [i.steps for i in intervals], self.shared)
