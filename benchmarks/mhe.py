@@ -98,13 +98,17 @@ def twinkit_run(data: dict[str, np.ndarray], native: bool, rtol: float) -> dict[
     return {"states": states, "parameters": parameters, "seconds": seconds, "failed": failed}
 
 
-def peer_run(data: dict[str, np.ndarray], elements: int, python: str) -> dict[str, np.ndarray]:
+def peer_run(data: dict[str, np.ndarray], elements: int, quiet: bool, python: str) -> dict[str, np.ndarray]:
     """Return estimates and times per step of do-mpc, run in its own environment."""
     with tempfile.TemporaryDirectory() as folder:
         source, target = Path(folder) / "recorded.npz", Path(folder) / "result.npz"
         np.savez(source, **data)
         script = Path(__file__).with_name("mhe_peer.py")
-        subprocess.run([python, str(script), str(source), str(elements), str(target)], check=True)
+        subprocess.run(
+            [python, str(script), str(source), str(elements), "quiet" if quiet else "loud", str(target)],
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
         return dict(np.load(target))
 
 
@@ -131,9 +135,9 @@ def main() -> None:
     }
     python = os.environ.get("DO_MPC_PYTHON")
     if python:
-        for elements in (1, 2, 4, 6):
-            name = f"do-mpc, {elements} element{'s' * (elements > 1)}" + (" (as shipped)" if elements == 1 else "")
-            found[name] = [peer_run(data, elements, python) for _ in range(repeats)]
+        for elements, quiet in ((1, False), (1, True), (2, True), (4, True), (6, True)):
+            name = f"do-mpc, elements: {elements}" + ("" if quiet else ", as shipped (IPOPT prints)")
+            found[name] = [peer_run(data, elements, quiet, python) for _ in range(repeats)]
     else:
         print("DO_MPC_PYTHON is not set: do-mpc is left out", file=sys.stderr)
     results = {name: summary(data, runs) for name, runs in found.items()}

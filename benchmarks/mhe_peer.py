@@ -1,9 +1,9 @@
 """do-mpc's moving-horizon estimator on recorded data: run by benchmarks.mhe in do-mpc's own environment.
 
-    python mhe_peer.py recorded.npz elements result.npz
+    python mhe_peer.py recorded.npz elements quiet|loud result.npz
 
 do-mpc is LGPL and never a dependency of twinkit. The settings are those of its rotating-masses example (10 intervals of
-0.1 s, degree-2 collocation, weights 1 and 20, arrival cost 1e-4, Theta_1 estimated).
+0.1 s, degree-2 collocation, weights 1 and 20, arrival cost 1e-4, Theta_1 estimated). IPOPT prints unless quiet.
 """
 
 import contextlib
@@ -20,7 +20,7 @@ with contextlib.redirect_stdout(io.StringIO()):
 from casadi import vertcat  # noqa: E402
 
 
-def estimator(elements):
+def estimator(elements, quiet):
     model = do_mpc.model.Model("continuous")
     phi = model.set_variable("_x", "phi", shape=(3, 1))
     speed = model.set_variable("_x", "speed", shape=(3, 1))
@@ -41,7 +41,7 @@ def estimator(elements):
     mhe = do_mpc.estimator.MHE(model, ["theta_1"])
     mhe.set_param(
         n_horizon=10, t_step=0.1, meas_from_data=True, store_full_solution=True, collocation_ni=elements,
-        nlpsol_opts={"ipopt.print_level": 0, "print_time": 0, "ipopt.sb": "yes"},
+        **({"nlpsol_opts": {"ipopt.print_level": 0, "print_time": 0, "ipopt.sb": "yes"}} if quiet else {}),
     )  # fmt: skip
     mhe.set_default_objective(1e-4 * np.eye(8), np.diag([1.0, 1.0, 1.0, 20.0, 20.0]), 1e-4 * np.eye(1))
     others = mhe.get_p_template()
@@ -57,9 +57,9 @@ def estimator(elements):
     return mhe
 
 
-def main(source, elements, target):
+def main(source, elements, quiet, target):
     recorded = np.load(source)
-    mhe = estimator(int(elements))
+    mhe = estimator(int(elements), quiet == "quiet")
     mhe.x0, mhe.p_est0 = recorded["guess"][:, None], np.array([1e-4])  # an array: a number fails on recent NumPy
     mhe.set_initial_guess()
     states, parameters, seconds = [], [], []

@@ -104,6 +104,11 @@ class WindowProblem:
         self._std = np.sqrt(window.variance)
         self._noise = np.array([i.noise for i in window.intervals]).reshape(-1, *window.arrival.covariance.shape)
         self._roots = np.array([window.arrival.root, *(i.root for i in window.intervals)])
+        nodes, n = window.x.shape
+        self._seen_at = np.hstack([window.times[:, None], window.x, window.z, window.inputs])
+        self._unit = np.broadcast_to(np.eye(n)[settings.bounded], (nodes, len(settings.bounded), n))
+        self._robust = bool(np.isfinite(settings.limits).any())
+        self._full = np.ones_like(window.value)
         self.swept: Swept | None = None
 
     def linearise(self, point: Trajectory) -> Linear:
@@ -113,24 +118,26 @@ class WindowProblem:
         ends, maps = np.zeros((0, n)), np.zeros((0, n, n))
         if w.intervals:
             ends, maps = s.transcriber.moved(w.intervals, x[:-1], point.z[:-1])
-        seen = s.functions.see(np.hstack([w.times[:, None], x, point.z, w.inputs]), s.transcriber.shared)
         m = point.z.shape[1]
+        self._seen_at[:, 1 : 1 + n] = x
+        self._seen_at[:, 1 + n : 1 + n + m] = point.z
+        seen = s.functions.see(self._seen_at, s.transcriber.shared)
         total = (seen.shape[1] - m) // (1 + n)
         values, rows = seen[:, m : m + total], seen[:, m + total :].reshape(len(x), total, n)
         if s.bounded.size:
-            unit = np.broadcast_to(np.eye(n)[s.bounded], (len(x), len(s.bounded), n))
             values = np.hstack([values[:, :sensors], x[:, s.bounded], values[:, sensors:]])
-            rows = np.concatenate([rows[:, :sensors], unit, rows[:, sensors:]], axis=1)
+            rows = np.concatenate([rows[:, :sensors], self._unit, rows[:, sensors:]], axis=1)
         residual = w.present * (w.value - values[:, :sensors]) / self._std
-        weight = weights(residual, s.limits)
-        cost = 0.5 * float(np.sum(point.w**2)) + float(np.sum(costs(residual, s.limits)))
+        weight = weights(residual, s.limits) if self._robust else self._full
+        cost = 0.5 * _square(point.w) + self._cost(residual)
         targets = np.vstack([w.arrival.mean, ends]) + _each(self._roots, point.w)
         beyond = np.maximum(s.low - values[:, sensors:], values[:, sensors:] - s.high) / s.nominal
         violation = float(np.sum(np.abs(x - targets) / s.scale) + np.sum(np.maximum(beyond, 0.0)))
-        if not (np.isfinite(maps).all() and np.isfinite(rows).all()):
+        if not np.isfinite(np.sum(maps) + np.sum(rows)):
             cost = np.nan
         here = Trajectory(x, point.w, seen[:, :m], point.held)
-        return Linear(here, cost, violation, ends, maps, values, rows, w.variance / weight, residual, weight)
+        variance = w.variance / weight if self._robust else w.variance
+        return Linear(here, cost, violation, ends, maps, values, rows, variance, residual, weight)
 
     def between(self, start: Trajectory, end: Trajectory, fraction: float) -> Trajectory:
         """Return a trajectory on the line between two."""
@@ -157,25 +164,31 @@ class WindowProblem:
         if isinstance(found, str):
             return found
         x, w, held, adjoint, swept = found
-        if not (np.isfinite(x).all() and np.isfinite(w).all()):
+        if not np.isfinite(_square(x) + _square(w)):
             return "the quadratic programme is not finite"
         s = self._s
         states = len(s.bounded)
-        limit = np.where(held[:, :states] < 0, s.low[:states], s.high[:states])
-        x[:, s.bounded] = np.where(held[:, :states] != 0, limit, x[:, s.bounded])  # exactly, not but for rounding
+        if held[:, :states].any():
+            limit = np.where(held[:, :states] < 0, s.low[:states], s.high[:states])
+            x[:, s.bounded] = np.where(held[:, :states] != 0, limit, x[:, s.bounded])  # exactly, not but for rounding
         spread = np.maximum(np.sqrt(np.maximum(np.diag(swept.covariance), 0.0)), _KNOWN * s.scale)
         size = float(np.max(np.abs(x - at.point.x) / spread)) / s.tolerance
         sensors = self._window.value.shape[1]
         moved = _each(at.rows[:, :sensors], x - at.point.x) * self._window.present / self._std
-        bowl = 0.5 * at.weight * ((at.residual - moved) ** 2 - at.residual**2)
-        cost = 0.5 * float(np.sum(w**2)) + float(np.sum(costs(at.residual, s.limits) + bowl))
+        bowl = 0.5 * float(np.sum(at.weight * moved * (moved - 2.0 * at.residual)))
+        cost = 0.5 * _square(w) + self._cost(at.residual) + bowl
         multiplier = float(np.max(np.abs(adjoint) * s.scale))
         return Step(Trajectory(x, w, at.point.z, held), cost, multiplier, size)
+
+    def _cost(self, residual: Array) -> float:
+        return float(np.sum(costs(residual, self._s.limits))) if self._robust else 0.5 * _square(residual)
 
     def swept_free(self, at: Linear, held: Array) -> Swept:
         """Return the smoothed window with some constraints active."""
         w = self._window
-        target = np.where(held < 0, self._s.low, np.where(held > 0, self._s.high, 0.0))
+        target = held
+        if held.any():
+            target = np.where(held < 0, self._s.low, np.where(held > 0, self._s.high, 0.0))
         return Swept(
             *self._s.smooth(
                 w.arrival.mean, w.arrival.covariance, at.ends, at.maps, self._noise, at.point.x, at.values, at.rows,
@@ -203,9 +216,11 @@ class WindowProblem:
         slack = _TOUCH * s.nominal
         below, above = values < s.low - slack, values > s.high + slack
         wrong = held * swept.force > 0.0
+        if not (below | above | wrong).any():
+            return None
         after = np.where(wrong, 0.0, held)
         after = np.where(below, -1.0, np.where(above, 1.0, after))
-        return after if (below | above | wrong).any() else None
+        return after
 
     def _noises(self, adjoint: Array) -> Array:
         return -_each(self._roots.transpose(0, 2, 1), adjoint)
@@ -261,6 +276,12 @@ class WindowProblem:
             path_low=(s.low[states:] - path) / nominal,
             path_high=(s.high[states:] - path) / nominal,
         )
+
+
+def _square(array: Array) -> float:
+    """Return the sum of squares."""
+    flat = array.ravel()
+    return float(flat @ flat)
 
 
 def _each(matrices: Array, vectors: Array) -> Array:
