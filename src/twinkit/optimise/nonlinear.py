@@ -72,7 +72,7 @@ def solve_nonlinear(
     """
     with SYMBOLIC:
         variables, constraints, equalities, limits, cost = _transcribed(problem, len(v), x.shape, w.shape)
-        options: dict[str, Any] = {"print_time": False, "error_on_fail": False}
+        options: dict[str, Any] = {"print_time": False, "error_on_fail": False, "show_eval_warnings": False}
         if solver == "fatrop":
             options |= {"structure_detection": "auto", "equality": equalities, "fatrop": {"print_level": 0}}
         else:

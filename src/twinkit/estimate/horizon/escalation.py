@@ -20,7 +20,7 @@ def escalated(
     mhe: MovingHorizonEstimator, problem: WindowProblem, window: Window, guess: Trajectory, status: Status
 ) -> tuple[Trajectory, Linear | None, Status]:
     """Return trajectory, linearisation there and status, from the first solver that succeeds."""
-    scale, reasons = mhe.plan.scale, [status.text]
+    scale, reasons = mhe.plan.scale, [getattr(status, "reason", status.text)]
     with SYMBOLIC:
         whole = _problem(mhe, window, guess)
     for solver in SOLVERS:
@@ -34,7 +34,7 @@ def escalated(
             if np.isfinite(at.cost) and not isinstance(step := problem.step(at), str):
                 return Trajectory(point.x, point.w, at.point.z, step.point.held), at, ended
             ended = Failed(solver.upper(), ended.iterations, "the model cannot be evaluated at the optimum")
-        reasons.append(f"{solver.upper()}: {ended.text}")
+        reasons.append(f"{solver.upper()}: {getattr(ended, 'reason', ended.text)}")
     return guess, None, Failed(status.solver, status.iterations, "; ".join(reasons))
 
 

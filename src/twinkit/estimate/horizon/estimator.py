@@ -399,5 +399,5 @@ class MovingHorizonEstimator(Filter):
         """Return the last good estimate at a later time, marked so; a new window begins with it."""
         found = self.moved(estimate, now) if now > estimate.time else estimate
         begun, covariance = estimate.window.begun, found.covariance.copy()
-        marked = Propagated(status.solver, status.iterations, status.text)
+        marked = Propagated(status.solver, status.iterations, getattr(status, "reason", status.text))
         return self._fresh(begun, now, found.vector.copy(), covariance, found.algebraics.copy(), marked)
