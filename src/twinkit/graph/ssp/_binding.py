@@ -112,7 +112,7 @@ def _table(cls: type[Bound]) -> dict[str, tuple[str, Any, type[Bound] | None]]:
         elif isinstance(spec, _Elements):
             found.update({qualified(tag): (name, spec, kind) for tag, kind in spec.classes().items()})
         elif isinstance(spec, _Raw):
-            found.update({tag: (name, spec, None) for tag in spec.tags})
+            found.update(dict.fromkeys(spec.tags, (name, spec, None)))
     return found
 
 

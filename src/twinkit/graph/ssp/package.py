@@ -220,5 +220,3 @@ def member_name(source: str, what: str) -> str:
     if ":" in head or plain.startswith("/") or ".." in parts or fragment or not plain or "\\" in source:
         raise UnsupportedSSPError(f"{what}: its source {source[:120]!r} is not a file in the archive")
     return "/".join(parts)
-
-

@@ -4,6 +4,7 @@ The names are those of the standard, SSP 1.0 and 2.0 (Modelica Association Proje
 class is an XML element, a field is an attribute or what is inside. Everything is given by keyword.
 """
 
+# ruff: noqa: RUF009 (the functions declare dataclass fields)
 from __future__ import annotations
 
 from collections.abc import Mapping
