@@ -182,9 +182,8 @@ def _faces(node: str, fmu: FMU, driven: set[tuple[str, str]]) -> list[FMUVariabl
     An input that is not connected needs no connector (SSP 2.0, section Connectors), and FMPy 0.3.32 cannot run a
     system in which one has a connector.
     """
-    return [variable for variable in fmu.description.of("input", "output")
-            if variable.causality == "output" and variable.type.value != "Clock" and not variable.clocked
-            or (node, variable.name) in driven]  # fmt: skip
+    shown = [v for v in fmu.description.of("output") if v.type.value != "Clock" and not v.clocked]
+    return [v for v in fmu.description.of("input") if (node, v.name) in driven] + shown
 
 
 def _component(
