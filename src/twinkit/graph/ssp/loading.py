@@ -172,6 +172,7 @@ class _Loader:
         )
         if sizes and not fits:
             raise SSPFileError(f"{label(end)} is declared with dimensions {sizes}; the FMU has {list(variable.shape)}")
+        self._unit(end)
 
     def _unit(self, end: End) -> FileUnit | None:
         """Return the unit of a connector: for components the FMU's, which a declared one may not contradict."""
