@@ -1,5 +1,7 @@
 """System structures written by hand, as other tools write them."""
 
+# ruff: noqa: E501 (XML is easier to read unbroken)
+
 NAMESPACES = " ".join(
     f'xmlns:{prefix}="http://ssp-standard.org/SSP1/SystemStructure{name}"'
     for prefix, name in {

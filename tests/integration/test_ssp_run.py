@@ -93,7 +93,8 @@ def test_the_same_values_as_fmpy(real_fmus, tmp_path):
         f'<ssv:Parameter name="{name}"><ssv:Real value="{value}"/></ssv:Parameter>'
         for name, value in (("two._D_outputAlias_x2", 0), ("two.m2", 3), ("one.k1", 5))
     )
-    ssv = f'<ssv:ParameterSet {NAMESPACES} version="1.0" name="p"><ssv:Parameters>{rows}</ssv:Parameters></ssv:ParameterSet>'
+    ssv = f'<ssv:ParameterSet {NAMESPACES} version="1.0" name="p"><ssv:Parameters>{rows}</ssv:Parameters>'
+    ssv += "</ssv:ParameterSet>"
     bound = '<ssd:ParameterBindings><ssd:ParameterBinding source="resources/p.ssv"/></ssd:ParameterBindings>'
     path = springs(real_fmus, tmp_path / "a.ssp", before=bound)
     with zipfile.ZipFile(path, "a") as file:
@@ -272,7 +273,8 @@ def test_tables_of_values_between_components(spring, arrays, tmp_path):
     elements = component("s", "s", ("count", "output", "<ssc:Integer/>"))
     elements += component("r", "r", ("color", "input", "<ssc:Enumeration name='Color'/>"), ("y", "output", ""))
     table = "<ssc:IntegerMappingTransformation><ssc:MapEntry source='0' target='2'/></ssc:IntegerMappingTransformation>"
-    colors = "<ssd:Enumerations><ssc:Enumeration name='Color'><ssc:Item name='red' value='1'/></ssc:Enumeration></ssd:Enumerations>"
+    colors = "<ssc:Enumeration name='Color'><ssc:Item name='red' value='1'/></ssc:Enumeration>"
+    colors = f"<ssd:Enumerations>{colors}</ssd:Enumerations>"
     path = archive(tmp_path / "a.ssp", ssd(system(elements, connection("s.count", "r.color", table)), rest=colors),
                    resources__s_dot_fmu=spring, resources__r_dot_fmu=arrays)  # fmt: skip
     with ssp.load(path) as graph:
@@ -294,15 +296,15 @@ FACES = (("force", "input", ""), ("x", "output", ""))
 @pytest.mark.parametrize(
     ("elements", "connections", "error", "words"),
     [
-        ('<ssd:Component name="m" type="text/x-modelica" source="a.mo"/>', "", ssp.UnsupportedSSPError, "text/x-modelica"),
+        ('<ssd:Component name="m" type="text/x-modelica" source="a.mo"/>', "", ssp.UnsupportedSSPError, "text/x-mo"),
         ('<ssd:Component name="m"/>', "", ssp.UnsupportedSSPError, "has no source"),
         ('<ssd:Component name="m" source="resources/none.fmu"/>', "", ssp.SSPFileError, "no file 'resources/none.fmu'"),
         ('<ssd:Component name="m" source="../a.fmu"/>', "", ssp.UnsupportedSSPError, "not a file in the archive"),
-        ('<ssd:SignalDictionaryReference name="bus" dictionary="d"/>', "", ssp.UnsupportedSSPError, "signal dictionaries"),
+        ('<ssd:SignalDictionaryReference name="bus" dictionary="d"/>', "", ssp.UnsupportedSSPError, "dictionaries"),
         (component("a", "s", ("fors", "input", "")), "", ssp.SSPFileError, "did you mean 'force'"),
-        (component("a", "s", ("force", "output", "")), "", ssp.SSPFileError, "declared an output; the FMU has an input"),
+        (component("a", "s", ("force", "output", "")), "", ssp.SSPFileError, "an output; the FMU has an input"),
         (component("a", "s", ("force", "input", "<ssc:Boolean/>")), "", ssp.SSPFileError, "declared Boolean"),
-        (component("a", "s", ("force", "input", "<ssc:Dimension size='2'/>")), "", ssp.SSPFileError, r"dimensions \[2\]"),
+        (component("a", "s", ("force", "input", "<ssc:Dimension size='2'/>")), "", ssp.SSPFileError, "with dimensions"),
         (component("a", "s", ("force", "input", "<ssc:Real unit='m'/>")), "", ssp.SSPFileError, r"\[length\]"),
         (component("a", "s", ("force", "input", "<ssc:Real unit='zz'/>")), "", ssp.SSPFileError, "neither defined"),
         (component("a", "s", *FACES) * 2, "", ssp.SSPFileError, "two elements named 'a'"),
