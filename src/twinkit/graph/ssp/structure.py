@@ -611,5 +611,4 @@ __all__ = [
     "Transformation",
     "Unit",
     "ValueItem",
-    "is",
 ]
