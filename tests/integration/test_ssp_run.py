@@ -360,19 +360,29 @@ def test_inputs_of_the_system_by_number_and_by_record(spring, tmp_path):
     with pytest.raises(tk.UnknownNameError, match="no input 'w'"):
         ssp.load(path, inputs={"w": 1.0})
     record = tk.Replay({"u": [2.0, 2.0]}, hold="previous", units={"u": "N"}, times=[0.0, 1.0])
+    small = tk.Replay({"force": [0.002, 0.002]}, hold="previous", units={"force": "kN"}, times=[0.0, 1.0])
     found = []
-    for given in (2.0, record):
+    for given in (2.0, "0.002 kN", record, small):
         with ssp.load(path, inputs={"u": given}) as graph:
             assert graph.system_inputs["u"] == ("a.force", "b.force")
             found.append(tk.simulate(graph, 0.2, master=EULER).trace("b.x").data)
-    np.testing.assert_array_equal(found[0], found[1])
+    for other in found[1:]:
+        np.testing.assert_allclose(found[0], other, rtol=1e-14)
+    wrong = tk.Replay({"u": [2.0]}, hold="previous", units={"u": "m"}, times=[0.0])
+    with pytest.raises(ssp.SSPFileError, match=r"\[length\]"):
+        ssp.load(path, inputs={"u": wrong})
 
 
 def test_a_bound_input_of_the_system_is_a_start_value(spring, tmp_path):
     face = '<ssd:Connectors><ssd:Connector name="u" kind="input"/></ssd:Connectors>' + values(u=3.0)
+    face = face.replace('value="3.0"', 'value="3.0" unit="kN"').replace(
+        "</ssv:Parameters>",
+        '</ssv:Parameters><ssv:Units><ssc:Unit name="kN"><ssc:BaseUnit kg="1" m="1" s="-2" factor="1000"/></ssc:Unit>'
+        "</ssv:Units>",
+    )
     text = ssd(system(component("a", "s", *FACES), connection("u", "a.force"), face))
     with ssp.load(archive(tmp_path / "a.ssp", text, resources__s_dot_fmu=spring)) as graph:
-        assert graph["a"].component.inputs["force"].default == 3.0
+        assert graph["a"].component.inputs["force"].default == 3000.0, "in the unit of the FMU that it leads to"
 
 
 def test_a_graph_with_models_names_them(tmp_path):

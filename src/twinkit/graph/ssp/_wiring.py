@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -154,7 +154,7 @@ class Wiring:
                 yield end
 
 
-def label(end: End, names: Mapping[Path, str] | None = None) -> str:
+def label(end: End) -> str:
     """Return a connector in words: its path with dots ('the system' for the root)."""
     path, name = end
     where = ".".join(path) or "the system"

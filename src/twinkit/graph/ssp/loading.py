@@ -20,30 +20,22 @@ from twinkit.fmi import FMU, read_description
 from twinkit.fmi.foreign import ArchiveLimits, extract
 from twinkit.graph.blocks import Block
 from twinkit.graph.ports import Node, Plug
+from twinkit.graph.ssp._faces import Faces
 from twinkit.graph.ssp._graph import SSPGraph
 from twinkit.graph.ssp._parameters import Assigned, Sources, Values, collect, start_value, variable_unit
 from twinkit.graph.ssp._transform import (
     Affine,
     FileUnit,
-    Items,
     Step,
-    Units,
     apply,
-    combined,
-    conversion,
-    items_of,
-    step_of,
 )
 from twinkit.graph.ssp._wiring import End, Path, Wire, Wiring, label
 from twinkit.graph.ssp.errors import SSPFileError, UnsupportedSSPError
-from twinkit.graph.ssp.package import SSP_LAYOUT, STRUCTURE, PathLike, member_name, read_document
+from twinkit.graph.ssp.package import SSP_LAYOUT, STRUCTURE, PathLike, choose, member_name, read_document
 from twinkit.graph.ssp.structure import (
     FMU_TYPE,
     ComponentElement,
-    Connector,
-    DataType,
     Implementation,
-    LinearTransformation,
     SystemStructure,
 )
 from twinkit.graph.ssp.structure import ConnectorKind as Kind
@@ -100,14 +92,8 @@ def load(
 
 
 def _structure(folder: FilePath, variant: str | None) -> SystemStructure:
-    if variant is None:
-        return read_document(SystemStructure, (folder / STRUCTURE).read_bytes(), STRUCTURE)
-    every = {file.name: read_document(SystemStructure, file.read_bytes(), file.name)
-             for file in sorted(folder.glob("*.ssd"))}  # fmt: skip
-    named = {**{structure.name: structure for structure in every.values()}, **every}
-    if variant not in named:
-        raise unknown_name("variant", variant, named, "the SSP file")
-    return named[variant]
+    files = [folder / STRUCTURE] if variant is None else sorted(folder.glob("*.ssd"))
+    return choose({file.name: read_document(SystemStructure, file.read_bytes(), file.name) for file in files}, variant)
 
 
 class _Loader:
@@ -118,13 +104,10 @@ class _Loader:
         self.wiring = Wiring.of(structure.system)
         if not self.wiring.components:
             raise SSPFileError(f"{structure.name!r} has no components: there is nothing to run")
-        self.units = Units(structure.units, structure.name)
         self.fmu_files = {path: self._fmu_file(path, c) for path, c in self.wiring.components.items()}
         known = {file: read_description(file) for file in set(self.fmu_files.values())}
         self.descriptions = {path: known[file] for path, file in self.fmu_files.items()}
-        for end, connector in self.wiring.connectors.items():
-            if end[0] in self.descriptions:
-                self._check_connector(end, connector)
+        self.faces = Faces(structure, self.wiring, self.descriptions)
         self.values: Values = collect(self.wiring, self.descriptions, Sources(self._read, self.fmu_files))
         self.graph = SSPGraph(structure, _time_unit(known), folder)
         self.graph.notes += self.values.notes
@@ -149,53 +132,6 @@ class _Loader:
         if not file.is_file():
             raise SSPFileError(f"{what}: there is no file {name!r} in the archive")
         return file
-
-    # -- connectors of components ------------------------------------------------------------------------------
-    def _check_connector(self, end: End, connector: Connector) -> None:
-        """Refuse a connector that contradicts the variable of the FMU that it stands for."""
-        path, name = end
-        description = self.descriptions[path]
-        variable = description.variables.get(name)
-        if variable is None:
-            raise SSPFileError(f"{label(end)}: {unknown_name('variable', name, description.variables, 'the FMU')}")
-        flows = {"input": Kind.INPUT, "output": Kind.OUTPUT}
-        if connector.kind in flows.values() and flows.get(variable.causality) is not connector.kind:
-            raise SSPFileError(
-                f"{label(end)} is declared an {connector.kind.value}; the FMU has an {variable.causality}"
-            )
-        declared = connector.type
-        if declared is not None and not _same_type(declared.kind, variable.type.value):
-            raise SSPFileError(f"{label(end)} is declared {declared.kind.value}; the FMU has {variable.type.value}")
-        sizes = [d.size for d in connector.dimensions]
-        fits = len(sizes) == len(variable.shape) and all(
-            size in (None, own) for size, own in zip(sizes, variable.shape, strict=True)
-        )
-        if sizes and not fits:
-            raise SSPFileError(f"{label(end)} is declared with dimensions {sizes}; the FMU has {list(variable.shape)}")
-        self._unit(end)
-
-    def _unit(self, end: End) -> FileUnit | None:
-        """Return the unit of a connector: for components the FMU's, which a declared one may not contradict."""
-        connector = self.wiring.connectors[end]
-        declared = self.units.find(connector.type.unit) if connector.type is not None else None
-        if end[0] not in self.descriptions:
-            return declared
-        description = self.descriptions[end[0]]
-        own = variable_unit(description.variables[end[1]], description)
-        if own is None or declared is None:
-            return declared if own is None else own
-        if combined([conversion(own, declared, label(end))]):
-            raise SSPFileError(f"{label(end)} is declared in {declared.text!r}; the FMU has {own.text!r}")
-        return own
-
-    def _items(self, end: End) -> Items:
-        connector = self.wiring.connectors[end]
-        if connector.type is not None and connector.type.enumeration is not None:
-            return items_of(self.structure.enumerations, connector.type.enumeration)
-        if end[0] in self.descriptions:
-            variable = self.descriptions[end[0]].variables[end[1]]
-            return {name: float(number) for number, name in variable.items.items()}
-        return {}
 
     # -- components --------------------------------------------------------------------------------------------
     def add_components(self) -> None:
@@ -232,17 +168,17 @@ class _Loader:
             for i, wire in enumerate(wires):
                 bound = self.values.connectors.get(wire.source)
                 if bound is not None and bound[0] < found.get(end, (len(end[0]) + 1, None))[0]:
-                    found[end] = (bound[0], (bound[1], wire.source, tuple(self._steps(wires[: i + 1]))))
+                    found[end] = (bound[0], (bound[1], wire.source, tuple(self.faces.steps(wires[: i + 1]))))
         return found
 
     def _start(self, end: End, given: tuple[Assigned, End | None, Sequence[Step]]) -> Any:
         value, through, steps = given
         description = self.descriptions[end[0]]
         variable = description.variables[end[1]]
-        if through is None:
-            unit = self._unit(end) if end in self.wiring.connectors else variable_unit(variable, description)
+        if through is not None:
+            unit = self.faces.outer_unit(through)
         else:
-            unit = self._unit(through)
+            unit = self.faces.unit(end) if end in self.wiring.connectors else variable_unit(variable, description)
         return start_value(value, variable, unit, steps, label(end))
 
     def _adapt(self, fmu: FMU, path: Path, start: Mapping[str, Any]) -> None:
@@ -253,7 +189,7 @@ class _Loader:
                 flat = port.flat(np.asarray(start[port.name], dtype=np.float64), f"the start of {port.name!r}")
                 port = replace(port, default=tuple(map(float, flat)) if port.shape else float(flat[0]))
             if (path, port.name) in self.wiring.connectors and not fmu.description.variables[port.name].unit:
-                unit = self._unit((path, port.name))
+                unit = self.faces.unit((path, port.name))
                 if unit is not None and unit.to == Affine():
                     port = replace(port, unit=unit.text)
             return port
@@ -262,29 +198,6 @@ class _Loader:
         fmu.outputs = {name: adapted(port) for name, port in fmu.outputs.items()}
 
     # -- connections -------------------------------------------------------------------------------------------
-    def _steps(self, wires: Sequence[Wire]) -> list[Step]:
-        """Return what happens between the source of the last wire and the target of the first."""
-        unit = self._unit(wires[-1].source)
-        items = self._items(wires[-1].source)
-        steps: list[Step] = []
-        for wire in reversed(wires):
-            what = f"connection {wire.connection}"
-            known, listed = self._unit(wire.target), self._items(wire.target)
-            if not wire.connection.suppress_unit_conversion:
-                steps.append(conversion(unit, known, what))
-            transformation = wire.connection.transformation
-            if isinstance(transformation, LinearTransformation) and not self._is_float(wire.target):
-                raise SSPFileError(f"{what}: a linear transformation is for real numbers only")
-            steps.append(step_of(transformation, items, listed or items, what))
-            unit, items = known or unit, listed or items
-        return combined(steps)
-
-    def _is_float(self, end: End) -> bool:
-        if end[0] in self.descriptions:
-            return self.descriptions[end[0]].variables[end[1]].type.is_float
-        declared = self.wiring.connectors[end].type
-        return declared is None or declared.kind.is_float
-
     def connect_all(self, inputs: Mapping[str, Any]) -> None:
         """Connect everything, the inputs of the whole system too."""
         faces = {c.name: c for c in self.structure.system.connectors}
@@ -300,11 +213,11 @@ class _Loader:
                 continue
             source = wires[-1].source
             if source[0] in self.descriptions:
-                self._connect(self._plug(source, out=True), end, wires)
+                self._connect(self._plug(source, out=True), end, wires, None)
             elif source[0] == () and source[1] in leads:
                 leads[source[1]].append(f"{self.nodes[end[0]].name}.{end[1]}")
                 if source[1] in drivers:
-                    self._connect(drivers[source[1]], end, wires)
+                    self._connect(drivers[source[1]], end, wires, _port_unit(drivers[source[1]]))
         self.graph.system_inputs.update({name: tuple(ends) for name, ends in leads.items()})
         for name, connector in faces.items():
             if connector.kind is Kind.OUTPUT:
@@ -320,8 +233,8 @@ class _Loader:
             raise UnsupportedSSPError(f"{label(end)}: a {variable.type.value} cannot be connected")
         raise UnsupportedSSPError(f"{label(end)}: a {variable.causality} cannot be connected, only inputs and outputs")
 
-    def _connect(self, plug: Plug, end: End, wires: Sequence[Wire]) -> None:
-        target, steps = self._plug(end, out=False), self._steps(wires)
+    def _connect(self, plug: Plug, end: End, wires: Sequence[Wire], given: FileUnit | None) -> None:
+        target, steps = self._plug(end, out=False), self.faces.steps(wires, given)
         if any(not isinstance(step, Affine) for step in steps):
             name = f"{plug.node}_{plug.name}_to_{target.node}_{target.name}"
             plug, steps = self._through(plug, steps, name, "value", ""), []
@@ -363,10 +276,10 @@ class _Loader:
             if name not in node.out and len(node.component.outputs) != 1:
                 raise InvalidValueError(f"input {name!r}: {value!r} has no output {name!r}, nor a single one")
             return node.out[name if name in node.out else next(iter(node.component.outputs))]
-        unit = self._unit(((), name))
-        port = Port(name, "" if unit is None else unit.text, Causality.OUTPUT)
+        unit = self.faces.outer_unit(((), name))
         if unit is not None and unit.to != Affine():
             raise InvalidValueError(f"input {name!r} is in a unit of the file's own: drive it with a component")
+        port = Port(name, "" if unit is None else unit.text, Causality.OUTPUT)
         number = float(port.flat(value, f"input {name!r}")[0])
 
         def constant() -> float:
@@ -382,27 +295,27 @@ class _Loader:
             self.graph.notes.append(f"output {name!r} of the system is not connected")
             return
         source = wires[-1].source
+        given = None
         if source[0] in self.descriptions:
             plug = self._plug(source, out=True)
         elif source[1] in drivers:
             plug = drivers[source[1]]
+            given = _port_unit(plug)
         else:
             self.graph.notes.append(f"output {name!r} of the system shows input {source[1]!r}, which is not given")
             return
-        steps = self._steps(wires)
+        steps = self.faces.steps(wires, given)
         if steps:
-            unit = self._unit(((), name))
+            unit = self.faces.unit(((), name))
             text = unit.text if unit is not None and unit.to == Affine() else ""
             plug = self._through(plug, steps, name, name, text)
         self.graph.system_outputs[name] = f"{plug.node}.{plug.name}"
 
 
-def _same_type(declared: DataType, actual: str) -> bool:
-    """Return whether a declared type is the FMU's; the two names that SSP 1 and FMI 2 have count as one."""
-    same = {"Real": "Float64", "Integer": "Int32"}
-    return same.get(declared.value, declared.value) == same.get(actual, actual) or (
-        declared is DataType.INTEGER and actual == "Enumeration"
-    )
+def _port_unit(plug: Plug) -> FileUnit | None:
+    """Return the unit of an output that comes from outside the file; None where it is dimensionless, or has none."""
+    unit = next(iter(plug.ports.values())).unit
+    return FileUnit(unit) if unit else None
 
 
 def _time_unit(files: Iterable[FilePath]) -> str:

@@ -110,13 +110,17 @@ class Package:
 
     def choose(self, variant: str | None) -> SystemStructure:
         """Return a variant by its file's name or its own; None: the default one."""
-        if variant is None:
-            return self.structure
-        every = {STRUCTURE: self.structure, self.structure.name: self.structure}
-        every |= {found.name: found for found in self.variants.values()} | dict(self.variants)
-        if variant not in every:
-            raise unknown_name("variant", variant, every, "the package")
-        return every[variant]
+        return choose({STRUCTURE: self.structure, **self.variants}, variant)
+
+
+def choose(structures: Mapping[str, SystemStructure], variant: str | None) -> SystemStructure:
+    """Return a system structure by its file's name or its own; None: the default one."""
+    if variant is None:
+        return structures[STRUCTURE]
+    every = {**{structure.name: structure for structure in structures.values()}, **structures}
+    if variant not in every:
+        raise unknown_name("variant", variant, every, "the SSP file")
+    return every[variant]
 
 
 def read(path: PathLike, *, limits: ArchiveLimits | None = None) -> Package:
