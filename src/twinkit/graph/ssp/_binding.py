@@ -178,7 +178,13 @@ def _read_children(cls: type[Bound], element: Element, where: str, values: dict[
         else:
             made = bind(cast("type[Bound]", kind), part, where)
             values[key] = made if spec.single else (*values.get(key, ()), made)
-    values["other_elements"] = tuple(others)
+    # What stood in a wrapper comes first, in the order of the wrappers: there it is written, and found again.
+    order = {tag: i for i, (tag, known) in enumerate(table.items()) if _wraps(known)}
+    values["other_elements"] = tuple(sorted(others, key=lambda node: order.get(node.tag, len(table))))
+
+
+def _wraps(known: tuple[str, Any, Any]) -> bool:
+    return isinstance(known[1], _Elements) and bool(known[1].wrapper)
 
 
 def _read_wrapped(spec: _Elements, wrapper: Element, where: str, others: list[XMLNode]) -> tuple[Bound, ...]:
@@ -214,7 +220,8 @@ def unbind(item: Bound, tag: str, depth: int = 0) -> XMLNode:
     """
     attributes: dict[str, str] = dict(item.other_attributes)
     parts: list[XMLNode] = []
-    specs = _specs(type(item))
+    specs, table = _specs(type(item)), _table(type(item))
+    misplaced = [node for node in item.other_elements if node.tag in table and _wraps(table[node.tag])]
     for key, spec in specs.items():
         value = getattr(item, key)
         if isinstance(spec, _Attribute):
@@ -225,13 +232,12 @@ def unbind(item: Bound, tag: str, depth: int = 0) -> XMLNode:
         elif isinstance(spec, _Raw):
             parts += value
         elif isinstance(spec, _Elements):
-            parts += _written_children(spec, value, tag, depth)
+            parts += _written_children(spec, value, tag, depth, misplaced)
     ordered = tuple(sorted(attributes.items()))
     if any(isinstance(spec, _Content) for spec in specs.values()):
         free = cast("Any", item)
         return XMLNode(qualified(tag), ordered, free.text, free.content)
-    for other in item.other_elements:
-        _merge(parts, other, _table(type(item)))
+    parts += [node for node in item.other_elements if node not in misplaced]
     return _indented(XMLNode(qualified(tag), ordered, "", tuple(parts)), depth)
 
 
@@ -242,13 +248,19 @@ def _encoded(codec: Codec, value: Any, where: str) -> str:
         raise InvalidValueError(f"{where}: {value!r} cannot be written ({error})") from None
 
 
-def _written_children(spec: _Elements, value: Any, tag: str, depth: int) -> list[XMLNode]:
+def _written_children(spec: _Elements, value: Any, tag: str, depth: int, misplaced: list[XMLNode]) -> list[XMLNode]:
+    """Return child elements, in their wrapper where they have one; what was not understood there goes back into it."""
     items = ([] if value is None else [value]) if spec.single else list(value)
     inside = depth + (2 if spec.wrapper else 1)
     nodes = [unbind(item, _tag_of(spec, item, tag), inside) for item in items]
-    if not spec.wrapper or not nodes:
+    if not spec.wrapper:
         return nodes
-    return [_indented(XMLNode(spec.wrapper, (), "", tuple(nodes)), depth + 1)]
+    back = [node for node in misplaced if node.tag == spec.wrapper]
+    if not nodes and not back:
+        return []
+    attributes = {name: value for node in back for name, value in node.attributes}
+    inner = (*nodes, *(part for node in back for part in node.children))
+    return [_indented(XMLNode(spec.wrapper, tuple(sorted(attributes.items())), "", inner), depth + 1)]
 
 
 def _tag_of(spec: _Elements, item: Bound, inside: str) -> str:
@@ -256,17 +268,6 @@ def _tag_of(spec: _Elements, item: Bound, inside: str) -> str:
         if type(item) is kind:
             return tag
     raise InvalidValueError(f"{item!r} cannot stand inside {inside}")
-
-
-def _merge(parts: list[XMLNode], other: XMLNode, table: Mapping[str, tuple[str, Any, Any]]) -> None:
-    """Add what was not understood; what stood in a wrapper goes back into it."""
-    if isinstance(table.get(other.tag, ("", None, None))[1], _Elements) and table[other.tag][1].wrapper:
-        for i, part in enumerate(parts):
-            if part.tag == other.tag:
-                attributes = tuple(sorted({**dict(part.attributes), **dict(other.attributes)}.items()))
-                parts[i] = XMLNode(part.tag, attributes, part.text, (*part.children, *other.children), part.tail)
-                return
-    parts.append(other)
 
 
 def _indented(node: XMLNode, depth: int) -> XMLNode:

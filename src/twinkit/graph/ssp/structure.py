@@ -10,22 +10,51 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TypeAlias
 
-from twinkit.graph.ssp._binding import Bound, anything, attribute, child, children, raw, tag_name
+from twinkit.graph.ssp._binding import Bound, attribute, child, children
+from twinkit.graph.ssp._common import (
+    Annotation,
+    BaseUnit,
+    DataType,
+    Described,
+    Dimension,
+    Enumeration,
+    EnumerationItem,
+    LinearTransformation,
+    MapEntry,
+    MappingKind,
+    MappingTransformation,
+    SignalType,
+    TopLevel,
+    Transformation,
+    Unit,
+    declare_annotations,
+    declare_dimensions,
+    declare_enumerations,
+    declare_meta_data,
+    declare_signal_type,
+    declare_transformation,
+    declare_units,
+)
+from twinkit.graph.ssp._parameter_files import (
+    MappingEntry,
+    Parameter,
+    ParameterBinding,
+    ParameterMapping,
+    ParameterMappingReference,
+    ParameterSet,
+    ParameterValue,
+    SourceBase,
+    ValueItem,
+)
 from twinkit.graph.ssp._xml import (
     FLAG,
-    INTEGER,
     INTEGERS,
     NUMBER,
     NUMBERS,
     XMLNode,
     choice_of,
-    read_flag,
-    read_integer,
-    read_number,
 )
-from twinkit.graph.ssp.errors import SSPFileError
 
 FMU_TYPE = "application/x-fmu-sharedlibrary"
 
@@ -44,33 +73,6 @@ class ConnectorKind(Enum):
     UNSPECIFIED = "unspecified"
 
 
-class DataType(Enum):
-    """Type of a connector, a parameter or an entry of a signal dictionary."""
-
-    REAL = "Real"
-    FLOAT64 = "Float64"
-    FLOAT32 = "Float32"
-    INTEGER = "Integer"
-    INT8 = "Int8"
-    UINT8 = "UInt8"
-    INT16 = "Int16"
-    UINT16 = "UInt16"
-    INT32 = "Int32"
-    UINT32 = "UInt32"
-    INT64 = "Int64"
-    UINT64 = "UInt64"
-    BOOLEAN = "Boolean"
-    STRING = "String"
-    ENUMERATION = "Enumeration"
-    BINARY = "Binary"
-    CLOCK = "Clock"
-
-    @property
-    def is_float(self) -> bool:
-        """Whether it is a floating-point number."""
-        return self in (DataType.REAL, DataType.FLOAT64, DataType.FLOAT32)
-
-
 class Implementation(Enum):
     """Which kind of an FMU is to be used."""
 
@@ -80,295 +82,6 @@ class Implementation(Enum):
     SCHEDULED_EXECUTION = "ScheduledExecution"
 
 
-class SourceBase(Enum):
-    """What a relative source starts from: the system structure, or the component."""
-
-    SSD = "SSD"
-    COMPONENT = "component"
-
-
-class MappingKind(Enum):
-    """What a table of values maps."""
-
-    BOOLEAN = "BooleanMappingTransformation"
-    INTEGER = "IntegerMappingTransformation"
-    ENUMERATION = "EnumerationMappingTransformation"
-
-
-# -- common ----------------------------------------------------------------------------------------------------
-@dataclass(frozen=True, kw_only=True)
-class Annotation(Bound):
-    """What a tool or a layered standard adds; the content is kept as it is."""
-
-    type: str = attribute("type")
-    text: str = anything("")
-    content: tuple[XMLNode, ...] = anything(())
-
-
-@dataclass(frozen=True, kw_only=True)
-class Described(Bound):
-    """What most elements have: an id and a description."""
-
-    id: str | None = attribute("id", default=None)
-    description: str | None = attribute("description", default=None)
-
-
-@dataclass(frozen=True, kw_only=True)
-class TopLevel(Described):
-    """What the root of a file has: who made it, when and with what."""
-
-    author: str | None = attribute("author", default=None)
-    file_version: str | None = attribute("fileversion", default=None)
-    copyright: str | None = attribute("copyright", default=None)
-    license: str | None = attribute("license", default=None)
-    generation_tool: str | None = attribute("generationTool", default=None)
-    generation_date_and_time: str | None = attribute("generationDateAndTime", default=None)
-
-
-def _annotations(prefix: str) -> tuple[Annotation, ...]:
-    return children(lambda: {"ssc:Annotation": Annotation}, f"{prefix}:Annotations")
-
-
-def _meta_data() -> tuple[XMLNode, ...]:
-    return raw("ssc:MetaData", "ssc:Signature")
-
-
-@dataclass(frozen=True, kw_only=True)
-class BaseUnit(Bound):
-    """A unit in SI base units: ``value in SI = factor * value + offset``."""
-
-    kg: int = attribute("kg", INTEGER, 0)
-    m: int = attribute("m", INTEGER, 0)
-    s: int = attribute("s", INTEGER, 0)
-    A: int = attribute("A", INTEGER, 0)
-    K: int = attribute("K", INTEGER, 0)
-    mol: int = attribute("mol", INTEGER, 0)
-    cd: int = attribute("cd", INTEGER, 0)
-    rad: int = attribute("rad", INTEGER, 0)
-    factor: float = attribute("factor", NUMBER, 1.0)
-    offset: float = attribute("offset", NUMBER, 0.0)
-
-    @property
-    def exponents(self) -> dict[str, int]:
-        """Exponent of each base unit."""
-        return {name: getattr(self, name) for name in ("kg", "m", "s", "A", "K", "mol", "cd", "rad")}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Unit(Described):
-    """A unit that the file uses."""
-
-    name: str = attribute("name")
-    base_unit: BaseUnit | None = child(lambda: {"ssc:BaseUnit": BaseUnit})
-    meta_data: tuple[XMLNode, ...] = _meta_data()
-    annotations: tuple[Annotation, ...] = _annotations("ssc")
-
-
-@dataclass(frozen=True, kw_only=True)
-class EnumerationItem(Bound):
-    """One value of an enumeration."""
-
-    name: str = attribute("name")
-    value: int = attribute("value", INTEGER)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Enumeration(Described):
-    """An enumeration that the file uses."""
-
-    name: str = attribute("name")
-    items: tuple[EnumerationItem, ...] = children(lambda: {"ssc:Item": EnumerationItem})
-    meta_data: tuple[XMLNode, ...] = _meta_data()
-    annotations: tuple[Annotation, ...] = _annotations("ssc")
-
-
-@dataclass(frozen=True, kw_only=True)
-class SignalType(Bound):
-    """Type of a connector or of an entry of a signal dictionary."""
-
-    kind: DataType = tag_name(choice_of(DataType))
-    unit: str | None = attribute("unit", default=None)
-    enumeration: str | None = attribute("name", default=None)
-    mime_type: str | None = attribute("mime-type", default=None)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Dimension(Bound):
-    """One dimension of an array (SSP 2.0): a size, or the connector that has it."""
-
-    size: int | None = attribute("size", INTEGER, None)
-    size_connector: str | None = attribute("sizeConnector", default=None)
-
-
-@dataclass(frozen=True, kw_only=True)
-class LinearTransformation(Bound):
-    """``target = factor * source + offset``, after units are converted."""
-
-    factor: float = attribute("factor", NUMBER, 1.0)
-    offset: float = attribute("offset", NUMBER, 0.0)
-
-
-@dataclass(frozen=True, kw_only=True)
-class MapEntry(Bound):
-    """One row of a table of values."""
-
-    source: str = attribute("source")
-    target: str = attribute("target")
-
-
-@dataclass(frozen=True, kw_only=True)
-class MappingTransformation(Bound):
-    """A table of values; what is not in it stays as it is."""
-
-    kind: MappingKind = tag_name(choice_of(MappingKind))
-    entries: tuple[MapEntry, ...] = children(lambda: {"ssc:MapEntry": MapEntry})
-
-
-Transformation: TypeAlias = LinearTransformation | MappingTransformation
-
-
-def _signal_type(*, required: bool = False) -> SignalType | None:
-    return child(lambda: {f"ssc:{kind.value}": SignalType for kind in DataType}, required=required)
-
-
-def _dimensions() -> tuple[Dimension, ...]:
-    return children(lambda: {"ssc:Dimension": Dimension})
-
-
-def _transformation() -> Transformation | None:
-    tables = {f"ssc:{kind.value}": MappingTransformation for kind in MappingKind}
-    # Some tools write (and FMPy reads) the linear one in the namespace of the system structure.
-    linear = {"ssc:LinearTransformation": LinearTransformation, "ssd:LinearTransformation": LinearTransformation}
-    return child(lambda: {**linear, **tables})
-
-
-def _enumerations(prefix: str) -> tuple[Enumeration, ...]:
-    return children(lambda: {"ssc:Enumeration": Enumeration}, f"{prefix}:Enumerations")
-
-
-def _units(prefix: str) -> tuple[Unit, ...]:
-    return children(lambda: {"ssc:Unit": Unit}, f"{prefix}:Units")
-
-
-# -- parameters (SSV, SSM) -------------------------------------------------------------------------------------
-@dataclass(frozen=True, kw_only=True)
-class ValueItem(Bound):
-    """One element of an array of texts, enumeration values or binaries (SSP 2.0)."""
-
-    value: str = attribute("value")
-
-
-@dataclass(frozen=True, kw_only=True)
-class ParameterValue(Bound):
-    """Value of a parameter, as its type writes it (arrays: separated by spaces, or as items)."""
-
-    kind: DataType = tag_name(choice_of(DataType))
-    value: str | None = attribute("value", default=None)
-    unit: str | None = attribute("unit", default=None)
-    enumeration: str | None = attribute("name", default=None)
-    mime_type: str | None = attribute("mime-type", default=None)
-    items: tuple[ValueItem, ...] = children(lambda: {"ssv:Value": ValueItem})
-
-    def values(self) -> tuple[float | int | bool | str | bytes, ...]:
-        """Return the values; a single value is a tuple of one, an enumeration value is its name.
-
-        Raises
-        ------
-        SSPFileError
-            If the text is no value of its type.
-        """
-        texts = [item.value for item in self.items] if self.value is None else [self.value]
-        if self.kind in (DataType.STRING, DataType.ENUMERATION):
-            return tuple(texts)
-        if self.kind is DataType.BINARY:
-            return tuple(_binary(text) for text in texts)
-        read = read_number if self.kind.is_float else read_flag if self.kind is DataType.BOOLEAN else read_integer
-        return tuple(read(part) for text in texts for part in text.split())
-
-
-def _binary(text: str) -> bytes:
-    try:
-        return bytes.fromhex(text)
-    except ValueError:
-        raise SSPFileError(f"{text[:40]!r} is not hexadecimal") from None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Parameter(Described):
-    """A named value."""
-
-    name: str = attribute("name")
-    value: ParameterValue = child(
-        lambda: {f"ssv:{k.value}": ParameterValue for k in DataType if k is not DataType.CLOCK}, required=True
-    )
-    dimensions: tuple[Dimension, ...] = _dimensions()
-    meta_data: tuple[XMLNode, ...] = _meta_data()
-    annotations: tuple[Annotation, ...] = _annotations("ssv")
-
-
-@dataclass(frozen=True, kw_only=True)
-class ParameterSet(TopLevel):
-    """Named values with their units: an ``.ssv`` file, or inside a binding."""
-
-    version: str = attribute("version", default="1.0")
-    name: str = attribute("name")
-    parameters: tuple[Parameter, ...] = children(lambda: {"ssv:Parameter": Parameter}, "ssv:Parameters")
-    enumerations: tuple[Enumeration, ...] = _enumerations("ssv")
-    units: tuple[Unit, ...] = _units("ssv")
-    meta_data: tuple[XMLNode, ...] = _meta_data()
-    annotations: tuple[Annotation, ...] = _annotations("ssv")
-    prefixes: Mapping[str, str] = field(default_factory=dict[str, str], compare=False)
-
-
-@dataclass(frozen=True, kw_only=True)
-class MappingEntry(Described):
-    """From a name in a parameter set to a name in a system or component."""
-
-    source: str = attribute("source")
-    target: str = attribute("target")
-    suppress_unit_conversion: bool = attribute("suppressUnitConversion", FLAG, False)
-    transformation: Transformation | None = _transformation()
-    meta_data: tuple[XMLNode, ...] = _meta_data()
-    annotations: tuple[Annotation, ...] = _annotations("ssm")
-
-
-@dataclass(frozen=True, kw_only=True)
-class ParameterMapping(TopLevel):
-    """Names of parameters mapped to others: an ``.ssm`` file, or inside a binding."""
-
-    version: str = attribute("version", default="1.0")
-    entries: tuple[MappingEntry, ...] = children(lambda: {"ssm:MappingEntry": MappingEntry})
-    meta_data: tuple[XMLNode, ...] = _meta_data()
-    annotations: tuple[Annotation, ...] = _annotations("ssm")
-    prefixes: Mapping[str, str] = field(default_factory=dict[str, str], compare=False)
-
-
-@dataclass(frozen=True, kw_only=True)
-class ParameterMappingReference(Described):
-    """Where a parameter mapping is: in a file, or here."""
-
-    type: str = attribute("type", default="application/x-ssp-parameter-mapping")
-    source: str | None = attribute("source", default=None)
-    source_base: SourceBase = attribute("sourceBase", choice_of(SourceBase), SourceBase.SSD)
-    mapping: ParameterMapping | None = child(lambda: {"ssm:ParameterMapping": ParameterMapping})
-
-
-@dataclass(frozen=True, kw_only=True)
-class ParameterBinding(Described):
-    """Values applied to a component, or to a system and everything in it."""
-
-    type: str = attribute("type", default="application/x-ssp-parameter-set")
-    source: str | None = attribute("source", default=None)
-    source_base: SourceBase = attribute("sourceBase", choice_of(SourceBase), SourceBase.SSD)
-    prefix: str = attribute("prefix", default="")
-    parameter_sets: tuple[ParameterSet, ...] = children(lambda: {"ssv:ParameterSet": ParameterSet},
-                                                        "ssd:ParameterValues")  # fmt: skip
-    mapping: ParameterMappingReference | None = child(lambda: {"ssd:ParameterMapping": ParameterMappingReference})
-    meta_data: tuple[XMLNode, ...] = _meta_data()
-    annotations: tuple[Annotation, ...] = _annotations("ssd")
-
-
-# -- elements --------------------------------------------------------------------------------------------------
 @dataclass(frozen=True, kw_only=True)
 class ConnectorGeometry(Bound):
     """Where a connector is drawn: 0, 0 is the lower left corner of its element, 1, 1 the upper right."""
@@ -385,11 +98,11 @@ class Connector(Described):
 
     name: str = attribute("name")
     kind: ConnectorKind = attribute("kind", choice_of(ConnectorKind))
-    type: SignalType | None = _signal_type()
-    dimensions: tuple[Dimension, ...] = _dimensions()
+    type: SignalType | None = declare_signal_type()
+    dimensions: tuple[Dimension, ...] = declare_dimensions()
     geometry: ConnectorGeometry | None = child(lambda: {"ssd:ConnectorGeometry": ConnectorGeometry})
-    meta_data: tuple[XMLNode, ...] = _meta_data()
-    annotations: tuple[Annotation, ...] = _annotations("ssd")
+    meta_data: tuple[XMLNode, ...] = declare_meta_data()
+    annotations: tuple[Annotation, ...] = declare_annotations("ssd")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -417,7 +130,7 @@ class Element(Described):
     parameter_bindings: tuple[ParameterBinding, ...] = children(
         lambda: {"ssd:ParameterBinding": ParameterBinding}, "ssd:ParameterBindings"
     )
-    meta_data: tuple[XMLNode, ...] = _meta_data()
+    meta_data: tuple[XMLNode, ...] = declare_meta_data()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -427,7 +140,7 @@ class ComponentElement(Element):
     type: str = attribute("type", default=FMU_TYPE)
     source: str | None = attribute("source", default=None)
     implementation: Implementation = attribute("implementation", choice_of(Implementation), Implementation.ANY)
-    annotations: tuple[Annotation, ...] = _annotations("ssd")
+    annotations: tuple[Annotation, ...] = declare_annotations("ssd")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -435,7 +148,7 @@ class SignalDictionaryReference(Element):
     """A signal dictionary as an element of a system."""
 
     dictionary: str = attribute("dictionary")
-    annotations: tuple[Annotation, ...] = _annotations("ssd")
+    annotations: tuple[Annotation, ...] = declare_annotations("ssd")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -443,10 +156,10 @@ class DictionaryEntry(Described):
     """A signal of a dictionary."""
 
     name: str = attribute("name")
-    type: SignalType | None = _signal_type(required=True)
-    dimensions: tuple[Dimension, ...] = _dimensions()
-    meta_data: tuple[XMLNode, ...] = _meta_data()
-    annotations: tuple[Annotation, ...] = _annotations("ssb")
+    type: SignalType | None = declare_signal_type(required=True)
+    dimensions: tuple[Dimension, ...] = declare_dimensions()
+    meta_data: tuple[XMLNode, ...] = declare_meta_data()
+    annotations: tuple[Annotation, ...] = declare_annotations("ssb")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -455,10 +168,10 @@ class SignalDictionary(TopLevel):
 
     version: str = attribute("version", default="1.0")
     entries: tuple[DictionaryEntry, ...] = children(lambda: {"ssb:DictionaryEntry": DictionaryEntry})
-    enumerations: tuple[Enumeration, ...] = _enumerations("ssb")
-    units: tuple[Unit, ...] = _units("ssb")
-    meta_data: tuple[XMLNode, ...] = _meta_data()
-    annotations: tuple[Annotation, ...] = _annotations("ssb")
+    enumerations: tuple[Enumeration, ...] = declare_enumerations("ssb")
+    units: tuple[Unit, ...] = declare_units("ssb")
+    meta_data: tuple[XMLNode, ...] = declare_meta_data()
+    annotations: tuple[Annotation, ...] = declare_annotations("ssb")
     prefixes: Mapping[str, str] = field(default_factory=dict[str, str], compare=False)
 
 
@@ -491,10 +204,10 @@ class Connection(Described):
     end_connector: str = attribute("endConnector")
     end_indices: tuple[int, ...] = attribute("endIndices", INTEGERS, ())
     suppress_unit_conversion: bool = attribute("suppressUnitConversion", FLAG, False)
-    transformation: Transformation | None = _transformation()
+    transformation: Transformation | None = declare_transformation()
     geometry: ConnectionGeometry | None = child(lambda: {"ssd:ConnectionGeometry": ConnectionGeometry})
-    meta_data: tuple[XMLNode, ...] = _meta_data()
-    annotations: tuple[Annotation, ...] = _annotations("ssd")
+    meta_data: tuple[XMLNode, ...] = declare_meta_data()
+    annotations: tuple[Annotation, ...] = declare_annotations("ssd")
 
     def __str__(self) -> str:
         ends = ((self.start_element, self.start_connector), (self.end_element, self.end_connector))
@@ -540,7 +253,7 @@ class System(Element):
     )
     system_geometry: SystemGeometry | None = child(lambda: {"ssd:SystemGeometry": SystemGeometry})
     graphical_elements: tuple[Note, ...] = children(lambda: {"ssd:Note": Note}, "ssd:GraphicalElements")
-    annotations: tuple[Annotation, ...] = _annotations("ssd")
+    annotations: tuple[Annotation, ...] = declare_annotations("ssd")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -549,7 +262,7 @@ class DefaultExperiment(Described):
 
     start_time: float | None = attribute("startTime", NUMBER, None)
     stop_time: float | None = attribute("stopTime", NUMBER, None)
-    annotations: tuple[Annotation, ...] = _annotations("ssd")
+    annotations: tuple[Annotation, ...] = declare_annotations("ssd")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -559,11 +272,11 @@ class SystemStructure(TopLevel):
     version: str = attribute("version", default="1.0")
     name: str = attribute("name")
     system: System = child(lambda: {"ssd:System": System}, required=True)
-    enumerations: tuple[Enumeration, ...] = _enumerations("ssd")
-    units: tuple[Unit, ...] = _units("ssd")
+    enumerations: tuple[Enumeration, ...] = declare_enumerations("ssd")
+    units: tuple[Unit, ...] = declare_units("ssd")
     default_experiment: DefaultExperiment | None = child(lambda: {"ssd:DefaultExperiment": DefaultExperiment})
-    meta_data: tuple[XMLNode, ...] = _meta_data()
-    annotations: tuple[Annotation, ...] = _annotations("ssd")
+    meta_data: tuple[XMLNode, ...] = declare_meta_data()
+    annotations: tuple[Annotation, ...] = declare_annotations("ssd")
     prefixes: Mapping[str, str] = field(default_factory=dict[str, str], compare=False)
 
 
