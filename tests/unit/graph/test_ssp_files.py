@@ -7,7 +7,10 @@ import pytest
 from tests.ssp_examples import FULL_1, FULL_2, NAMESPACES, SSV_2, ssd
 
 import twinkit as tk
+from twinkit.fmi.description import BaseUnit as SIUnit
 from twinkit.graph import ssp
+from twinkit.graph.ssp._transform import Affine, FileUnit, Lookup, apply, combined, conversion, file_unit
+from twinkit.graph.ssp._wiring import Wiring
 from twinkit.graph.ssp.package import member_name
 from twinkit.graph.ssp.structure import (
     Annotation,
@@ -191,3 +194,40 @@ def test_a_component_is_frozen_and_can_be_replaced():
     assert replace(component, name="b").source == component.source
     with pytest.raises(AttributeError):
         component.name = "b"
+
+
+def inner(name, inside):
+    faces = "".join(
+        f'<ssd:Connector name="{c}" kind="{k}"/>' for c, k in (("u", "input"), ("y", "output"))
+    )  # fmt: skip
+    return f'<ssd:System name="{name}"><ssd:Connectors>{faces}</ssd:Connectors>{inside}</ssd:System>'
+
+
+def test_a_circle_without_a_component_is_found():
+    through = '<ssd:Connections><ssd:Connection startConnector="u" endConnector="y"/></ssd:Connections>'
+    back = (
+        '<ssd:Connections><ssd:Connection startElement="s" startConnector="y" endElement="s" endConnector="u"/>'
+        "</ssd:Connections>"
+    )
+    system = read(ssd(f'<ssd:System name="r"><ssd:Elements>{inner("s", through)}</ssd:Elements>{back}</ssd:System>'))
+    wiring = Wiring.of(system.system)
+    with pytest.raises(ssp.SSPFileError, match="drives itself"):
+        wiring.upstream((("s",), "y"))
+
+
+def test_what_one_point_does_to_a_value():
+    kilo = FileUnit("N", Affine(1000.0))
+    steps = [conversion(kilo, FileUnit("mN"), "x"), Affine(2.0, 1.0)]
+    assert apply(combined(steps), 3.0) == 2 * 3e6 + 1
+    assert conversion(FileUnit("degC"), FileUnit("K"), "x") == Affine(1.0, 273.15)
+    assert conversion(None, FileUnit("K"), "x") == Affine()
+    assert apply([Lookup(((0.0, 5.0),))], 0.0) == 5.0
+    assert apply([Lookup(((0.0, 5.0),))], 1.0) == 1.0, "what is not in the table stays"
+    with pytest.raises(ssp.SSPFileError, match=r"\[length\]"):
+        conversion(FileUnit("m"), FileUnit("K"), "x")
+
+
+def test_a_unit_by_its_definition_alone():
+    made = file_unit("furlongish", SIUnit({"m": 1}, 201.168, 0.0))
+    assert conversion(made, FileUnit("m"), "x") == Affine(201.168)
+    assert file_unit("furlongish", None) is None

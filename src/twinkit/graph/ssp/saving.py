@@ -286,8 +286,9 @@ def base_unit(unit: str) -> BaseUnit | None:
 
     Examples
     --------
-    >>> base_unit("degC")
-    BaseUnit(K=1, offset=273.15)
+    >>> found = base_unit("kN")
+    >>> found.exponents["s"], found.factor
+    (-2, 1000.0)
     """
     exponents: dict[str, Any] = {}
     dimensions: Any = registry().get_dimensionality(parse_unit(unit))
