@@ -334,6 +334,22 @@ def test_what_cannot_run_says_so_and_leaves_nothing(spring, tmp_path, monkeypatc
     assert not list(scratch.iterdir())
 
 
+def test_a_broken_fmu_inside_is_named(tmp_path):
+    text = ssd(system(component("a", "s", *FACES)))
+    path = archive(tmp_path / "a.ssp", text, resources__s_dot_fmu="nothing")
+    with pytest.raises(ssp.SSPFileError, match=r"^resources/s.fmu: 'resources/s.fmu' is not an FMU"):
+        ssp.load(path)
+
+
+def test_one_name_for_two_components_sets_both(spring, tmp_path):
+    """A component 'a.b' and a component b in a system a: the standard wants a value for 'a.b.k' given to both."""
+    both = component("a.b", "s") + system(component("b", "s"), name="a")
+    path = archive(tmp_path / "a.ssp", ssd(system(both, before=values(a__b__k=7.0))), resources__s_dot_fmu=spring)
+    with ssp.load(path) as graph:
+        assert [node.component.start for node in graph.nodes.values()] == [{"k": 7.0}] * 2
+        assert "a_b_2 is the second one's node" in graph.notes[0]
+
+
 def test_folders_are_removed_with_the_graph(spring, tmp_path, monkeypatch):
     scratch = tmp_path / "scratch"
     scratch.mkdir()

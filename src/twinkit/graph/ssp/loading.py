@@ -16,7 +16,7 @@ import numpy as np
 from twinkit.core.component import Causality, Component, Port
 from twinkit.core.errors import InvalidValueError, unknown_name
 from twinkit.core.units import affine
-from twinkit.fmi import FMU, read_description
+from twinkit.fmi import FMU, FMUDescription, FMUFileError, read_description
 from twinkit.fmi.foreign import ArchiveLimits, extract
 from twinkit.graph.blocks import Block
 from twinkit.graph.ports import Node, Plug
@@ -105,7 +105,7 @@ class _Loader:
         if not self.wiring.components:
             raise SSPFileError(f"{structure.name!r} has no components: there is nothing to run")
         self.fmu_files = {path: self._fmu_file(path, c) for path, c in self.wiring.components.items()}
-        known = {file: read_description(file) for file in set(self.fmu_files.values())}
+        known = {file: self._described(file) for file in dict.fromkeys(self.fmu_files.values())}
         self.descriptions = {path: known[file] for path, file in self.fmu_files.items()}
         self.faces = Faces(structure, self.wiring, self.descriptions)
         self.values: Values = collect(self.wiring, self.descriptions, Sources(self._read, self.fmu_files))
@@ -118,6 +118,13 @@ class _Loader:
         if not file.is_file():
             raise SSPFileError(f"{what}: there is no file {name!r} in the archive")
         return file.read_bytes()
+
+    def _described(self, file: FilePath) -> FMUDescription:
+        try:
+            return read_description(file)
+        except FMUFileError as error:
+            name = file.relative_to(self.folder).as_posix()
+            raise SSPFileError(f"{name}: {str(error).replace(str(file), name)}") from error
 
     def _fmu_file(self, path: Path, component: ComponentElement) -> FilePath:
         what = f"component {'.'.join(path)!r}"
@@ -145,7 +152,9 @@ class _Loader:
             fmu = FMU(self.fmu_files[path], starts[path], **options)
             self._adapt(fmu, path, starts[path])
             name = _node_name(path, self.graph.nodes)
-            self.graph.names[".".join(path)] = name
+            if ".".join(path) in self.graph.names:
+                self.graph.notes.append(f"two components are named {'.'.join(path)!r}; {name} is the second one's node")
+            self.graph.names.setdefault(".".join(path), name)
             self.graph.notes += [f"{name}: {note}" for note in fmu.notes]
             self.nodes[path] = self.graph.add(name, cast("Component", fmu))
 
