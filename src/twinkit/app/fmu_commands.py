@@ -1,4 +1,4 @@
-"""``twinkit fmu info|check|simulate FILE``."""
+"""``twinkit fmu info|check|simulate FILE`` and ``twinkit fmu export MODEL``."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from twinkit.core.errors import InvalidValueError
 
 def add_fmu_commands(commands: Any) -> None:
     """Add ``fmu`` and what is under it to the parser's commands."""
-    fmu = commands.add_parser("fmu", help="look at, check and run FMUs", description="Look at, check and run FMUs.")
+    fmu = commands.add_parser("fmu", help="look at, check, run and export FMUs", description="Look at FMUs, run and export.")
     inner = fmu.add_subparsers(title="commands", metavar="", required=True)
     for name, text, command in (
         ("info", "what an FMU says about itself (none of its code runs)", _info),
@@ -25,6 +25,9 @@ def add_fmu_commands(commands: Any) -> None:
         parser.set_defaults(command=command)
         if name == "simulate":
             _add_options(parser)
+    from twinkit.app.export_command import add_export_command
+
+    add_export_command(inner)
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
@@ -59,7 +62,7 @@ def _simulate(chosen: argparse.Namespace) -> int:
     from twinkit.fmi import simulate
 
     solution = simulate(
-        chosen.file, chosen.until, step=chosen.step, start=_values(chosen.set), start_time=chosen.start_time,
+        chosen.file, chosen.until, step=chosen.step, start=values_of(chosen.set), start_time=chosen.start_time,
         kind=chosen.kind, isolate=chosen.isolate,
     )  # fmt: skip
     if not solution.success:
@@ -73,7 +76,7 @@ def _simulate(chosen: argparse.Namespace) -> int:
     return 0 if solution.success else 1
 
 
-def _values(texts: list[str]) -> dict[str, Any]:
+def values_of(texts: list[str]) -> dict[str, Any]:
     """Return name -> value from ``name=value`` texts."""
     values: dict[str, Any] = {}
     for text in texts:

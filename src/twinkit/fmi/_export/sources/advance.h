@@ -67,17 +67,18 @@ static Status stretch(Instance *c, double *t, double stop, int *steps, int *even
 /* Co-simulation: advance to `end` seconds with inputs held. Stops early, with OK, where an event ends the run. */
 static Status advance(Instance *c, double end) {
     double t = model_time(c), last = end / SECONDS_PER_UNIT;
-    int steps = 0, events = 0, any = 0, event;
+    int steps = 0, events = 0, any = 0;
     Status status = settle(c);
     if (status == OK) status = cascade(c, -1, &any); /* inputs that have jumped can bring events about */
     while (status == OK && !c->s.stopped && t < last) {
         double stop = fmin(last, next_scheduled(c));
+        int event = -1;
         if (stop > t) status = stretch(c, &t, stop, &steps, &event);
         if (status == OK) status = settle(c);
         if (status == OK && event < 0 && t >= last) c->s.time = end; /* not a rounding error away from it */
         any = 0;
         if (status == OK) status = cascade(c, event, &any);
-        if (status == OK) status = happen_as_scheduled(c, &any);
+        if (status == OK && !c->s.stopped) status = happen_as_scheduled(c, &any);
         if (any && ++events > MOST_EVENTS)
             status = say(c, ERROR, "%s at %g s: events follow each other without end", MODEL_NAME, c->s.time);
     }
@@ -105,7 +106,7 @@ static Status update_discrete(Instance *c, int *changed, double *next_time) {
     int any = 0;
     double next;
     Status status = cascade(c, -1, &any);
-    if (status == OK) status = happen_as_scheduled(c, &any);
+    if (status == OK && !c->s.stopped) status = happen_as_scheduled(c, &any);
     if (status != OK) return failed(c, ERROR);
     *changed = any;
     next = next_scheduled(c);

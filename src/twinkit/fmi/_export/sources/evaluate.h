@@ -21,7 +21,7 @@ static void flow(Instance *c, double t, const double *y, double *out) {
     call(c, model_rates, &t, y, out, out + NX);
 }
 
-static int finite(const double *values, int count) {
+static int all_finite(const double *values, int count) {
     for (int i = 0; i < count; i++)
         if (!isfinite(values[i])) return 0;
     return 1;
@@ -65,7 +65,7 @@ static const char *newton(Instance *c, double t, double *y, int *worst) {
             double now = value[NX + i], most = value[NX + *worst];
             if (isfinite(most) && (!isfinite(now) || fabs(now) > fabs(most))) *worst = i;
         }
-        if (!finite(value + NX, NZ)) return "is not finite";
+        if (!all_finite(value + NX, NZ)) return "is not finite";
         if (!factorise_algebraic(c, t, y, rows)) return "does not determine its variable (singular Jacobian)";
         for (int i = 0; i < NZ; i++) step[i] = -value[NX + i] / rows[i];
         size = scaled_size(value + NX, rows);
@@ -79,7 +79,7 @@ static const char *newton(Instance *c, double t, double *y, int *worst) {
                 trial[NX + i] = fmin(fmax(moved, LOW_Z[i]), HIGH_Z[i]);
             }
             flow(c, t, trial, value);
-            if (finite(value + NX, NZ)) {
+            if (all_finite(value + NX, NZ)) {
                 double now = scaled_size(value + NX, rows);
                 if (now < (1.0 - 1e-4 * damping) * size) break;
                 if (largest < 1e-9 && now <= 4.0 * size + 1e-10) break; /* rounding: the step below the last */

@@ -41,7 +41,7 @@ static double next_scheduled(const Instance *c) {
 static Status happen(Instance *c, int i) {
     double t = model_time(c), x[AT_LEAST_ONE(NX)], modes[AT_LEAST_ONE(NM)];
     call(c, JUMPS[i], &t, c->s.y, x, modes);
-    if (!finite(x, NX) || !finite(modes, NM))
+    if (!all_finite(x, NX) || !all_finite(modes, NM))
         return say(c, ERROR, "%s at %g s: '%s' sets a value that is not finite", MODEL_NAME, c->s.time, HAPPENINGS[i]);
     memcpy(c->s.y, x, sizeof(double) * NX);
     memcpy(c->s.u + NU, modes, sizeof(double) * NM);

@@ -40,9 +40,16 @@ typedef struct {
 
 static void report(Instance *c, Status status, const char *message) {
     const fmi2CallbackFunctions *functions = (const fmi2CallbackFunctions *)c->logger;
-    if (functions && functions->logger && (c->logging || status >= ERROR))
+    char text[1300]; /* a format without arguments: not every environment formats what it is given */
+    size_t at = 0;
+    for (; *message && at < sizeof text - 2; message++) {
+        if (*message == '%') text[at++] = '%';
+        text[at++] = *message;
+    }
+    text[at] = 0;
+    if (functions && functions->logger && (c->logging || status >= DISCARD))
         functions->logger(c->environment, c->name, status, status >= ERROR ? "logStatusError" : "logStatusDiscard",
-                          "%s", message);
+                          text);
 }
 
 EXPORT const char *fmi2GetTypesPlatform(void) { return "default"; }

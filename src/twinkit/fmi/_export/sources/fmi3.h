@@ -28,7 +28,7 @@ typedef void (*fmi3LogMessageCallback)(fmi3InstanceEnvironment, fmi3Status, fmi3
 static void report(Instance *c, Status status, const char *message) {
     fmi3LogMessageCallback log;
     memcpy(&log, &c->logger, sizeof log); /* a pointer to a function, kept as one to data */
-    if (log && (c->logging || status >= ERROR))
+    if (log && (c->logging || status >= DISCARD))
         log(c->environment, status, status >= ERROR ? "logStatusError" : "logStatusDiscard", message);
 }
 

@@ -151,7 +151,7 @@ static int roots_inside(Instance *c, double s, double t, double h, const double 
     inside(c, s, y, after, c->point);
     call(c, model_roots, &at, c->point, c->roots, NULL);
     c->known_roots = 0;
-    return finite(c->roots, NR);
+    return all_finite(c->roots, NR);
 }
 
 /* Narrow the bracket of event e; return its far end. Regula falsi (Illinois), bisection where that is slow. */

@@ -261,7 +261,7 @@ static Status set_time(Instance *c, double time) {
 
 static Status set_states(Instance *c, const double *x, size_t count) {
     if (count != NX) return say(c, ERROR, "there are %d continuous states, not %u", NX, (unsigned)count);
-    if (!finite(x, NX)) return say(c, DISCARD, "a continuous state is not finite");
+    if (!all_finite(x, NX)) return say(c, DISCARD, "a continuous state is not finite");
     if (memcmp(c->s.y, x, sizeof(double) * NX) != 0) {
         memcpy(c->s.y, x, sizeof(double) * NX);
         touched(c, 1);
