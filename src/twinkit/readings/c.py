@@ -71,7 +71,7 @@ class CModel:
     jacobian
         Where the entries of ``jacobian`` are.
     depends
-        Structure of ``(dx, residual, y, roots)`` by ``(t, x, z, u)``.
+        Structure of ``(dx, residual, y, roots)`` by ``(t, x, z, u, p)``.
     happenings
         Names in the order of the jump functions: events, then schedules.
     work
@@ -110,7 +110,7 @@ def c_model(model: Model) -> CModel:
         generator = ca.CodeGenerator("model.c", {"with_header": False, "casadi_int": "int"})
         for function in functions.values():
             generator.add(function)
-        t, x, z, u, _ = reading.symbols
+        _, x, z, _, _ = reading.symbols
         flow = ca.vertcat(reading.derivative, reading.residual)
         everything = ca.vertcat(flow, reading.output, _vector(reading.roots))
         work = tuple(
@@ -120,7 +120,7 @@ def c_model(model: Model) -> CModel:
             reading.layout,
             _PRELUDE + generator.dump(),
             _sparsity(ca.jacobian_sparsity(flow, ca.vertcat(x, z))),
-            _sparsity(ca.jacobian_sparsity(everything, ca.vertcat(t, x, z, u))),
+            _sparsity(ca.jacobian_sparsity(everything, ca.vertcat(*reading.symbols))),
             tuple(reading.jumps),
             (work[0], work[1], work[2], work[3]),
         )

@@ -194,37 +194,38 @@ def _indicators(reading: CModel, taken: set[str]) -> list[Row]:
     ]  # fmt: skip
 
 
-def dependencies(reading: CModel, rows: tuple[Row, ...]) -> Mapping[int, tuple[int, ...]]:
+def dependencies(reading: CModel, rows: tuple[Row, ...], *, initial: bool = False) -> Mapping[int, tuple[int, ...]]:
     """Return, for outputs, derivatives and event indicators, the positions of the variables they depend on.
 
-    Algebraic variables are seen through: what they depend on counts. Those that share an equation are taken to depend
-    on everything that any of them depends on.
+    Those are time, states and inputs; at initialization, parameters and modes too. Algebraic variables are seen
+    through: what they depend on counts. Those that share an equation are taken to depend on everything that any of
+    them depends on.
     """
     layout = reading.layout
     nx, nz, ny = layout.states.size, layout.algebraics.size, layout.outputs.size
-    full = reading.depends.dense
-    through = _solved(full[nx : nx + nz, 1 + nx : 1 + nx + nz], np.delete(full[nx : nx + nz], _columns(nx, nz), 1))
-    direct, by_z = np.delete(full, _columns(nx, nz), 1), full[:, 1 + nx : 1 + nx + nz]
+    full, columns = reading.depends.dense, list(range(1 + nx, 1 + nx + nz))
+    direct, by_z = np.delete(full, columns, 1), full[:, columns]
+    through = _solved(by_z[nx : nx + nz], direct[nx : nx + nz])
     total = direct | (by_z.astype(int) @ through.astype(int) > 0)
+    itself = np.eye(total.shape[1], dtype=bool)[1 : 1 + nx]
     parts = {
         Place.DERIVATIVE: total[:nx], Place.ALGEBRAIC: through, Place.OUTPUT: total[nx + nz : nx + nz + ny],
-        Place.ROOT: total[nx + nz + ny :], Place.STATE: np.eye(total.shape[1], dtype=bool)[1 : 1 + nx],
+        Place.ROOT: total[nx + nz + ny :], Place.STATE: itself,
     }  # fmt: skip
-    first = {Place.TIME: 0, Place.STATE: 1, Place.INPUT: 1 + nx}
+    begin = {Place.TIME: 0, Place.STATE: 1, Place.INPUT: 1 + nx}
+    if initial:
+        begin[Place.MODE] = 1 + nx + layout.inputs.size
+        begin[Place.PARAMETER] = begin[Place.MODE] + layout.modes.size
+    span = {
+        j: slice(begin[row.place] + row.offset, begin[row.place] + row.offset + row.width)
+        for j, row in enumerate(rows) if row.place in begin
+    }  # fmt: skip
     found: dict[int, tuple[int, ...]] = {}
     for i, row in enumerate(rows):
         if row.place in parts:
             used = parts[row.place][row.offset : row.offset + row.width].any(axis=0)
-            found[i] = tuple(
-                j for j, other in enumerate(rows)
-                if other.place in first
-                and used[first[other.place] + other.offset : first[other.place] + other.offset + other.width].any()
-            )  # fmt: skip
+            found[i] = tuple(j for j, columns_of in span.items() if used[columns_of].any())
     return found
-
-
-def _columns(nx: int, nz: int) -> list[int]:
-    return list(range(1 + nx, 1 + nx + nz))
 
 
 def _solved(couplings: Any, direct: Any) -> Any:

@@ -46,4 +46,5 @@ def base_unit(unit: str) -> BaseUnit | None:
         factor, offset = affine(unit, "*".join(f"{symbol}**{power}" for symbol, power in exponents.items()))
     except UnitError:
         return None
-    return BaseUnit(exponents, factor, offset)
+    # Chained conversions round in the last digit: mmol/L is mol/m3, not 0.9999999999999999 of it.
+    return BaseUnit(exponents, float(f"{factor:.15g}"), float(f"{offset:.15g}"))

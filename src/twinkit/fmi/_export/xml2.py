@@ -51,12 +51,13 @@ def _variables(root: ET.Element, content: Content) -> None:
 
 
 def _structure(root: ET.Element, content: Content) -> None:
-    structure, used = ET.SubElement(root, "ModelStructure"), dependencies(content.reading, content.rows)
+    structure = ET.SubElement(root, "ModelStructure")
+    used, at_start = (dependencies(content.reading, content.rows, initial=initial) for initial in (False, True))
     lists = parts.unknowns(content)
     for name, key in (("Outputs", "outputs"), ("Derivatives", "derivatives"), ("InitialUnknowns", "initial")):
         if not lists[key]:
             continue
         element = ET.SubElement(structure, name)
         for i in lists[key]:
-            known = None if key == "initial" else [j + 1 for j in used[i]]
+            known = [j + 1 for j in (at_start if key == "initial" else used)[i]]
             ET.SubElement(element, "Unknown", parts.attributes(index=i + 1, dependencies=known))

@@ -63,9 +63,10 @@ def _variables(root: ET.Element, content: Content) -> None:
 
 
 def _structure(root: ET.Element, content: Content) -> None:
-    structure, used = ET.SubElement(root, "ModelStructure"), dependencies(content.reading, content.rows)
+    structure = ET.SubElement(root, "ModelStructure")
+    used, at_start = (dependencies(content.reading, content.rows, initial=initial) for initial in (False, True))
     lists = parts.unknowns(content)
     for name, key in _STRUCTURE.items():
         for i in lists[key]:
-            known = None if key == "initial" else used[i]
+            known = (at_start if key == "initial" else used)[i]
             ET.SubElement(structure, name, parts.attributes(valueReference=i, dependencies=known))
