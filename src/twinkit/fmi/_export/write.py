@@ -35,10 +35,12 @@ from twinkit.fmi._export.tables import Content, c_tables, jump_table
 from twinkit.fmi._export.xml2 import description_2
 from twinkit.fmi._export.xml3 import build_description, description_3
 from twinkit.fmi._export.xml_parts import SOURCE, Header
+from twinkit.fmi.description import Kind
 from twinkit.readings.c import c_model
 from twinkit.readings.casadi import casadi_model
 from twinkit.simulate.problem import make_problem
 
+MAX_UNKNOWNS = 2000  # a dense matrix of 32 MB, and seconds for each of its factorisations
 _HEADERS = ("instance.h", "algebra.h", "evaluate.h", "events.h", "integrate.h", "advance.h", "variables.h")
 
 
@@ -177,12 +179,24 @@ def _content(
     content = Content(
         title, reading, rows, starts, symbolic.events, symbolic.schedules, version, kind.kinds, float(rtol)
     )  # fmt: skip
-    if not reading.layout.states.size and (symbolic.events or symbolic.schedules) and not reading.layout.modes.size:
-        raise FMUExportError(f"{title} has events but neither states nor modes that they could change")
+    _check_size(content)
     stop = None if until is None else as_number(until, model.time_unit, "until") * content.seconds
+    if stop is not None and stop <= 0.0:
+        raise InvalidValueError(f"the default experiment starts at 0 and must end later, not until={until!r}")
     lines = (type(model).__doc__ or "").strip().splitlines()
     header = Header(identifier, lines[0].strip() if lines else "", _provenance(model), stop, date)
     return content, header
+
+
+def _check_size(content: Content) -> None:
+    layout, co_simulation = content.reading.layout, Kind.CO_SIMULATION in content.kinds
+    unknowns = layout.algebraics.size + (layout.states.size if co_simulation else 0)
+    if unknowns > MAX_UNKNOWNS:
+        hint = ": export it for model exchange (kind='me')" if layout.algebraics.size <= MAX_UNKNOWNS else ""
+        raise FMUExportError(
+            f"{content.name} has {unknowns} unknowns to be solved for inside the FMU, whose linear algebra is dense: at "
+            f"most {MAX_UNKNOWNS} are supported{hint}"
+        )
 
 
 def _provenance(model: Model) -> Mapping[str, str]:

@@ -37,7 +37,7 @@ typedef struct Instance {
     int iw[WORK_IW];
     double w[WORK_W];
     double jacobian[AT_LEAST_ONE(NNZ)], drift[AT_LEAST_ONE(N)];
-    double *matrix; /* N by N, column by column */
+    double *matrix; /* of all unknowns, or in model exchange of the algebraic ones; column by column */
     int pivots[AT_LEAST_ONE(N)];
     double stages[8][AT_LEAST_ONE(N)], dense[3][AT_LEAST_ONE(N)];
     double f0[AT_LEAST_ONE(N)], f[AT_LEAST_ONE(N)], point[AT_LEAST_ONE(N)], fresh[AT_LEAST_ONE(N)];
@@ -76,9 +76,10 @@ static void start_values(Instance *c) {
 
 static Instance *make_instance(const char *name, int exchange) {
     Instance *c = (Instance *)calloc(1, sizeof(Instance));
-    size_t length = name ? strlen(name) : 0;
+    size_t length = name ? strlen(name) : 0, unknowns;
     if (!c) return NULL;
-    c->matrix = (double *)calloc((size_t)AT_LEAST_ONE(N) * AT_LEAST_ONE(N), sizeof(double));
+    unknowns = exchange ? AT_LEAST_ONE(NZ) : AT_LEAST_ONE(N);
+    c->matrix = (double *)calloc(unknowns * unknowns, sizeof(double));
     c->name = (char *)malloc(length + 1);
     if (!c->matrix || !c->name) {
         free(c->matrix);
