@@ -10,9 +10,9 @@ import zipfile
 import casadi as ca
 import numpy as np
 import pytest
+from tests import export_models as zoo
 
 import twinkit as tk
-from tests import export_models as zoo
 from twinkit.readings.casadi import casadi_model
 from twinkit.unitops import CHOFedBatch, CoolingJacket, JacketedTank, LignocellulosicEthanol
 
@@ -248,7 +248,12 @@ def test_directional_derivatives_are_exact(model, version, kind, exported):
         got = fmu.derivatives(of, to)
         flat = {kind: np.concatenate([np.atleast_1d(fmu.get(n)[n]) for n in names[kind]] or [[]]) for kind in names}
         expected = exact(
-            instance, flat["state"], flat["algebraic"], flat["input"], flat["parameter"], fmu.get("time")["time"] / seconds
+            instance,
+            flat["state"],
+            flat["algebraic"],
+            flat["input"],
+            flat["parameter"],
+            fmu.get("time")["time"] / seconds,
         )
     count = layout.states.size
     expected[:count] /= seconds
@@ -287,7 +292,9 @@ def test_casadi_imports_it(version, exported):
     theirs = np.array([values[name] for name in made.inputs]), np.array([model.V])
     dx, y = made.equations(0.0, x, *theirs)
     reading = casadi_model(model)
-    np.testing.assert_allclose(np.asarray(dx)[:, 0], np.asarray(reading.equations(0.0, x, [], u, p)[0])[:, 0] / 60, 1e-13)
+    np.testing.assert_allclose(
+        np.asarray(dx)[:, 0], np.asarray(reading.equations(0.0, x, [], u, p)[0])[:, 0] / 60, 1e-13
+    )
     assert made.exact
     assert set(made.outputs) == {"T", "jacket.T", "jacket.heat"}
     jacobian = made.equations.jacobian()(0.0, x, *theirs, dx, y)
@@ -302,8 +309,11 @@ def test_casadi_imports_it(version, exported):
 @BOTH_VERSIONS
 @pytest.mark.parametrize("kind", KINDS)
 def test_it_goes_back_and_on_bitwise(model, version, kind, exported):
-    end, inputs, seconds = runs(model)
-    with tk.fmi.open(exported(model, version), kind=kind) as fmu, tk.fmi.open(exported(model, version), kind=kind) as two:
+    _, inputs, seconds = runs(model)
+    with (
+        tk.fmi.open(exported(model, version), kind=kind) as fmu,
+        tk.fmi.open(exported(model, version), kind=kind) as two,
+    ):
         fmu.reset(inputs)
         two.reset(inputs)
         fmu.step(0.3 * seconds)
@@ -367,11 +377,11 @@ def test_what_fails_has_a_status_and_says_why(version, exported):
         fmu.reset()
         with pytest.raises(tk.core.StepError, match=r"the derivative of 'x' is -?nan"):
             fmu.step(2.0)
-    with tk.fmi.open(path) as fmu, pytest.raises(tk.core.StepError, match="ExitInitializationMode.*derivative of 'x'"):
+    with tk.fmi.open(path) as fmu, pytest.raises(tk.core.StepError, match=r"ExitInit.*derivative of 'x'"):
         fmu.reset({"x": 0.1})
-    with tk.fmi.open(exported(zoo.Flash, version)) as fmu:
-        with pytest.raises(tk.core.StepError, match="ExitInitializationMode.*residual of 'a'"):
-            fmu.reset({"n": -5e3})  # no solution within the bounds
+    words = r"ExitInitializationMode.*residual of 'a'"
+    with tk.fmi.open(exported(zoo.Flash, version)) as fmu, pytest.raises(tk.core.StepError, match=words):
+        fmu.reset({"n": -5e3})  # no solution within the bounds
 
 
 def test_calls_out_of_order_are_refused(exported):
@@ -400,7 +410,8 @@ def test_it_takes_the_place_of_its_model_in_a_graph(version, kind, exported):
         graph = tk.Graph()
         node = graph.add("tank", tank)
         control = graph.add(
-            "control", tk.Block(lambda T: 2.0 * max(0.0, 37.0 - T), inputs={"T": "degC"}, outputs={"Q": "kW"}, time_unit="min")
+            "control",
+            tk.Block(lambda T: 2.0 * max(0.0, 37.0 - T), inputs={"T": "degC"}, outputs={"Q": "kW"}, time_unit="min"),
         )
         graph.connect(node.out["T"], control.inp["T"])
         graph.connect(control.out["Q"], node.inp["Q"])
@@ -409,10 +420,8 @@ def test_it_takes_the_place_of_its_model_in_a_graph(version, kind, exported):
     model = plant(JacketedTank())
     fmu = plant(tk.FMU(exported(JacketedTank, version), kind=kind))
     times = np.linspace(0, 60, 31)
-    np.testing.assert_allclose(
-        np.interp(times * 60, fmu.time, fmu.trace("tank.T").data), np.interp(times, model.time, model.trace("tank.T").data),
-        rtol=2e-7,
-    )  # fmt: skip
+    expected = np.interp(times, model.time, model.trace("tank.T").data)
+    np.testing.assert_allclose(np.interp(times * 60, fmu.time, fmu.trace("tank.T").data), expected, rtol=2e-7)
 
 
 def test_a_flattened_graph_with_a_loop_is_exported(tmp_path, exported):
@@ -478,6 +487,8 @@ def test_fmpy_compiles_the_sources_elsewhere(tmp_path):
         folder = fmpy.extract(str(made.path), str(tmp_path / version))
         (tmp_path / f"build{version}").mkdir()
         build_platform_binary(folder, tmp_path / f"build{version}")
-        rows = fmpy.simulate_fmu(folder, stop_time=3600.0, output_interval=3600.0, fmi_type="CoSimulation", output=["total"])
+        rows = fmpy.simulate_fmu(
+            folder, stop_time=3600.0, output_interval=3600.0, fmi_type="CoSimulation", output=["total"]
+        )
         expected = tk.simulate(zoo.Column(), until=1, rtol=1e-11)
         assert rows["total"][-1] == pytest.approx(float(expected["total"][-1]), rel=1e-7)

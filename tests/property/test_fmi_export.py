@@ -57,8 +57,8 @@ def test_random_models_run_the_same_as_fmus(data, tmp_path):
     numbers = st.floats(-1.0, 1.0).map(lambda x: round(x, 3))
     vector = st.lists(numbers, min_size=count, max_size=count).map(np.array)
     model = Random(
-        n=count, algebraic=data.draw(st.booleans()), kinetics=data.draw(st.sampled_from(["tanh", "monod", "sin", "cube"])),
-        shift=data.draw(st.integers(-2, 2)),
+        n=count, algebraic=data.draw(st.booleans()),
+        kinetics=data.draw(st.sampled_from(["tanh", "monod", "sin", "cube"])), shift=data.draw(st.integers(-2, 2)),
     )  # fmt: skip
     changes = {"a": data.draw(vector), "b": data.draw(vector) + 1.5, "x": data.draw(vector), "u": data.draw(numbers)}
     kind = data.draw(st.sampled_from(["cs", "me"]), "kind")

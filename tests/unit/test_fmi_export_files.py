@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 
 import numpy as np
 import pytest
+from tests import export_models as zoo
 
 import twinkit as tk
-from tests import export_models as zoo
 from twinkit.fmi._export.table import is_structured
 from twinkit.fmi._export.tables import plan_of
 from twinkit.simulate.compiled import _rodas5p
@@ -126,7 +126,7 @@ def test_what_is_too_large_for_its_integrator_is_refused(target):
     tk.fmi.export(large, target, binary="none")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("twinkit.fmi._export.write.MAX_UNKNOWNS", 40)
-        with pytest.raises(tk.fmi.FMUExportError, match="Column has 41 unknowns.*kind='me'"):
+        with pytest.raises(tk.fmi.FMUExportError, match=r"Column has 41 unknowns.*kind='me'"):
             tk.fmi.export(large, target, binary="none")
         tk.fmi.export(large, target, kind="me", binary="none")
 

@@ -27,11 +27,13 @@ def add_export_command(commands: Any) -> None:
     parser.add_argument("--kind", choices=["cs", "me", "both"], default="both", help="how it can run (%(default)s)")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="parameter, initial value or "
                         "option; a value may carry a unit (repeat it)")  # fmt: skip
-    parser.add_argument("--tunable", action="append", default=[], metavar="NAME", help="parameter that may change during "
-                        "a run (repeat it)")  # fmt: skip
+    parser.add_argument("--tunable", action="append", default=[], metavar="NAME", help="parameter that may change "
+                        "during a run (repeat it)")  # fmt: skip
     parser.add_argument("--rtol", type=float, default=1e-8, help="tolerance of co-simulation (%(default)s)")
     parser.add_argument("--until", help="end of the default experiment, such as '14 d'")
-    parser.add_argument("--binary", choices=["auto", "required", "none"], default="auto", help="library for this machine")
+    parser.add_argument(
+        "--binary", choices=["auto", "required", "none"], default="auto", help="library for this machine"
+    )
     parser.set_defaults(command=_export)
 
 

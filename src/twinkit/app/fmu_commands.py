@@ -13,7 +13,9 @@ from twinkit.core.errors import InvalidValueError
 
 def add_fmu_commands(commands: Any) -> None:
     """Add ``fmu`` and what is under it to the parser's commands."""
-    fmu = commands.add_parser("fmu", help="look at, check, run and export FMUs", description="Look at FMUs, run and export.")
+    fmu = commands.add_parser(
+        "fmu", help="look at, check, run and export FMUs", description="Look at FMUs, run and export."
+    )
     inner = fmu.add_subparsers(title="commands", metavar="", required=True)
     for name, text, command in (
         ("info", "what an FMU says about itself (none of its code runs)", _info),

@@ -77,7 +77,9 @@ def compile_library(sources: Mapping[str, str], suffix: str, compiler: list[str]
                 stdin=subprocess.DEVNULL,
             )  # fmt: skip
         except subprocess.TimeoutExpired:
-            raise FMUBuildError(f"{shlex.join(command)} did not end within {timeout:g} s: give a longer timeout=") from None
+            raise FMUBuildError(
+                f"{shlex.join(command)} did not end within {timeout:g} s: give a longer timeout="
+            ) from None
         except OSError as error:
             raise FMUBuildError(f"{command[0]} could not be started: {error}") from None
         if done.returncode != 0 or not target.is_file():

@@ -18,7 +18,7 @@ from twinkit.readings.c import CModel
 
 @dataclass(frozen=True)
 class Plan:
-    """A schedule as numbers in the model's time unit: listed times, or a first time, a period and a count (-1: endless)."""
+    """A schedule in the model's time unit: listed times, or a first time, a period and a count (-1: endless)."""
 
     times: tuple[float, ...]
     first: float = 0.0
@@ -112,7 +112,9 @@ def _happenings(content: Content) -> list[str]:
         _array("int", "STOPS", [str(int(event.stop)) for event in content.events.values()]),
         "typedef struct { double first, period; int count; const double *times; } Schedule;",
     ]
-    lines += [_array("double", f"TIMES_{i}", map(_number, plan.times)) for i, plan in enumerate(plans) if not plan.period]
+    lines += [
+        _array("double", f"TIMES_{i}", map(_number, plan.times)) for i, plan in enumerate(plans) if not plan.period
+    ]
     rows = [
         f"{{{_number(plan.first)}, {_number(plan.period)}, {plan.count}, {0 if plan.period else f'TIMES_{i}'}}}"
         for i, plan in enumerate(plans)

@@ -151,8 +151,8 @@ def export(
 
 def _without_compiler(wish: Binary) -> None:
     words = (
-        "no C compiler was found (cc, gcc, clang, cl or the environment variable CC): the FMU holds C sources only, which "
-        "must be compiled where it is to run, for example with: fmpy compile FILE"
+        "no C compiler was found (cc, gcc, clang, cl or the environment variable CC): the FMU holds C sources only, "
+        "which must be compiled where it is to run, for example with: fmpy compile FILE"
     )
     if wish is Binary.REQUIRED:
         raise FMUBuildError(words.replace("the FMU holds", "the FMU would hold"))
@@ -164,7 +164,11 @@ def _content(
     name: str | None, date: datetime | None,
 ) -> tuple[Content, Header]:  # fmt: skip
     if not isinstance(model, Model):
-        hint = f"an instance: {model.__name__}()" if isinstance(model, type) else "a model; a graph gives one: graph.flatten()"
+        hint = (
+            f"an instance: {model.__name__}()"
+            if isinstance(model, type)
+            else "a model; a graph gives one: graph.flatten()"
+        )
         raise InvalidValueError(f"export needs {hint}, not {model!r}")
     for entry in tunable:
         if entry not in model.layout.parameters:
@@ -172,7 +176,9 @@ def _content(
     title = type(model).__name__ if name is None else name
     identifier = re.sub(r"\W", "_", title, flags=re.ASCII)
     if not identifier or identifier[0].isdigit() or len(identifier) > 100:
-        raise InvalidValueError(f"the name of an FMU begins with a letter and has at most 100 characters, not {title!r}")
+        raise InvalidValueError(
+            f"the name of an FMU begins with a letter and has at most 100 characters, not {title!r}"
+        )
     starts = _starts(model, rtol)
     reading, symbolic = c_model(model), casadi_model(model)
     rows = variable_table(reading, starts, version, tunable)
@@ -194,8 +200,8 @@ def _check_size(content: Content) -> None:
     if unknowns > MAX_UNKNOWNS:
         hint = ": export it for model exchange (kind='me')" if layout.algebraics.size <= MAX_UNKNOWNS else ""
         raise FMUExportError(
-            f"{content.name} has {unknowns} unknowns to be solved for inside the FMU, whose linear algebra is dense: at "
-            f"most {MAX_UNKNOWNS} are supported{hint}"
+            f"{content.name} has {unknowns} unknowns to be solved for inside the FMU, whose linear algebra is dense: "
+            f"at most {MAX_UNKNOWNS} are supported{hint}"
         )
 
 
