@@ -75,6 +75,35 @@ class Ball(tk.Model):
         }
 
 
+class Endless(Ball):
+    """Bounces without end."""
+
+    def events(self, v, m):
+        return {"bounce": tk.Event(v.h, tk.Crossing.FALLING, {"s": -v.e * v.s})}
+
+
+class Latch(tk.Model):
+    """Events of an input that jumps and of time, either way, among schedules that meet; minutes."""
+
+    time_unit = "min"
+    x = tk.State("", 0.0)
+    on = tk.Mode("", 0.0)
+    n = tk.Mode("", 0.0)
+    u = tk.Input("", 0.0)
+
+    def equations(self, v, m):
+        return {"x": (v.on - 0.2 * v.x) / m.quantity(1.0, "min")}
+
+    def events(self, v, m):
+        return {
+            "start": tk.Event(v.u - 0.5, tk.Crossing.RISING, {"on": 1.0}),
+            "stop": tk.Event(v.u - 0.5, tk.Crossing.FALLING, {"on": 0.0}),
+            "swing": tk.Event(m.sin(v.t / m.quantity(1.0, "min")), tk.Crossing.EITHER, {"n": v.n + 1.0}),
+            "tick": tk.Schedule(every="0.7 min", start=0.1, set={"x": v.x + 0.01}),
+            "half": tk.Schedule(at=[2.2, 3.0], set={"x": v.x * 0.5}),
+        }
+
+
 class Doses(tk.Model):
     """Listed and periodic schedules, an event that brings another about, one that ends the run; hours."""
 

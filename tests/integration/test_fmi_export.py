@@ -187,6 +187,28 @@ def test_an_event_that_stops_ends_the_run(kind, version, exported):
         assert fmu.get("alarms", "open") == {"alarms": 1.0, "open": 1.0}
 
 
+@pytest.mark.parametrize("kind", KINDS)
+@BOTH_VERSIONS
+def test_inputs_that_jump_bring_events_about(kind, version, exported):
+    jumps = {0: 0.0, 2: 1.0, 5: 0.0, 7: 1.0}
+    u = tk.steps({f"{t} min": value for t, value in jumps.items()})
+    times = np.linspace(0.0, 10.0, 41)
+    expected = tk.simulate(zoo.Latch(), until=10, inputs={"u": u}, outputs=times, rtol=1e-11)["x"].values
+    with tk.fmi.open(exported(zoo.Latch, version), kind=kind) as fmu:
+        rows = [fmu.reset()["x"]]
+        rows += [fmu.step(15.0, {"u": jumps[max(k for k in jumps if k <= t)]})["x"] for t in times[:-1]]
+        assert fmu.get("n")["n"] == 3.0
+    np.testing.assert_allclose(rows, expected, atol=1e-7)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_events_without_end_are_an_error(kind, exported):
+    result = tk.fmi.simulate(exported(zoo.Endless), 10.0, step=1.0, kind=kind)
+    assert not result.success
+    assert "'bounce' follow each other without end" in result.status.reason
+    assert result.time[-1] == 2.0, "the bounces end at 2.56 s"
+
+
 def test_tolerances_are_those_of_the_experiment(exported):
     _, inputs, end = runs(LignocellulosicEthanol)
     expected = reference(LignocellulosicEthanol)

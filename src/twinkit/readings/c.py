@@ -46,7 +46,7 @@ class CModel:
     """A model as C.
 
     All functions have the signature ``int f(const double **arg, double **res, int *iw, double *w, int mem)``
-    of CasADi's generated code, begin with ``model_`` and are static; a result that is not wanted is a null pointer. With
+    of CasADi's generated code, begin with ``model_`` and are static; an unwanted result is a null pointer. With
     `t` in the model's time unit and ``u`` = inputs, then modes:
 
     ============ ============================================== ==============================================

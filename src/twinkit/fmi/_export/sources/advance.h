@@ -15,6 +15,7 @@ static Status begin(Instance *c) {
     begin_schedules(c);
     c->s.step = 0.0;
     c->s.stopped = 0;
+    c->s.begin = c->s.time;
     touched(c, 1);
     status = need_rates(c);
     if (status == OK) status = remember_signs(c, NULL);

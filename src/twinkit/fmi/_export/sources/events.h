@@ -37,6 +37,26 @@ static double next_scheduled(const Instance *c) {
     return first;
 }
 
+/* Whether an event repeats without end: its intervals shrink geometrically, towards an instant that is about to come
+ * (a ball whose bounces never stop). Later, the excursions between events would drown in the tolerance and the event be
+ * missed. */
+static int accumulates(Instance *c, int e) {
+    double *past = c->s.past[e], smallest = INFINITY, largest = 0.0, last = 0.0, elapsed = c->s.time - c->s.begin;
+    memmove(past, past + 1, sizeof(double) * (SERIES - 1));
+    past[SERIES - 1] = c->s.time;
+    if (c->s.counts[e] < SERIES) c->s.counts[e]++;
+    if (c->s.counts[e] < SERIES) return 0;
+    for (int i = 2; i < SERIES; i++) {
+        double before = past[i - 1] - past[i - 2], ratio;
+        last = past[i] - past[i - 1];
+        if (!(before > 0.0 && last > 0.0)) return 0;
+        ratio = last / before;
+        smallest = fmin(smallest, ratio);
+        largest = fmax(largest, ratio);
+    }
+    return largest <= 0.98 && largest - smallest <= 0.05 && last * largest / (1.0 - largest) < 1e-4 * elapsed;
+}
+
 /* Let happening i (events, then schedules) change states and modes. */
 static Status happen(Instance *c, int i) {
     double t = model_time(c), x[AT_LEAST_ONE(NX)], modes[AT_LEAST_ONE(NM)];
@@ -65,6 +85,9 @@ static Status cascade(Instance *c, int first, int *any) {
     if (NR == 0) return OK;
     for (;;) {
         if (due >= 0) {
+            if (accumulates(c, due))
+                return say(c, ERROR, "%s at %g s: events '%s' follow each other without end; let the model come to rest",
+                           MODEL_NAME, c->s.time, HAPPENINGS[due]);
             happened[due] = *any = 1;
             status = happen(c, due);
         }

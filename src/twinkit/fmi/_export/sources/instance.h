@@ -4,6 +4,7 @@ typedef enum { OK = 0, WARNING = 1, DISCARD = 2, ERROR = 3, FATAL = 4 } Status;
 typedef enum { CREATED, INITIALIZING, EVENT_MODE, CONTINUOUS, STEPPING, ENDED, FAILED } Phase;
 
 #define AT_LEAST_ONE(n) ((n) > 0 ? (n) : 1)
+#define SERIES 8 /* times of an event that show a geometric series */
 #define N (NX + NZ) /* the integrator's unknowns: states, then algebraic variables */
 
 typedef struct {
@@ -14,6 +15,9 @@ typedef struct {
     double signs[AT_LEAST_ONE(NR)];  /* of the event expressions, when last looked at; 0 just after an event */
     double step;                     /* the integrator's next step, in the model's time unit; 0: estimate one */
     double rtol;
+    double begin;                    /* when the run began, seconds */
+    double past[AT_LEAST_ONE(NR)][SERIES]; /* the last times of each event, seconds, the latest last */
+    int counts[AT_LEAST_ONE(NR)];    /* how often each has happened */
     int next[AT_LEAST_ONE(NS)];      /* which instant of each schedule comes next */
     int settled;                     /* the algebraic variables satisfy their equations */
     int stopped;                     /* an event ended the run */
