@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from twinkit.core.layout import Block, Field, Layout
 from twinkit.fmi._export.settings import FMIVersion
 from twinkit.fmi._export.units import per_second
-from twinkit.readings.c import CModel
+
+if TYPE_CHECKING:
+    from twinkit.readings.c import CModel
 
 _STRUCTURED = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*\Z", re.ASCII)
 CONTROL = re.compile(r"[\x00-\x1f\x7f\ufffe\uffff]")
@@ -154,15 +156,11 @@ def _nominal(entry: Field, place: Place) -> float | None:
 
 
 def _varied(row: Row, variability: str) -> Row:
-    from dataclasses import replace
-
     return replace(row, variability=variability)
 
 
 def _scalars(row: Row) -> list[Row]:
     """Return one row per element, named ``c[1]``, ``c[2]``, ... (FMI 2 has no arrays)."""
-    from dataclasses import replace
-
     if row.size is None:
         return [row]
     return [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,7 +13,9 @@ from twinkit.core.units import affine, as_number
 from twinkit.fmi._export.settings import FMIVersion
 from twinkit.fmi._export.table import Place, Row, Starts
 from twinkit.fmi.description import Kind
-from twinkit.readings.c import CModel
+
+if TYPE_CHECKING:
+    from twinkit.readings.c import CModel
 
 
 @dataclass(frozen=True)

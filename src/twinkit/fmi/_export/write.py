@@ -36,9 +36,6 @@ from twinkit.fmi._export.xml2 import description_2
 from twinkit.fmi._export.xml3 import build_description, description_3
 from twinkit.fmi._export.xml_parts import SOURCE, Header
 from twinkit.fmi.description import Kind
-from twinkit.readings.c import c_model
-from twinkit.readings.casadi import casadi_model
-from twinkit.simulate.problem import make_problem
 
 MAX_UNKNOWNS = 2000  # a dense matrix of 32 MB, and seconds for each of its factorisations
 _HEADERS = ("instance.h", "algebra.h", "evaluate.h", "events.h", "integrate.h", "advance.h", "variables.h")
@@ -170,6 +167,9 @@ def _content(
             else "a model; a graph gives one: graph.flatten()"
         )
         raise InvalidValueError(f"export needs {hint}, not {model!r}")
+    from twinkit.readings.c import c_model
+    from twinkit.readings.casadi import casadi_model
+
     for entry in tunable:
         if entry not in model.layout.parameters:
             raise unknown_name("parameter", entry, model.layout.parameters.by_name, type(model).__name__)
@@ -216,6 +216,8 @@ def _provenance(model: Model) -> Mapping[str, str]:
 
 def _starts(model: Model, rtol: float) -> Starts:
     """Return the values at the start; an input that has none gets an allowed one."""
+    from twinkit.simulate.problem import make_problem
+
     values = model.values()
     free = {e.name: float(np.clip(0.0, *e.variable.bounds)) for e in model.layout.inputs if values.get(e.name) is None}
     problem = make_problem(model, 1.0, inputs=free, rtol=rtol)
