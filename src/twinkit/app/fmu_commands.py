@@ -1,4 +1,4 @@
-"""``twinkit fmu info|check|simulate FILE``."""
+"""``twinkit fmu info|check|simulate FILE`` and ``twinkit fmu export MODEL``."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from twinkit.app.run_options import named_values, write_solution
 
 def add_fmu_commands(commands: Any) -> None:
     """Add ``fmu`` and what is under it to the parser's commands."""
-    fmu = commands.add_parser("fmu", help="look at, check and run FMUs", description="Look at, check and run FMUs.")
+    fmu = commands.add_parser(
+        "fmu", help="look at, check, run and export FMUs", description="Look at FMUs, run and export."
+    )
     inner = fmu.add_subparsers(title="commands", metavar="", required=True)
     for name, text, command in (
         ("info", "what an FMU says about itself (none of its code runs)", _info),
@@ -24,6 +26,9 @@ def add_fmu_commands(commands: Any) -> None:
         parser.set_defaults(command=command)
         if name == "simulate":
             _add_options(parser)
+    from twinkit.app.export_command import add_export_command
+
+    add_export_command(inner)
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
