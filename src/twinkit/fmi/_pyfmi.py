@@ -16,7 +16,8 @@ from twinkit.core.component import Array
 from twinkit.core.errors import MissingDependencyError
 from twinkit.fmi._archive import ArchiveLimits, extract
 from twinkit.fmi._errors import FMUFileError, UnsupportedFMUError
-from twinkit.fmi._instance import CallFailedError, native_value
+from twinkit.fmi._instance import CallFailedError
+from twinkit.fmi._values import native_value
 from twinkit.fmi.description import FMUDescription, Kind, VariableType
 
 _STATUS = {1: "warning", 2: "discard", 3: "error", 4: "fatal", 5: "pending"}  # PyFMI's FMI_WARNING, ...
@@ -46,6 +47,7 @@ class PyFMIEngine:
         interface = description.co_simulation
         self.can_restore = bool(interface and interface.can_save_state)
         self.can_differentiate = bool(interface and interface.directional_derivatives)
+        self.can_serialize = self.can_adjoint = False
         self._directory = Path(tempfile.mkdtemp(prefix="twinkit-fmu-"))
         self._cleanup = weakref.finalize(self, shutil.rmtree, self._directory, ignore_errors=True)
         try:
@@ -109,6 +111,18 @@ class PyFMIEngine:
 
     def restore(self, state: Any) -> None:
         self._guard("set_fmu_state", lambda: self._model.set_fmu_state(state.pointer))
+
+    def serialize(self) -> tuple[dict[str, Any], bytes]:
+        raise UnsupportedFMUError("backend='pyfmi' does not serialize states here; use 'fmpy'")
+
+    def deserialize(self, known: Mapping[str, Any], data: bytes) -> None:
+        self.serialize()
+
+    def adjoint(self, of: Sequence[str], to: Sequence[str], seed: Sequence[float]) -> Array:
+        raise UnsupportedFMUError("FMI 2.0 has no adjoint derivatives")
+
+    def ticks(self) -> list[tuple[float, str]]:
+        return []
 
     def derivatives(self, of: Sequence[str], to: Sequence[str]) -> Array:
         variables = self.description.variables
