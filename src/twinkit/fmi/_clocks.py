@@ -47,13 +47,18 @@ class Clocks:
         return min(self.next.values(), default=None)
 
     # -- start -------------------------------------------------------------------------------------------------
-    def prepare(self, intervals: Mapping[str, Any]) -> None:
-        """Tell the FMU the intervals that were given (initialization mode)."""
-        for name, value in intervals.items():
-            clock = self.timed[name]
-            if clock.clock is not None and clock.clock.variability is Interval.CONSTANT:
+    def prepare(self, values: Mapping[str, Any]) -> None:
+        """Tell the FMU the intervals that were given; start values of clocked inputs wait (initialization mode)."""
+        for name, value in values.items():
+            clock = self.timed.get(name)
+            if clock is None:
+                variable = self.instance.description.variables[name]
+                self.instance.checked({variable: value})
+                self.waiting[name] = value
+            elif clock.clock is not None and clock.clock.variability is Interval.CONSTANT:
                 raise InvalidValueError(f"the interval of {name!r} is constant")
-            self._tell(clock, value)
+            else:
+                self._tell(clock, value)
 
     def _tell(self, clock: FMUVariable, value: Any) -> None:
         interval = _interval(clock, value)

@@ -166,24 +166,24 @@ class NativeEngine:
         instance.instantiate()
         chosen = {description.variables[name]: value for name, value in values.items()}
         structural = {v: value for v, value in chosen.items() if v.causality == "structuralParameter"}
-        intervals = {v.name: value for v, value in chosen.items() if v.clock is not None}
-        inputs = {v: value for v, value in chosen.items() if v.causality == "input" and v.clock is None}
-        before = {v: value for v, value in chosen.items() if v.causality != "input" and v not in structural}
+        ticking = {v.name: value for v, value in chosen.items() if v.clock is not None or v.clocked}
+        inputs = {v: value for v, value in chosen.items() if v.causality == "input" and v.name not in ticking}
+        before = {v: value for v, value in chosen.items() if v not in inputs and v not in structural and v.name not in ticking}
         tolerance = self.integration.rtol if exchanges else description.tolerance
         instance.configure(structural)
         instance.setup(t0, stop, tolerance)
         instance.write(before)
         instance.enter_initialization(t0, stop, tolerance)
         instance.write(inputs)
-        self._choose_driver(intervals)
+        self._choose_driver(ticking)
         instance.exit_initialization()
         if self.events:
             self.events.begin(t0)
         self._inputs, self._bound = {v.name: value for v, value in inputs.items()}, None
         self._live[0] = instance.handle
 
-    def _choose_driver(self, intervals: Mapping[str, Any]) -> None:
-        """Make what handles events and what advances, for this start."""
+    def _choose_driver(self, ticking: Mapping[str, Any]) -> None:
+        """Make what handles events and what advances, for this start, and give it what belongs to clocks."""
         instance, exchanges = self.instance, self.kind is Kind.MODEL_EXCHANGE
         self.events = EventHandler(instance) if exchanges or instance.event_mode else None
         self.driver = None
@@ -192,9 +192,9 @@ class NativeEngine:
         elif self.events and isinstance(instance, Instance3):
             self.driver = EventedSteps(instance, self.events)
         if self.events:
-            self.events.prepare(intervals)
-        elif intervals:
-            raise _without_events(intervals)
+            self.events.prepare(ticking)
+        elif ticking:
+            raise _without_events(ticking)
 
     def _free(self) -> None:
         self._live[0] = 0

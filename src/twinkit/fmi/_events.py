@@ -38,10 +38,10 @@ class EventHandler:
         ticking = None if self.clocks is None else self.clocks.next_time
         return min((time for time in (self.told, ticking) if time is not None), default=None)
 
-    def prepare(self, intervals: Mapping[str, Any]) -> None:
-        """Tell the FMU the intervals of clocks (initialization mode)."""
+    def prepare(self, values: Mapping[str, Any]) -> None:
+        """Take the intervals of clocks, and start values of what belongs to clocks (initialization mode)."""
         if self.clocks is not None:
-            self.clocks.prepare(intervals)
+            self.clocks.prepare(values)
 
     def begin(self, t0: float) -> None:
         """Iterate the initial event (the instance has left initialization mode, into event mode)."""
@@ -145,9 +145,9 @@ class EventedSteps:
             answer = self.instance.do_step(t, bound - t)
             reached = answer.reached
             if not (math.isfinite(reached) and t <= reached <= bound + tolerance(bound)):
-                raise CallFailedError("fmi3DoStep", DISCARD, [f"it says that it reached {reached}, from {t:g}"])
+                raise CallFailedError("fmi3DoStep", DISCARD, [f"reached {reached}, in a step from {t:g} to {bound:g}"])
             if reached <= t and not answer.event:
-                raise CallFailedError("fmi3DoStep", DISCARD, [f"it returned early at {t:g}, where it began"])
+                raise CallFailedError("fmi3DoStep", DISCARD, [f"returned early at {t:g}, where it began"])
             next_time = self.events.next_time
             if answer.event or (next_time is not None and next_time <= reached + tolerance(reached)):
                 self.events.handle(reached)

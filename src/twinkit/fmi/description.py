@@ -301,7 +301,9 @@ class FMUDescription:
 
     def _shown(self) -> list[tuple[str, tuple[FMUVariable, ...]]]:
         """Return the groups of variables that are worth showing."""
-        groups = [(word, self.of(word)) for word in ("input", "output", "parameter")]
+        groups = [
+            (word, tuple(v for v in self.of(word) if v.clock is None)) for word in ("input", "output", "parameter")
+        ]
         structural = self.of("structuralParameter")
         groups += [("structural parameter", structural)] if structural else []
         return groups + ([("clock", self.clocks)] if self.clocks else [])

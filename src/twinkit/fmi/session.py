@@ -247,7 +247,7 @@ class Session:
         self._need(self.can_restore, "save and restore its state")
         time, saved = state
         self._guarded(lambda: self._engine.restore(saved), self.time, {})
-        self.time = time
+        self.time, self.ticks = time, ()
 
     def serialize(self) -> bytes:
         """Return the present state as bytes, to go on from with `deserialize`, also in another process.
