@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -85,10 +86,8 @@ def more_fmus() -> dict[str, Path]:
     unpack it, and name the folder.
     """
     found: list[Path] = []
-    try:
+    with contextlib.suppress(PackageNotFoundError):
         found += [Path(str(file.locate())) for file in files("crane-fmu") or [] if file.suffix == ".fmu"]
-    except PackageNotFoundError:
-        pass
     if "TWINKIT_TEST_FMUS" in os.environ:
         found += Path(os.environ["TWINKIT_TEST_FMUS"]).rglob("*.fmu")
     return {path.stem: path for path in sorted(found)}

@@ -291,7 +291,15 @@ def test_a_damaged_or_foreign_state_is_refused(clocks, arrays):
             fmu.serialize()
         fmu.reset()
         record = fmu.serialize()
-        for broken in (b"", b"nothing", record[:-1], record[:40], record[:60] + b"x" + record[61:], record + b"x", "text"):
+        for broken in (
+            b"",
+            b"nothing",
+            record[:-1],
+            record[:40],
+            record[:60] + b"x" + record[61:],
+            record + b"x",
+            "text",
+        ):
             with pytest.raises(DataError, match="state"):
                 fmu.deserialize(broken)
         fmu.step(0.1)  # unharmed

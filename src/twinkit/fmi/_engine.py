@@ -15,14 +15,14 @@ import numpy as np
 from twinkit.core.component import Array
 from twinkit.core.errors import InvalidValueError, SimulationError
 from twinkit.fmi._archive import ArchiveLimits, extract
-from twinkit.fmi._errors import UnsupportedFMUError
-from twinkit.fmi._exchange import Exchange, Integration
 from twinkit.fmi._clocks import is_triggered
+from twinkit.fmi._errors import UnsupportedFMUError
 from twinkit.fmi._events import EventedSteps, EventHandler
+from twinkit.fmi._exchange import Exchange, Integration
 from twinkit.fmi._instance import WARNING, CallFailedError, Group, Instance
+from twinkit.fmi._values import whole_range
 from twinkit.fmi._version2 import Instance2
 from twinkit.fmi._version3 import Instance3
-from twinkit.fmi._values import whole_range
 from twinkit.fmi._versions import make_instance
 from twinkit.fmi.description import FMUDescription, FMUVariable, Kind, VariableType
 
@@ -168,7 +168,9 @@ class NativeEngine:
         structural = {v: value for v, value in chosen.items() if v.causality == "structuralParameter"}
         ticking = {v.name: value for v, value in chosen.items() if v.clock is not None or v.clocked}
         inputs = {v: value for v, value in chosen.items() if v.causality == "input" and v.name not in ticking}
-        before = {v: value for v, value in chosen.items() if v not in inputs and v not in structural and v.name not in ticking}
+        before = {
+            v: value for v, value in chosen.items() if v not in inputs and v not in structural and v.name not in ticking
+        }
         tolerance = self.integration.rtol if exchanges else description.tolerance
         instance.configure(structural)
         instance.setup(t0, stop, tolerance)
@@ -329,7 +331,9 @@ class NativeEngine:
         floats = all(v.type is VariableType.FLOAT64 for v in (*into, *out_of))
         if floats and self.kind is Kind.CO_SIMULATION and isinstance(self.instance, Instance2):
             return self._bind_floats(into, out_of, source, target)
-        if any(v.clocked or v.negated for v in (*into, *out_of)) or (self.instance.event_mode and self.kind is Kind.CO_SIMULATION):
+        if any(v.clocked or v.negated for v in (*into, *out_of)) or (
+            self.instance.event_mode and self.kind is Kind.CO_SIMULATION
+        ):
             return self._bind_names(into, out_of, source, target)
         return self._bind_any(into, out_of, source, target)
 

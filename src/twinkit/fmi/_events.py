@@ -170,5 +170,3 @@ class EventedSteps:
                 f"choose steps that end at its ticks"
             ])  # fmt: skip
         return end
-
-

@@ -264,7 +264,9 @@ class Instance(ABC):
             for v in group.variables:
                 given = values[v] if v.shape else (values[v],)
                 if v.shape and not (isinstance(given, (tuple, list)) and len(given) == v.width):
-                    wrong = f"{v.name!r} of shape {v.shape} was given another number of values than {v.width}: {given!r}"
+                    wrong = (
+                        f"{v.name!r} of shape {v.shape} was given another number of values than {v.width}: {given!r}"
+                    )
                     raise InvalidValueError(wrong[:300])
                 flat += [native_value(value, v) for value in given]
             ready.append((group, flat))

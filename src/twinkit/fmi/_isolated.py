@@ -49,7 +49,12 @@ MAX_REPLY = 64 * 1024 * 1024
 _KNOWN = {
     kind.__name__: kind
     for kind in (
-        InvalidValueError, UnsupportedFMUError, FMUFileError, SimulationError, MissingDependencyError, UnknownNameError,
+        InvalidValueError,
+        UnsupportedFMUError,
+        FMUFileError,
+        SimulationError,
+        MissingDependencyError,
+        UnknownNameError,
         DataError,
     )
 }

@@ -12,6 +12,7 @@ from ctypes import byref
 from functools import cache
 from typing import Any
 
+from twinkit.fmi._errors import UnsupportedFMUError
 from twinkit.fmi._instance import (
     DISCARD,
     CallFailedError,
@@ -23,7 +24,6 @@ from twinkit.fmi._instance import (
     import_fmpy,
     keep_message,
 )
-from twinkit.fmi._errors import UnsupportedFMUError
 from twinkit.fmi.description import FMUVariable, Kind
 from twinkit.fmi.description import VariableType as Type
 

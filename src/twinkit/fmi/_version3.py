@@ -111,7 +111,9 @@ class Instance3(Instance):
         reached = last.value if early.value or ended.value else t + dt
         if ended.value or (early.value and not self.event_mode):
             error = CallFailedError("fmi3DoStep", DISCARD, ())
-            what = "the FMU asks to end the simulation" if ended.value else "the FMU returned early, although it may not"
+            what = (
+                "the FMU asks to end the simulation" if ended.value else "the FMU returned early, although it may not"
+            )
             error.args = (f"{what}, at {reached:g}",)
             raise error
         return Progress(reached, early.value, event.value)

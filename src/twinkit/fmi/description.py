@@ -291,7 +291,9 @@ class FMUDescription:
     def __str__(self) -> str:
         kinds = " and ".join(kind.name.lower().replace("_", " ") for kind in self.kinds) or "no supported kind"
         lines = [f"{self.model_name}: FMI {self.fmi_version}, {kinds}", f"  {self.generation_tool or 'unknown tool'}"]
-        lines += [f"  {kind.name.lower().replace('_', ' ')}: {', '.join(_abilities(self, kind))}" for kind in self.kinds]
+        lines += [
+            f"  {kind.name.lower().replace('_', ' ')}: {', '.join(_abilities(self, kind))}" for kind in self.kinds
+        ]
         lines += ["  scheduled execution: offered, not run here"] if self.scheduled_execution else []
         for word, chosen in self._shown():
             lines.append(f"  {len(chosen)} {word}{'' if len(chosen) == 1 else 's'}")

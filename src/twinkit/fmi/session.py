@@ -121,7 +121,9 @@ class Session:
         self._closed = False
         self._check_event_mode()
         options = (self.kind, integration or Integration(), limits or ArchiveLimits())
-        self._engine: Engine = _make_engine(self.path, self.description, _backend(backend), isolate, *options, event_mode)
+        self._engine: Engine = _make_engine(
+            self.path, self.description, _backend(backend), isolate, *options, event_mode
+        )
         self.can_restore = self._engine.can_restore
         self.can_serialize = self._engine.can_serialize
         self.can_differentiate = self._engine.can_differentiate
@@ -339,7 +341,9 @@ class Session:
             try:
                 raw(t, dt)
             except (CallFailedError, StepError, InvalidValueError) as error:
-                raise self._explained(error, t, split_values([self.description.variables[name] for name in inputs], source)) from None
+                raise self._explained(
+                    error, t, split_values([self.description.variables[name] for name in inputs], source)
+                ) from None
 
         return step
 
