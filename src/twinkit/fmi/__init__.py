@@ -9,7 +9,7 @@ from twinkit.fmi._exchange import Integration
 from twinkit.fmi._isolated import Isolation
 from twinkit.fmi.casadi import FMUFunction, casadi_function
 from twinkit.fmi.component import FMU
-from twinkit.fmi.description import BaseUnit, FMUDescription, FMUVariable, Interface, Kind, VariableType
+from twinkit.fmi.description import BaseUnit, Clock, FMUDescription, FMUVariable, Interface, Interval, Kind, VariableType
 from twinkit.fmi.session import Backend, Session, open, read_description
 from twinkit.fmi.tools import check, info, simulate
 
@@ -18,6 +18,7 @@ __all__ = [
     "ArchiveLimits",
     "Backend",
     "BaseUnit",
+    "Clock",
     "FMUCrashError",
     "FMUDescription",
     "FMUFileError",
@@ -27,6 +28,7 @@ __all__ = [
     "FMUVariable",
     "Integration",
     "Interface",
+    "Interval",
     "Isolation",
     "Kind",
     "Session",
