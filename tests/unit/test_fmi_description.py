@@ -32,7 +32,9 @@ def clock(attributes):
 
 def test_shapes_follow_structural_parameters():
     description = three(
-        SIZE + ARRAY % b"7" + b'<Float64 name="d" valueReference="3" derivative="2"><Dimension valueReference="1"/></Float64>',
+        SIZE
+        + ARRAY % b"7"
+        + b'<Float64 name="d" valueReference="3" derivative="2"><Dimension valueReference="1"/></Float64>',
         b'<ContinuousStateDerivative valueReference="3"/>',
     )
     a = description.variables["a"]
@@ -47,7 +49,7 @@ def test_shapes_follow_structural_parameters():
     assert "a[n, 3] [-] Float64" in str(description)
     assert "1 structural parameter\n    n [-] UInt64 start 2" in str(description)
     for n in (-1, 10**7, 1.5, "x", None):
-        with pytest.raises(tk.InvalidValueError, match="'n'|'a'"):
+        with pytest.raises(tk.InvalidValueError, match=r"'n'|'a'"):
             description.resized({"n": n})
 
 
@@ -61,8 +63,14 @@ def test_shapes_follow_structural_parameters():
         (b'<Float64 name="x" valueReference="1" clocks="5"/>', "value reference '5'"),
         (b'<Clock name="c" valueReference="1"/>', "'None' is no interval variability"),
         (b'<Clock name="c" valueReference="1" intervalVariability="often"/>', "'often' is no interval"),
-        (b'<Clock name="c" valueReference="1" intervalVariability="fixed" intervalDecimal="0"/>', "impossible interval"),
-        (b'<Clock name="c" valueReference="1" intervalVariability="fixed" intervalDecimal="nan"/>', "impossible interval"),
+        (
+            b'<Clock name="c" valueReference="1" intervalVariability="fixed" intervalDecimal="0"/>',
+            "impossible interval",
+        ),
+        (
+            b'<Clock name="c" valueReference="1" intervalVariability="fixed" intervalDecimal="nan"/>',
+            "impossible interval",
+        ),
         (b'<Clock name="c" valueReference="1" intervalVariability="fixed" shiftDecimal="-1"/>', "impossible shift"),
         (b'<Clock name="c" valueReference="1" intervalVariability="fixed" intervalCounter="1"/>', "resolution"),
         (
@@ -93,7 +101,11 @@ def test_clocks():
     )
     assert description.variables["x"].clocks == ("c",)
     assert (description.variables["y"].reference, description.variables["y"].causality) == (2, "local")
-    for words in ("1 clock\n    c [-] Clock constant every 0.5", "x [-] Int32 start 3 on c", "co simulation: event mode"):
+    for words in (
+        "1 clock\n    c [-] Clock constant every 0.5",
+        "x [-] Int32 start 3 on c",
+        "co simulation: event mode",
+    ):
         assert words in str(description)
     assert description._repr_html_().count("<td>c</td>") == 1
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import sys
 from pathlib import Path
 from typing import Any
@@ -32,7 +31,14 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--step", type=float, help="macro step")
     parser.add_argument("--start-time", type=float, help="start of the run")
     parser.add_argument("--kind", choices=["cs", "me"], help="co-simulation or model exchange")
-    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="start value (repeat it)")
+    parser.add_argument("--event-mode", action="store_true", help="let an FMI 3 co-simulation use event mode (clocks)")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="start value; of an array: 'a=1 2 3' (repeat it)",
+    )
     parser.add_argument("--isolate", action="store_true", help="run the FMU in a process of its own")
     parser.add_argument("--output", type=Path, metavar="FILE", help="write the outputs as CSV")
 
@@ -60,7 +66,7 @@ def _simulate(chosen: argparse.Namespace) -> int:
 
     solution = simulate(
         chosen.file, chosen.until, step=chosen.step, start=_values(chosen.set), start_time=chosen.start_time,
-        kind=chosen.kind, isolate=chosen.isolate,
+        kind=chosen.kind, isolate=chosen.isolate, event_mode=chosen.event_mode,
     )  # fmt: skip
     if not solution.success:
         print(f"twinkit: {solution.status.reason}", file=sys.stderr)
@@ -80,7 +86,17 @@ def _values(texts: list[str]) -> dict[str, Any]:
         name, separator, value = text.partition("=")
         if not separator or not name:
             raise InvalidValueError(f"--set takes name=value, not {text!r}")
-        values[name] = {"true": True, "false": False}.get(value.lower(), value)
-        with contextlib.suppress(ValueError):  # a text or a boolean
-            values[name] = float(value)
+        parts = [_value(part) for part in value.split()]
+        several = len(parts) > 1 and not any(isinstance(part, str) for part in parts)
+        values[name] = tuple(parts) if several else _value(value)
     return values
+
+
+def _value(text: str) -> float | bool | str:
+    """Return a number or a boolean, or the text itself."""
+    if text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    try:
+        return float(text)
+    except ValueError:
+        return text

@@ -9,7 +9,16 @@ from twinkit.fmi._exchange import Integration
 from twinkit.fmi._isolated import Isolation
 from twinkit.fmi.casadi import FMUFunction, casadi_function
 from twinkit.fmi.component import FMU
-from twinkit.fmi.description import BaseUnit, Clock, FMUDescription, FMUVariable, Interface, Interval, Kind, VariableType
+from twinkit.fmi.description import (
+    BaseUnit,
+    Clock,
+    FMUDescription,
+    FMUVariable,
+    Interface,
+    Interval,
+    Kind,
+    VariableType,
+)
 from twinkit.fmi.session import Backend, Session, open, read_description
 from twinkit.fmi.tools import check, info, simulate
 

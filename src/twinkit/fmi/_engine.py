@@ -1,4 +1,4 @@
-"""What a session stands on: an FMU that is started, stepped, read, saved and closed."""
+"""An FMU in this process: started, stepped, read, saved and closed through FMPy."""
 
 from __future__ import annotations
 
@@ -6,15 +6,16 @@ import ctypes
 import shutil
 import tempfile
 import weakref
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
 from twinkit.core.component import Array
 from twinkit.core.errors import InvalidValueError, SimulationError
 from twinkit.fmi._archive import ArchiveLimits, extract
+from twinkit.fmi._backend import RawStep, split_values
 from twinkit.fmi._clocks import is_triggered
 from twinkit.fmi._errors import UnsupportedFMUError
 from twinkit.fmi._events import EventedSteps, EventHandler
@@ -25,69 +26,6 @@ from twinkit.fmi._version2 import Instance2
 from twinkit.fmi._version3 import Instance3
 from twinkit.fmi._versions import make_instance
 from twinkit.fmi.description import FMUDescription, FMUVariable, Kind, VariableType
-
-RawStep = Callable[[float, float], None]
-
-
-class Engine(Protocol):
-    """An FMU through some backend. A bad status is a `CallFailedError`; a dead process is a `StepError`."""
-
-    can_restore: bool
-    can_serialize: bool
-    can_differentiate: bool
-    can_adjoint: bool
-
-    def start(self, values: Mapping[str, Any], t0: float, stop: float | None) -> None:
-        """Start (again) at `t0` with these start values."""
-        ...
-
-    def write(self, values: Mapping[str, Any], t: float) -> None:
-        """Set inputs and tunable parameters."""
-        ...
-
-    def read(self, names: Sequence[str]) -> dict[str, Any]:
-        """Return values of variables."""
-        ...
-
-    def advance(self, t: float, dt: float) -> None:
-        """Go from `t` to ``t + dt``."""
-        ...
-
-    def save(self) -> Any:
-        """Return the state."""
-        ...
-
-    def restore(self, state: Any) -> None:
-        """Go on from a saved state."""
-        ...
-
-    def serialize(self) -> tuple[dict[str, Any], bytes]:
-        """Return the state as what is known of it here, and as bytes of the FMU."""
-        ...
-
-    def deserialize(self, known: Mapping[str, Any], data: bytes) -> None:
-        """Go on from what `serialize` returned; a `ValueError`, `KeyError` or `TypeError` if it is malformed."""
-        ...
-
-    def derivatives(self, of: Sequence[str], to: Sequence[str]) -> Array:
-        """Return partial derivatives."""
-        ...
-
-    def adjoint(self, of: Sequence[str], to: Sequence[str], seed: Sequence[float]) -> Array:
-        """Return the seed times the partial derivatives."""
-        ...
-
-    def ticks(self) -> list[tuple[float, str]]:
-        """Return (time, clock) of the ticks since the last time this was asked."""
-        ...
-
-    def bind(self, inputs: Sequence[str], outputs: Sequence[str], source: Array, target: Array) -> RawStep:
-        """Return a step that reads one array and writes another."""
-        ...
-
-    def close(self) -> None:
-        """Free everything."""
-        ...
 
 
 class SavedState:
@@ -425,17 +363,6 @@ class NativeEngine:
                 position += v.width
 
         return step
-
-
-def split_values(variables: Sequence[FMUVariable], values: Array) -> dict[str, Any]:
-    """Return name -> value from a flat array of all of them."""
-    found: dict[str, Any] = {}
-    position = 0
-    for v in variables:
-        part = values[position : position + v.width].tolist()
-        found[v.name] = tuple(part) if v.shape else part[0]
-        position += v.width
-    return found
 
 
 def _without_events(names: Iterable[str]) -> UnsupportedFMUError:

@@ -53,23 +53,25 @@ class EventHandler:
     def handle(self, t: float, values: Mapping[FMUVariable, Any] | None = None) -> None:
         """Go through event mode: clocks that are due tick, values are set, discrete states are updated."""
         given, clocks = dict(values or {}), self.clocks
+        self.check(given)  # what cannot be set is refused before anything has changed
         ticking = {v: given.pop(v) for v in list(given) if v.clock is not None}
-        waiting = {v: given.pop(v) for v in list(given) if v.clocked}
-        self.instance.checked(waiting)  # what cannot be set is refused before anything has changed
-        ready = self.instance.checked(given)
-        intervals = {v.name: value for v, value in ticking.items() if not is_triggered(v)}
+        waiting = {v.name: given.pop(v) for v in list(given) if v.clocked}
         asked = [v.name for v, on in ticking.items() if is_triggered(v) and on]
-        if clocks is not None:
-            clocks.check_changes(intervals)
         self.count += 1
         self.instance.enter_event_mode()
-        for group, flat in ready:
-            self.instance.put(group, flat)
+        self.instance.write(given)
         if clocks is not None:
-            clocks.waiting.update({v.name: value for v, value in waiting.items()})
-            clocks.change(intervals, t)
+            clocks.waiting.update(waiting)
+            clocks.change({v.name: value for v, value in ticking.items() if not is_triggered(v)}, t)
             clocks.tick(t, list(dict.fromkeys([*asked, *clocks.due(t)])))
         self._iterate(t)
+
+    def check(self, values: Mapping[FMUVariable, Any]) -> None:
+        """Raise `InvalidValueError` unless all of these can be set."""
+        self.instance.checked({v: value for v, value in values.items() if v.clock is None})
+        if self.clocks is not None:
+            intervals = {v.name: value for v, value in values.items() if v.clock is not None and not is_triggered(v)}
+            self.clocks.check_changes(intervals)
 
     def finish(self, t: float) -> None:
         """Iterate after inputs were set in event mode, and leave it."""
@@ -131,6 +133,7 @@ class EventedSteps:
 
     def write(self, values: Mapping[FMUVariable, Any], t: float) -> None:
         """Set inputs: continuous ones at once, discrete ones by an event."""
+        self.events.check(values)
         smooth = {v: value for v, value in values.items() if v.variability == "continuous" and not v.clocked}
         rest = {v: value for v, value in values.items() if v not in smooth}
         self.instance.write(smooth)

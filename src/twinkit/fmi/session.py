@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Mapping, Sequence
-from enum import Enum
 from pathlib import Path
 from typing import Any, Self
 
@@ -14,8 +13,8 @@ import numpy as np
 from twinkit.core.component import Array, StepError
 from twinkit.core.errors import DataError, InvalidValueError, SimulationError, TwinkitError, unknown_name
 from twinkit.fmi._archive import DESCRIPTION, ArchiveLimits, open_archive, read_member
+from twinkit.fmi._backend import Backend, Engine, as_backend, make_engine, split_values
 from twinkit.fmi._clocks import is_triggered
-from twinkit.fmi._engine import Engine, split_values
 from twinkit.fmi._errors import UnsupportedFMUError
 from twinkit.fmi._exchange import Integration
 from twinkit.fmi._instance import CallFailedError
@@ -25,13 +24,6 @@ from twinkit.fmi._state_file import pack_state, unpack_state
 from twinkit.fmi._values import plain_value
 from twinkit.fmi._xml import MAX_BYTES
 from twinkit.fmi.description import FMUDescription, FMUVariable, Kind
-
-
-class Backend(Enum):
-    """Which library runs the FMU."""
-
-    FMPY = "fmpy"
-    PYFMI = "pyfmi"
 
 
 def read_description(path: str | os.PathLike[str]) -> FMUDescription:
@@ -121,8 +113,8 @@ class Session:
         self._closed = False
         self._check_event_mode()
         options = (self.kind, integration or Integration(), limits or ArchiveLimits())
-        self._engine: Engine = _make_engine(
-            self.path, self.description, _backend(backend), isolate, *options, event_mode
+        self._engine: Engine = make_engine(
+            self.path, self.description, as_backend(backend), isolate, *options, event_mode
         )
         self.can_restore = self._engine.can_restore
         self.can_serialize = self._engine.can_serialize
@@ -403,39 +395,6 @@ def check_step(dt: float) -> None:
     """Raise unless a step is positive and finite: FMUs do not define steps of no length."""
     if not (dt > 0 and math.isfinite(dt)):
         raise InvalidValueError(f"a step is longer than 0, not {dt!r}")
-
-
-def _backend(backend: Backend | str) -> Backend:
-    try:
-        return Backend(backend)
-    except ValueError:
-        raise unknown_name("backend", str(backend), [b.value for b in Backend], "FMI") from None
-
-
-def _make_engine(
-    path: Path,
-    description: FMUDescription,
-    backend: Backend,
-    isolate: bool | Isolation,
-    kind: Kind,
-    integration: Integration,
-    limits: ArchiveLimits,
-    event_mode: bool,
-) -> Engine:
-    if backend is Backend.PYFMI:
-        from twinkit.fmi._pyfmi import PyFMIEngine
-
-        if isolate:
-            raise UnsupportedFMUError("isolate works with backend='fmpy' only")
-        return PyFMIEngine(path, description, kind, limits)
-    if isolate:
-        from twinkit.fmi._isolated import IsolatedEngine
-
-        isolation = isolate if isinstance(isolate, Isolation) else Isolation()
-        return IsolatedEngine(path, description, kind, integration, limits, isolation, event_mode)
-    from twinkit.fmi._engine import NativeEngine
-
-    return NativeEngine(path, description, kind, integration, limits, event_mode)
 
 
 def open(path: str | os.PathLike[str], **options: Any) -> Session:

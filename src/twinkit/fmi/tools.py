@@ -51,7 +51,7 @@ def check(path: Path, *, limits: ArchiveLimits | None = None) -> list[str]:
     except TwinkitError as error:
         return [str(error)]
     try:
-        description = parse_description(data)
+        parse_description(data)
     except TwinkitError as error:
         return [*problems, str(error)]
     try:
