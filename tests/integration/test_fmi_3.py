@@ -175,6 +175,12 @@ def test_what_clocks_do_not_take(clocks, values, words):
         with pytest.raises(tk.InvalidValueError, match=words):
             fmu.set(values)
         assert fmu.step(0.3)["samples"] == 2
+        for wrong in (2, math.nan, "no"):
+            with pytest.raises(tk.InvalidValueError, match="'trigger' is"):
+                fmu.set({"trigger": wrong})
+        for wrong in (None, b"x", (1, 2, 3), (0.0, None)):
+            with pytest.raises(tk.SimulationError, match="not a state"):
+                fmu.restore(wrong)
         with pytest.raises(tk.InvalidValueError, match="after reset"):
             fmu.reset({"trigger": True})
         with pytest.raises(tk.InvalidValueError, match="constant"):
@@ -316,8 +322,10 @@ def test_a_damaged_or_foreign_state_is_refused(clocks, arrays):
 def test_adjoint_seeds_are_checked(clocks):
     with tk.fmi.open(clocks) as fmu:
         fmu.reset()
-        for seed in ((1.0,), (1.0, 2.0, math.nan)):
-            with pytest.raises(tk.InvalidValueError, match="3 finite numbers"):
+        for seed, words in (((1.0,), "3 numbers"), ((1.0, 2.0, math.nan), "finite"), ((1.0, "x", 2.0), "number")):
+            with pytest.raises(tk.InvalidValueError, match=words):
                 fmu.adjoint_derivatives(("der(x)",), ("u",), seed)
+        with pytest.raises(tk.InvalidValueError, match="no derivatives"):
+            fmu.derivatives(("texts",), ("u",))
         with pytest.raises(tk.UnknownNameError, match="'u'"):
             fmu.adjoint_derivatives(("der(x)",), ("uu",), (1, 2, 3))

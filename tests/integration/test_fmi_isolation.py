@@ -65,7 +65,7 @@ def test_an_fmi_1_fmu_is_contained(lag, folder, trick, expected, words):
         (1, lambda fmu: fmu.get("blobs_out"), FMUCrashError, "SIGSEGV"),
         (2, lambda fmu: fmu.serialize(), FMUTimeoutError, "0.5 s"),
         (3, lambda fmu: fmu.set({"trigger": True}), FMUTimeoutError, "0.5 s"),
-        (7, lambda fmu: fmu.get("blobs_out"), tk.core.StepError, "too many"),
+        (7, lambda fmu: fmu.get("blobs_out"), tk.core.StepError, "too large"),
     ],
 )
 def test_what_fmi_3_adds_is_contained(clocks, folder, trick, call, expected, words):

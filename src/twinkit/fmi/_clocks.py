@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from twinkit.core.errors import InvalidValueError
-from twinkit.fmi._instance import DISCARD, CallFailedError
+from twinkit.fmi._instance import CallFailedError
 from twinkit.fmi._version3 import Instance3
 from twinkit.fmi.description import FMUVariable, Interval
 
@@ -134,7 +134,7 @@ class Clocks:
 
     def _later(self, v: FMUVariable, interval: float, t: float) -> None:
         if not (math.isfinite(interval) and interval >= 0):
-            raise CallFailedError("fmi3GetIntervalDecimal", DISCARD, [f"the interval {interval} of clock {v.name!r}"])
+            raise CallFailedError(f"the FMU gives clock {v.name!r} the impossible interval {interval}")
         self.counts[v.name] = (t, 0)
         self.next[v.name] = t + interval
 

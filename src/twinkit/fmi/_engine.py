@@ -175,7 +175,7 @@ class NativeEngine:
         if self.driver is None or (variable.clock is not None and not is_triggered(variable)):
             return True
         if variable.clock is not None:
-            return bool(value)
+            return value is not False and value != 0
         return variable.name not in self._inputs or bool(self._inputs[variable.name] != value)
 
     def read(self, names: Sequence[str]) -> dict[str, Any]:
@@ -373,9 +373,7 @@ def _without_events(names: Iterable[str]) -> UnsupportedFMUError:
 
 
 def _not_started(_: Any) -> CallFailedError:
-    error = CallFailedError("step", 0, ())
-    error.args = ("the FMU is not initialized, or closed",)
-    return error
+    return CallFailedError("the FMU is not initialized, or closed")
 
 
 def _view(group: Group) -> Any:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from twinkit.fmi._clocks import Clocks, is_triggered, tolerance
-from twinkit.fmi._instance import DISCARD, CallFailedError, Instance
+from twinkit.fmi._instance import CallFailedError, Instance
 from twinkit.fmi._version3 import Instance3
 from twinkit.fmi.description import FMUVariable
 
@@ -68,7 +68,7 @@ class EventHandler:
 
     def check(self, values: Mapping[FMUVariable, Any]) -> None:
         """Raise `InvalidValueError` unless all of these can be set."""
-        self.instance.checked({v: value for v, value in values.items() if v.clock is None})
+        self.instance.checked({v: value for v, value in values.items() if v.clock is None or is_triggered(v)})
         if self.clocks is not None:
             intervals = {v.name: value for v, value in values.items() if v.clock is not None and not is_triggered(v)}
             self.clocks.check_changes(intervals)
@@ -97,10 +97,10 @@ class EventHandler:
             if not answer.again and not due:
                 break
         else:
-            raise CallFailedError("the event iteration", DISCARD, [f"not finished after {MAX_ITERATIONS} rounds"])
+            raise CallFailedError(f"the event iteration is not finished after {MAX_ITERATIONS} rounds")
         self.told = answer.next_time
         if self.told is not None and math.isnan(self.told):
-            raise CallFailedError("the event iteration", DISCARD, ["the next event time is not a number"])
+            raise CallFailedError("the time of the FMU's next event is not a number")
         self.instance.leave_event_mode()
 
     # -- state -------------------------------------------------------------------------------------------------
@@ -117,9 +117,7 @@ class EventHandler:
 
 def ended() -> CallFailedError:
     """Return the exception for an FMU that asks to end the simulation."""
-    error = CallFailedError("the event iteration", DISCARD, ())
-    error.args = ("the FMU asks to end the simulation",)
-    return error
+    return CallFailedError("the FMU asks to end the simulation")
 
 
 class EventedSteps:
@@ -148,14 +146,14 @@ class EventedSteps:
             answer = self.instance.do_step(t, bound - t)
             reached = answer.reached
             if not (math.isfinite(reached) and t <= reached <= bound + tolerance(bound)):
-                raise CallFailedError("fmi3DoStep", DISCARD, [f"reached {reached}, in a step from {t:g} to {bound:g}"])
+                raise CallFailedError(f"the FMU says that it reached {reached}, in a step from {t:g} to {bound:g}")
             if reached <= t and not answer.event:
-                raise CallFailedError("fmi3DoStep", DISCARD, [f"returned early at {t:g}, where it began"])
+                raise CallFailedError(f"the FMU returned early at {t:g}, where it began")
             next_time = self.events.next_time
             if answer.event or (next_time is not None and next_time <= reached + tolerance(reached)):
                 self.events.handle(reached)
             if self.events.count - before > MAX_EVENTS:
-                raise CallFailedError("the events", DISCARD, [f"more than {MAX_EVENTS} in one step of {dt:g}"])
+                raise CallFailedError(f"more than {MAX_EVENTS} events in one step of {dt:g}")
             if reached >= end - tolerance(end):
                 return
             t = reached
@@ -168,8 +166,8 @@ class EventedSteps:
         if self.instance.interface.variable_step:
             return next_time
         if self.events.clocks is not None and next_time == self.events.clocks.next_time:
-            raise CallFailedError("the clocks", DISCARD, [
-                f"one ticks at {next_time:g}, inside a step up to {end:g} of an FMU with steps of fixed length: "
+            raise CallFailedError(
+                f"a clock ticks at {next_time:g}, inside a step up to {end:g} of an FMU with steps of fixed length: "
                 f"choose steps that end at its ticks"
-            ])  # fmt: skip
+            )
         return end

@@ -7,7 +7,7 @@ what comes next depends on nothing but the state of the FMU: a restored snapshot
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,7 @@ from twinkit.core.component import Array
 from twinkit.core.errors import InvalidValueError
 from twinkit.fmi._clocks import tolerance
 from twinkit.fmi._events import MAX_EVENTS, EventHandler, ended
-from twinkit.fmi._instance import DISCARD, CallFailedError, Instance
+from twinkit.fmi._instance import CallFailedError, Instance
 from twinkit.fmi.description import FMUVariable
 
 METHODS = ("Radau", "DOP853", "RK45")  # one-step: multistep methods lose their accuracy at every restart
@@ -118,11 +118,9 @@ class Exchange:
                 self._place(t, self._states())
                 events.handle(t)
                 if events.next_time is not None and events.next_time <= t:
-                    raise CallFailedError(
-                        "the time event", DISCARD, [f"the next one is at {events.next_time:g}, not later"]
-                    )
+                    raise CallFailedError(f"the next time event is at {events.next_time:g}, not after {t:g}")
             if events.count - before > MAX_EVENTS:
-                raise CallFailedError("the events", DISCARD, [f"more than {MAX_EVENTS} in one step of {dt:g}"])
+                raise CallFailedError(f"more than {MAX_EVENTS} events in one step of {dt:g}")
             if t >= end:
                 return
             bound = end if events.next_time is None else min(end, events.next_time)
@@ -139,12 +137,15 @@ class Exchange:
         options: dict[str, Any] = {"max_step": min(self.settings.max_step, bound - t)}
         if self.first_step is not None:
             options["first_step"] = min(self.first_step, bound - t, options["max_step"])
-        solver = self._method(self._rate, t, x, bound, rtol=self.settings.rtol, atol=self._tolerances(), **options)
+        atol = self._tolerances()
+        solver = self._tried(
+            lambda: self._method(self._rate, t, x, bound, rtol=self.settings.rtol, atol=atol, **options)
+        )
         signs = self._signs(t, x) if self.nz else None
         while solver.status == "running":
-            message = solver.step()
+            message = self._tried(solver.step)
             if solver.status == "failed":
-                raise CallFailedError(f"the integrator {self.settings.method}", DISCARD, [str(message)])
+                raise CallFailedError(f"the integrator {self.settings.method} failed: {message}")
             self.statistics["steps"] += 1
             at, state = float(solver.t), solver.y
             crossed = signs is not None and self._first_crossing(solver, signs)
@@ -157,6 +158,13 @@ class Exchange:
                 return at, True
         self.first_step = max(float(solver.step_size or 0.0), 1e-3 * (bound - t))
         return bound, False
+
+    def _tried(self, work: Callable[[], Any]) -> Any:
+        """Let the integrator work; what it cannot work with (infinite rates, a singular matrix) is its failure."""
+        try:
+            return work()
+        except (ValueError, ArithmeticError) as error:
+            raise CallFailedError(f"the integrator {self.settings.method} failed: {error}") from None
 
     def _complete(self) -> bool:
         if not self.instance.interface.needs_completed_step:

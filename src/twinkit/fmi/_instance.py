@@ -25,12 +25,14 @@ _logs: dict[str, deque[str]] = {}  # instance name -> last messages
 
 
 class CallFailedError(Exception):
-    """A call of the FMU that returned a bad status (turned into a `StepError` by whoever knows the time)."""
+    """A call of the FMU that went wrong (turned into a `StepError` by whoever knows the time)."""
 
-    def __init__(self, function: str, status: int, messages: Sequence[str]) -> None:
+    @classmethod
+    def of(cls, function: str, status: int, messages: Sequence[str] = ()) -> CallFailedError:
+        """Return the exception for a bad status."""
         said = f"; it says: {' | '.join(messages)}" if messages else ""
-        super().__init__(f"{function} returned {_WORDS.get(status, f'the illegal status {status}')}{said}")
-        self.status = status
+        word = _WORDS.get(status, f"the illegal status {status}")
+        return cls(f"{function} returned {word}{said}")
 
 
 class Events(NamedTuple):
@@ -162,7 +164,7 @@ class Instance(ABC):
         self.dead = self.dead or status == FATAL
         self.broken = self.broken or status >= ERROR
         messages, _ = list(self.log), self.log.clear()
-        return CallFailedError(self.prefix + name, status, messages)
+        return CallFailedError.of(self.prefix + name, status, messages)
 
     # -- life --------------------------------------------------------------------------------------------------
     def instantiate(self) -> None:
@@ -302,7 +304,7 @@ class Instance(ABC):
         size = ctypes.c_size_t()
         self.call(self._state_calls().size, pointer, ctypes.byref(size))
         if size.value > MAX_STATE:
-            raise CallFailedError(self.prefix + self._state_calls().size, ERROR, [f"{size.value} bytes are too many"])
+            raise CallFailedError(f"a state of {size.value} bytes is too large")
         buffer = (ctypes.c_uint8 * size.value)()
         self.call(self._state_calls().serialize, pointer, ctypes.cast(buffer, self._byte_pointer()), size)
         return bytes(buffer)

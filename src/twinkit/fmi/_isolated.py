@@ -281,9 +281,7 @@ class _Process:
         if told.get("memory"):
             return FMUMemoryError(f"{message}; the FMU is at its limit of {self._limit()}")
         if kind == "CallFailedError":
-            error = CallFailedError("", 0, ())
-            error.args = (message,)
-            return error
+            return CallFailedError(message)
         return _KNOWN.get(kind, SimulationError)(message)
 
     def _limit(self) -> str:

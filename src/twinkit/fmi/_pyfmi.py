@@ -69,9 +69,7 @@ class PyFMIEngine:
         try:
             return action()
         except Exception as error:
-            failed = CallFailedError(f"PyFMI's {what}", 3, ())
-            failed.args = (f"PyFMI's {what} failed: {error}",)
-            raise failed from None
+            raise CallFailedError(f"PyFMI's {what} failed: {error}") from None
 
     def start(self, values: Mapping[str, Any], t0: float, stop: float | None) -> None:
         model = self._model
@@ -102,9 +100,7 @@ class PyFMIEngine:
     def advance(self, t: float, dt: float) -> None:
         status = int(self._guard("do_step", lambda: self._model.do_step(t, dt, not self.can_restore)))
         if status > 1:
-            failed = CallFailedError("PyFMI's do_step", status, ())
-            failed.args = (f"PyFMI's do_step returned {_STATUS.get(status, status)}",)
-            raise failed
+            raise CallFailedError.of("PyFMI's do_step", status)
 
     def save(self) -> Any:
         return _PyFMIState(self._model, self._guard("get_fmu_state", self._model.get_fmu_state))

@@ -15,7 +15,7 @@ from twinkit.fmi.description import VariableType as Type
 _RANGES = {
     Type.INT8: (-(2**7), 2**7 - 1), Type.UINT8: (0, 2**8 - 1), Type.INT16: (-(2**15), 2**15 - 1),
     Type.UINT16: (0, 2**16 - 1), Type.UINT32: (0, 2**32 - 1), Type.INT64: (-(2**63), 2**63 - 1),
-    Type.UINT64: (0, 2**64 - 1), Type.BOOLEAN: (0, 1),
+    Type.UINT64: (0, 2**64 - 1), Type.BOOLEAN: (0, 1), Type.CLOCK: (0, 1),
 }  # fmt: skip
 
 
@@ -47,7 +47,10 @@ def native_value(value: Any, variable: FMUVariable) -> Any:
     if kind is Type.STRING:
         if not isinstance(value, str) or "\0" in value:
             raise InvalidValueError(f"{variable.name!r} is a text without null characters, not {value!r}")
-        return value.encode("utf-8")
+        try:
+            return value.encode("utf-8")
+        except UnicodeEncodeError:
+            raise InvalidValueError(f"{variable.name!r} is a text, not {value!r}") from None
     if kind is Type.BINARY:
         if not isinstance(value, (bytes, bytearray)):
             raise InvalidValueError(f"{variable.name!r} takes bytes, not {value!r}")
@@ -75,7 +78,7 @@ def _whole(value: Any, number: float, variable: FMUVariable) -> int:
     kind = variable.type
     if number in (float("inf"), float("-inf")) or number != round(number):
         raise InvalidValueError(f"{variable.name!r} is {kind.value}: {value!r} is not a whole number")
-    if kind is Type.BOOLEAN and number not in (0.0, 1.0):
+    if kind in (Type.BOOLEAN, Type.CLOCK) and number not in (0.0, 1.0):
         raise InvalidValueError(f"{variable.name!r} is true or false, not {value!r}")
     whole = int(value) if isinstance(value, int) else int(number)
     if kind is Type.ENUMERATION and variable.items and whole not in variable.items:
@@ -113,7 +116,9 @@ def to_json(value: Any) -> Any:
         return {"items": [[str(name), to_json(one)] for name, one in value.items()]}
     if isinstance(value, (list, tuple)):
         return [to_json(one) for one in value]
-    return value
+    if value is None or isinstance(value, (str, bool, int, float)):
+        return value
+    raise InvalidValueError(f"{value!r} is no number, text or sequence of them")
 
 
 def from_json(value: Any) -> Any:

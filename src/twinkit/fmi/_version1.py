@@ -102,8 +102,8 @@ class Instance1(Instance):
         if status == DISCARD and name == "DoStep":
             last = ctypes.c_double(float("nan"))
             answered = self.function("GetRealStatus")(self.handle, _LAST_SUCCESSFUL_TIME, byref(last)) == 0
-            error.args = (f"{error.args[0]}; it took only part of the step, up to {last.value:g}",)
-            error.args = error.args if answered else (str(error.args[0]).partition("; it took")[0],)
+            if answered:
+                return CallFailedError(f"{error}; it took only part of the step, up to {last.value:g}")
         return error
 
     # -- events ------------------------------------------------------------------------------------------------

@@ -70,7 +70,7 @@ class Instance2(Instance):
             self.function("GetBooleanStatus")(self.handle, 3, byref(ended))
             self.function("GetRealStatus")(self.handle, 2, byref(last))
             what = "it asks to end the simulation" if ended.value else "it took only part of the step"
-            error.args = (f"{error.args[0]}; {what}, up to {last.value:g}",)
+            return CallFailedError(f"{error}; {what}, up to {last.value:g}")
         return error
 
     def enter_event_mode(self) -> None:

@@ -8,8 +8,6 @@ from ctypes import byref
 from typing import Any
 
 from twinkit.fmi._instance import (
-    DISCARD,
-    ERROR,
     WARNING,
     CallFailedError,
     Events,
@@ -71,7 +69,7 @@ class Instance3(Instance):
         sizes = (ctypes.c_size_t * group.width)()
         self.call("GetBinary", group.references, group.count, sizes, group.values, group.width)
         if sum(sizes) > MAX_BINARY:
-            raise CallFailedError("fmi3GetBinary", ERROR, [f"{sum(sizes)} bytes are too many"])
+            raise CallFailedError(f"binary variables of {sum(sizes)} bytes are too large")
         both = zip(group.values, sizes, strict=True)
         return [ctypes.string_at(pointer, size) if pointer and size else b"" for pointer, size in both]
 
@@ -91,6 +89,19 @@ class Instance3(Instance):
             self.call("EnterConfigurationMode")
             self.write(values)
             self.call("ExitConfigurationMode")
+            if self.kind is Kind.MODEL_EXCHANGE:
+                self._check_sizes()
+
+    def _check_sizes(self) -> None:
+        """Raise if the FMU has other numbers of states than its description: it would write beyond our arrays."""
+        for name, expected in (
+            ("GetNumberOfContinuousStates", self.description.state_count),
+            ("GetNumberOfEventIndicators", self.description.indicator_count),
+        ):
+            number = ctypes.c_size_t()
+            self.call(name, byref(number))
+            if number.value != expected:
+                raise CallFailedError(f"fmi3{name} says {number.value}, the description {expected}")
 
     def setup(self, t0: float, stop: float | None, tolerance: float | None) -> None:
         """Do nothing: FMI 3.0 tells the experiment when it enters initialization mode."""
@@ -110,12 +121,10 @@ class Instance3(Instance):
             raise self.failed("DoStep", status)
         reached = last.value if early.value or ended.value else t + dt
         if ended.value or (early.value and not self.event_mode):
-            error = CallFailedError("fmi3DoStep", DISCARD, ())
             what = (
                 "the FMU asks to end the simulation" if ended.value else "the FMU returned early, although it may not"
             )
-            error.args = (f"{what}, at {reached:g}",)
-            raise error
+            raise CallFailedError(f"{what}, at {reached:g}")
         return Progress(reached, early.value, event.value)
 
     # -- events ------------------------------------------------------------------------------------------------

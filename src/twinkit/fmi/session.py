@@ -12,6 +12,7 @@ import numpy as np
 
 from twinkit.core.component import Array, StepError
 from twinkit.core.errors import DataError, InvalidValueError, SimulationError, TwinkitError, unknown_name
+from twinkit.core.units import as_array, as_number
 from twinkit.fmi._archive import DESCRIPTION, ArchiveLimits, open_archive, read_member
 from twinkit.fmi._backend import Backend, Engine, as_backend, make_engine, split_values
 from twinkit.fmi._clocks import is_triggered
@@ -168,8 +169,7 @@ class Session:
         """
         given = self._given(start_values, starting=True)
         self._open()
-        if not math.isfinite(t0):
-            raise InvalidValueError(f"a start time is a finite number, not {t0!r}")
+        t0, stop = as_number(t0, "", "a start time"), None if stop is None else as_number(stop, "", "a stop time")
         self.time = math.nan
         description = self._declared.resized(given)
         self._guarded(lambda: self._engine.start(given, float(t0), stop), float(t0), given)
@@ -239,6 +239,8 @@ class Session:
         """Go back to a saved state of this session."""
         self._started()
         self._need(self.can_restore, "save and restore its state")
+        if not (isinstance(state, tuple) and len(state) == 2):
+            raise SimulationError("this is not a state of an FMU")
         time, saved = state
         self._guarded(lambda: self._engine.restore(saved), self.time, {})
         self.time, self.ticks = time, ()
@@ -302,19 +304,21 @@ class Session:
         """
         self._started()
         self._need(self.can_adjoint, "provide adjoint derivatives")
+        self._check_floats((*of, *to))
         width = sum(self._variable(name).width for name in of)
-        numbers = [float(value) for value in seed]
-        if len(numbers) != width or not np.isfinite(numbers).all() or any(self._variable(name) is None for name in to):
-            raise InvalidValueError(f"the seed has {width} finite numbers, one per value of {tuple(of)}, not {numbers}")
+        numbers = np.atleast_1d(as_array(seed, "", "the seed")).ravel().tolist()
+        if len(numbers) != width:
+            raise InvalidValueError(f"the seed has {width} numbers, one per value of {tuple(of)}, not {len(numbers)}")
         return self._guarded(lambda: self._engine.adjoint(of, to, numbers), self.time, {})
 
     def derivatives(self, of: Sequence[str], to: Sequence[str]) -> Array:
         """Return d(`of`)/d(`to`) at the present point: one row per value of `of`, one column per value of `to`."""
         self._started()
         self._need(self.can_differentiate, "provide directional derivatives")
-        for name in (*of, *to):
-            self._variable(name)
-        return self._guarded(lambda: self._engine.derivatives(of, to), self.time, {})
+        self._check_floats((*of, *to))
+        rows, columns = (sum(self._variable(name).width for name in names) for names in (of, to))
+        found = self._guarded(lambda: self._engine.derivatives(of, to), self.time, {})
+        return found.reshape(rows, columns)
 
     def bind(self, inputs: Sequence[str], outputs: Sequence[str], source: Array, target: Array) -> Callable[..., None]:
         """Return a fast ``step(t, dt)`` that reads `source` and writes `target` (see `twinkit.core.component.Binds`).
@@ -359,6 +363,11 @@ class Session:
             raise unknown_name("variable", name, self.description.variables, self.path.name)
         return found
 
+    def _check_floats(self, names: Sequence[str]) -> None:
+        for name in names:
+            if not self._variable(name).type.is_float:
+                raise InvalidValueError(f"{name!r} is {self._variable(name).type.value}: it has no derivatives")
+
     def _given(self, values: Mapping[str, Any] | None, *, starting: bool = False) -> dict[str, Any]:
         """Return values that may be set, without NumPy; at the start, also structural parameters."""
         return {self._settable(name, starting).name: plain_value(value) for name, value in (values or {}).items()}
@@ -388,6 +397,7 @@ class Session:
             return error
         kind = type(error) if isinstance(error, StepError) else StepError
         shown = f" with {dict(values)}" if values else ""
+        shown = f"{shown[:300]}..." if len(shown) > 300 else shown
         return kind(f"{name} at t = {time:g}{shown}: {error.args[0]}", component=name, time=time, values=values)
 
 
