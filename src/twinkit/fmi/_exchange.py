@@ -137,10 +137,8 @@ class Exchange:
         options: dict[str, Any] = {"max_step": min(self.settings.max_step, bound - t)}
         if self.first_step is not None:
             options["first_step"] = min(self.first_step, bound - t, options["max_step"])
-        atol = self._tolerances()
-        solver = self._tried(
-            lambda: self._method(self._rate, t, x, bound, rtol=self.settings.rtol, atol=atol, **options)
-        )
+        options |= {"rtol": self.settings.rtol, "atol": self._tolerances()}
+        solver = self._tried(lambda: self._method(self._rate, t, x, bound, **options))
         signs = self._signs(t, x) if self.nz else None
         while solver.status == "running":
             message = self._tried(solver.step)

@@ -121,10 +121,8 @@ class Instance3(Instance):
             raise self.failed("DoStep", status)
         reached = last.value if early.value or ended.value else t + dt
         if ended.value or (early.value and not self.event_mode):
-            what = (
-                "the FMU asks to end the simulation" if ended.value else "the FMU returned early, although it may not"
-            )
-            raise CallFailedError(f"{what}, at {reached:g}")
+            what = "asks to end the simulation" if ended.value else "returned early, although it may not"
+            raise CallFailedError(f"the FMU {what}, at {reached:g}")
         return Progress(reached, early.value, event.value)
 
     # -- events ------------------------------------------------------------------------------------------------

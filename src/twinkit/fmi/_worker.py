@@ -22,7 +22,7 @@ from twinkit.core.errors import TwinkitError
 from twinkit.fmi._archive import ArchiveLimits
 from twinkit.fmi._engine import NativeEngine
 from twinkit.fmi._exchange import Integration
-from twinkit.fmi._instance import CallFailedError
+from twinkit.fmi._instance import CallFailedError, import_fmpy
 from twinkit.fmi._values import from_json, to_json
 from twinkit.fmi.description import Kind
 from twinkit.fmi.session import read_description
@@ -93,13 +93,15 @@ class Worker:
 
         import scipy.integrate  # noqa: F401 - its memory is not the FMU's
 
+        path = Path(message["path"])
+        description = read_description(path)
+        import_fmpy(f"fmi{description.fmi_version[0]}")  # nor is FMPy's
         unit = 1 if sys.platform == "darwin" else 1024
         resident = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
-        path = Path(message["path"])
         if message["memory"]:
             self._limit_memory(int(message["memory"]))
         self.engine = NativeEngine(
-            path, read_description(path), Kind(message["kind"]), Integration(**message["integration"]),
+            path, description, Kind(message["kind"]), Integration(**message["integration"]),
             ArchiveLimits(**message["limits"]), message["event_mode"],
         )  # fmt: skip
         able = {
