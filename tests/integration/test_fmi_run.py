@@ -255,6 +255,23 @@ def test_rollback_of_the_component(spring):
     fmu.close()
 
 
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("spring", {"isolate": True}), ("arrays", {"kind": "me"}), ("ball", {}), ("lag", {}), ("lag", {"isolate": True}),
+        ("clocks", {}), ("clocks", {"kind": "me"}), ("clocks", {"event_mode": True}),
+        ("clocks", {"event_mode": True, "isolate": True}),
+    ],
+)  # fmt: skip
+def test_the_contract_of_components_holds(request, name, options):
+    fmu = tk.FMU(request.getfixturevalue(name), **options)
+    try:
+        tk.testing.check_component(fmu, dt=0.2)
+        assert isinstance(fmu, RollsBack) == (name not in ("ball", "lag"))
+    finally:
+        fmu.close()
+
+
 # -- real FMUs -----------------------------------------------------------------------------------------------------
 
 

@@ -69,10 +69,9 @@ class FMU:
     def _offer(self) -> None:
         """Offer only what this FMU can do, so that ``isinstance(fmu, RollsBack)`` says the truth."""
         interface = self.description.interface(self.kind)
-        plain = not self._options.get("isolate")
-        if interface is not None and interface.can_save_state and plain:
+        if interface is not None and interface.can_save_state:
             self.snapshot, self.restore = self._snapshot, self._restore
-        if interface is not None and interface.directional_derivatives and plain:
+        if interface is not None and interface.directional_derivatives:
             self.derivatives = self._derivatives
 
     def _ports(self, role: str, causality: Causality) -> dict[str, Port]:
