@@ -258,8 +258,8 @@ def test_rollback_of_the_component(spring):
 @pytest.mark.parametrize(
     ("name", "options"),
     [
-        ("spring", {"isolate": True}), ("arrays", {"kind": "me"}), ("ball", {}), ("lag", {}), ("lag", {"isolate": True}),
-        ("clocks", {}), ("clocks", {"kind": "me"}), ("clocks", {"event_mode": True}),
+        ("spring", {"isolate": True}), ("arrays", {"kind": "me"}), ("ball", {}), ("lag", {}),
+        ("lag", {"isolate": True}), ("clocks", {}), ("clocks", {"kind": "me"}), ("clocks", {"event_mode": True}),
         ("clocks", {"event_mode": True, "isolate": True}),
     ],
 )  # fmt: skip
