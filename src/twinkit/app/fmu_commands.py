@@ -36,7 +36,14 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--step", type=float, help="macro step")
     parser.add_argument("--start-time", type=float, help="start of the run")
     parser.add_argument("--kind", choices=["cs", "me"], help="co-simulation or model exchange")
-    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="start value (repeat it)")
+    parser.add_argument("--event-mode", action="store_true", help="let an FMI 3 co-simulation use event mode (clocks)")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="start value; of an array: 'a=1 2 3' (repeat it)",
+    )
     parser.add_argument("--isolate", action="store_true", help="run the FMU in a process of its own")
     parser.add_argument("--output", type=Path, metavar="FILE", help="write the outputs as CSV, .nc or .parquet")
 
@@ -63,7 +70,7 @@ def _simulate(chosen: argparse.Namespace) -> int:
 
     solution = simulate(
         chosen.file, chosen.until, step=chosen.step, start=named_values(chosen.set), start_time=chosen.start_time,
-        kind=chosen.kind, isolate=chosen.isolate,
+        kind=chosen.kind, isolate=chosen.isolate, event_mode=chosen.event_mode,
     )  # fmt: skip
     if not solution.success:
         print(f"twinkit: {solution.status.reason}", file=sys.stderr)

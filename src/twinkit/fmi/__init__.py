@@ -19,7 +19,16 @@ from twinkit.fmi._export.write import export
 from twinkit.fmi._isolated import Isolation
 from twinkit.fmi.casadi import FMUFunction, casadi_function
 from twinkit.fmi.component import FMU
-from twinkit.fmi.description import BaseUnit, FMUDescription, FMUVariable, Interface, Kind, VariableType
+from twinkit.fmi.description import (
+    BaseUnit,
+    Clock,
+    FMUDescription,
+    FMUVariable,
+    Interface,
+    Interval,
+    Kind,
+    VariableType,
+)
 from twinkit.fmi.session import Backend, Session, open, read_description
 from twinkit.fmi.tools import check, info, simulate
 
@@ -29,6 +38,7 @@ __all__ = [
     "Backend",
     "BaseUnit",
     "Binary",
+    "Clock",
     "ExportKind",
     "ExportWarning",
     "ExportedFMU",
@@ -44,6 +54,7 @@ __all__ = [
     "FMUVariable",
     "Integration",
     "Interface",
+    "Interval",
     "Isolation",
     "Kind",
     "Session",
