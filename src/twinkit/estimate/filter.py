@@ -23,6 +23,7 @@ from twinkit.readings.casadi import SYMBOLIC
 
 if TYPE_CHECKING:
     from twinkit.estimate.forecast import Forecast
+    from twinkit.estimate.history import History
 
 Item = tuple[Measurement, float, float]
 """A measurement with its value and standard deviation in the model's unit."""
@@ -132,9 +133,9 @@ class Filter(EstimationProblem, ABC):
     def update(self, estimate: Estimate, measurements: Measurement | Iterable[Measurement]) -> Estimate:
         """Return the estimate after one measurement or a batch of them (of any sensors, in any order).
 
-        The estimate is propagated to each `source_time` and corrected there. Readings marked `Quality.BAD` only
-        propagate; `Quality.UNCERTAIN` ones count with a standard deviation `Sensor.uncertain_factor` times as large;
-        readings outside the gate are not used. `Estimate.readings` tells what became of each.
+        The estimate is propagated to each `source_time` and corrected there. Readings marked `Quality.BAD`, and
+        those outside `Sensor.valid`, only propagate; `Quality.UNCERTAIN` ones count with a standard deviation
+        `Sensor.uncertain_factor` times as large; readings outside the gate are not used. `Estimate.readings` tells what became of each.
 
         Raises
         ------
@@ -146,7 +147,7 @@ class Filter(EstimationProblem, ABC):
             For a unit that does not fit.
         """
         batch = [measurements] if isinstance(measurements, Measurement) else list(measurements)
-        checked = [(m, *self.checked(m)) for m in batch]
+        checked = [self.judged(m) for m in batch]
         for m in batch:
             if m.source_time < estimate.time - 1e-12 * max(1.0, abs(estimate.time)):
                 raise InvalidValueError(
@@ -175,6 +176,34 @@ class Filter(EstimationProblem, ABC):
         for measurement in measurements:
             estimate = self.update(estimate, measurement)
             yield estimate
+
+    def history(self, measurements: Iterable[Measurement], start: Any = 0.0) -> History:
+        """Return the estimates over a whole batch of measurements, in any order; see `Estimator` and `History`.
+
+        Parameters
+        ----------
+        measurements
+            The batch.
+        start
+            Where to begin: a time, or an estimate of this filter.
+
+        Raises
+        ------
+        InvalidValueError
+            As for `update`; also for a measurement before the start.
+        """
+        from twinkit.estimate.estimator import Estimator
+
+        batch = [measurements] if isinstance(measurements, Measurement) else list(measurements)
+        estimator = Estimator(self, lag=math.inf, start=start, limit=max(len(batch), 1))
+        early = next((m for m in batch if isinstance(m, Measurement) and m.source_time < estimator.now), None)
+        if early is not None:
+            raise InvalidValueError(
+                f"measurement {early.tag!r} is of {early.source_time:g} {self.model.time_unit}, before the start "
+                f"({estimator.now:g}): pass start=..."
+            )
+        estimator.update(batch)
+        return estimator.history
 
     def forecast(
         self,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,8 +20,18 @@ if TYPE_CHECKING:
 _SHORTEST = 2.0**-20  # of the interval
 
 
-def propagated(ekf: ExtendedKalmanFilter, estimate: Estimate, end: float) -> tuple[Array, Array, Array]:
-    """Return mean, covariance and algebraic variables at a later time."""
+def propagated(
+    ekf: ExtendedKalmanFilter, estimate: Estimate, end: float, trace: list[tuple[Any, ...]] | None = None
+) -> tuple[Array, Array, Array]:
+    """Return mean, covariance and algebraic variables at a later time.
+
+    Parameters
+    ----------
+    ekf, estimate, end
+        What is moved, and where to.
+    trace
+        Receives the arguments ``(t, h, x, z, c, modes, p)`` of every sub-step, for `crossed`.
+    """
     t, x, covariance, z = estimate.time, estimate.vector, estimate.covariance, estimate.algebraics
     modes, parameters = ekf.constants
     plan, q = ekf.plan, ekf.plan.noise**2
@@ -37,9 +47,21 @@ def propagated(ekf: ExtendedKalmanFilter, estimate: Estimate, end: float) -> tup
                 if step < (end - estimate.time) * _SHORTEST:
                     raise SimulationError(_stuck(ekf, t, x))
                 continue
+            if trace is not None:
+                trace.append(args[:7])
             x, covariance, z = within_bounds(x1, covariance1, plan.low, plan.high), covariance1, z1
             t = stop if count == 1 else t + h
     return x, covariance, z
+
+
+def crossed(ekf: ExtendedKalmanFilter, estimate: Estimate, end: float) -> tuple[Estimate, Array]:
+    """Return the estimate at a later time, and the covariance of the vector now with the vector then."""
+    trace: list[tuple[Any, ...]] = []
+    later = ekf.make(end, *propagated(ekf, estimate, end, trace))
+    cross = estimate.covariance
+    for args in trace:
+        cross = cross @ ekf.functions.transition(*args)[0].T
+    return later, cross
 
 
 def resized(error: float, tolerance: float) -> float:
