@@ -21,6 +21,24 @@ class Quality(Enum):
     UNCERTAIN = "uncertain"
     BAD = "bad"
 
+    @property
+    def code(self) -> int:
+        """As a number at a port: 0 good, 1 uncertain, 2 bad."""
+        return list(Quality).index(self)
+
+    @classmethod
+    def of_code(cls, code: float) -> Quality:
+        """Return the quality a number at a port stands for.
+
+        Raises
+        ------
+        InvalidValueError
+            If it is not 0, 1 or 2.
+        """
+        if code not in (0, 1, 2):
+            raise InvalidValueError(f"a quality is 0 good, 1 uncertain or 2 bad, not {code!r}")
+        return list(cls)[int(code)]
+
 
 @dataclass(frozen=True)
 class Measurement:

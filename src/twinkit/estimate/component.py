@@ -13,14 +13,13 @@ import numpy as np
 from twinkit.core import InvalidValueError, Measurement, Quality, TwinkitError
 from twinkit.core.component import Array, Causality, Port, StepError, Values, Variability
 from twinkit.core.identity import digest
+from twinkit.core.periodic import Periodic
 from twinkit.estimate.estimator import LIMIT, Estimator, Snapshot
 from twinkit.estimate.filter import Filter
 from twinkit.estimate.held import HeldInputs
 from twinkit.estimate.log import arrival
 from twinkit.estimate.sensors import Line
 from twinkit.estimate.uncertain import spread_unit
-
-_SLACK = 1e-9
 
 
 class Sampled(Enum):
@@ -30,10 +29,6 @@ class Sampled(Enum):
     END = "end"
 
 
-QUALITIES = (Quality.GOOD, Quality.UNCERTAIN, Quality.BAD)
-"""What the numbers 0, 1 and 2 at a quality port mean."""
-
-
 @dataclass(frozen=True)
 class _State:
     """Where the component is."""
@@ -41,7 +36,7 @@ class _State:
     inner: Snapshot
     held: Any
     waiting: tuple[Measurement, ...]
-    due: tuple[int, ...]
+    taken: tuple[int, ...]
     origin: float
 
 
@@ -103,7 +98,7 @@ class EstimatorComponent:
         Estimator(self.filter, lag=lag, start=self._nominal(), limit=limit)  # refuse a wrong lag or limit now
         self._outputs = self._output_ports()
         self._waiting: list[Measurement] = []
-        self._due = [0] * len(self.filter.lines)
+        self._taken = [0] * len(self.filter.lines)
         self._origin = 0.0
 
     def _nominal(self) -> Any:
@@ -171,7 +166,7 @@ class EstimatorComponent:
     def initialize(self, t0: float, inputs: Values) -> Values:
         """Start (or start again) at `t0`, before any reading, and return the estimates there."""
         self._held.restore(self._blank)
-        self._waiting, self._due, self._origin = [], [0] * len(self.filter.lines), t0
+        self._waiting, self._taken, self._origin = [], [0] * len(self.filter.lines), t0
         try:
             self._held.tell(t0, self._given(t0, inputs))
             self._estimator = Estimator(self.filter, lag=self._lag, start=t0, limit=self._limit)
@@ -190,8 +185,10 @@ class EstimatorComponent:
         try:
             self._held.tell(t, self._given(t, inputs))
             taken = t if self.sampled is Sampled.START else end
-            self._waiting += [m for m in (self._read(k, taken, inputs) for k in range(len(self._due))) if m is not None]
-            here = [m for m in self._waiting if arrival(m) <= end + _SLACK * max(1.0, abs(end))]
+            self._waiting += [
+                m for m in (self._read(k, taken, inputs) for k in range(len(self._taken))) if m is not None
+            ]
+            here = [m for m in self._waiting if arrival(m) <= end + 1e-9 * max(dt, abs(end))]
             self._waiting = [m for m in self._waiting if not any(m is one for one in here)]
             estimator.update([replace(m, received_time=min(arrival(m), end)) for m in here], until=end)
             self._held.forget(estimator.snapshot().base.time)
@@ -204,12 +201,8 @@ class EstimatorComponent:
 
     def next_event(self, t: float) -> float | None:
         """Return the time after `t` at which a sensor with `every` is read next, or None."""
-        found: list[float] = []
-        for line in self.filter.lines.values():
-            if line.every is not None:
-                count = math.floor((t - self._origin) / line.every + _SLACK) + 1
-                found.append(self._origin + count * line.every)
-        return min((time for time in found if time > t), default=None)
+        periods = [line.every for line in self.filter.lines.values() if line.every is not None]
+        return min((Periodic(every, self._origin).next(t) for every in periods), default=None)
 
     def close(self) -> None:
         """Nothing is held."""
@@ -217,7 +210,7 @@ class EstimatorComponent:
     def snapshot(self) -> _State:
         """Return everything that determines how the component goes on."""
         held = self._held.snapshot()
-        return _State(self.estimator.snapshot(), held, tuple(self._waiting), tuple(self._due), self._origin)
+        return _State(self.estimator.snapshot(), held, tuple(self._waiting), tuple(self._taken), self._origin)
 
     def restore(self, state: Any) -> None:
         """Go on from a snapshot; the continuation is bitwise the same."""
@@ -225,7 +218,7 @@ class EstimatorComponent:
             raise InvalidValueError(f"restore takes what snapshot() returned, not {state!r}")
         self._held.restore(state.held)
         self.estimator.restore(state.inner)
-        self._waiting, self._due, self._origin = list(state.waiting), list(state.due), state.origin
+        self._waiting, self._taken, self._origin = list(state.waiting), list(state.taken), state.origin
 
     # -- the work ----------------------------------------------------------------------------------------------
     def _given(self, t: float, inputs: Values) -> Array:
@@ -246,16 +239,13 @@ class EstimatorComponent:
         """Return the reading of a sensor at `t`, or None where it is not its time."""
         tag, line = list(self.filter.lines.items())[k]
         if line.every is not None:
-            passed = (t - self._origin) / line.every
-            if passed < self._due[k] - _SLACK:
+            due = Periodic(line.every, self._origin).count(t)
+            if due <= self._taken[k]:
                 return None
-            self._due[k] = math.floor(passed + _SLACK) + 1
+            self._taken[k] = due
         value = float(self._value(self._inputs[tag], t, inputs))
         std = float(self._value(self._inputs[f"std({tag})"], t, inputs))
-        code = float(self._value(self._inputs[f"quality({tag})"], t, inputs))
-        if code not in (0.0, 1.0, 2.0):
-            raise StepError(f"quality({tag}) is 0 good, 1 uncertain or 2 bad, not {code:g}", time=t, values=inputs)
-        quality, note = QUALITIES[int(code)], ""
+        quality, note = Quality.of_code(float(self._value(self._inputs[f"quality({tag})"], t, inputs))), ""
         if not math.isfinite(value):
             quality, note = Quality.BAD, f"the port gave {value}"
         return Measurement(

@@ -112,11 +112,11 @@ class Estimator:
     >>> for time, value in ((1.0, 4.9), (2.0, 3.4), (3.0, 1.6)):
     ...     now = twin.update(tk.Measurement("c", value, "g/L", time))
     >>> print(f"{now.mean['c']:.2f} ± {now.std['c']:.2f}")
-    1.91 ± 0.21
-    >>> late = tk.Measurement("laboratory", 5.0, "g/L", source_time=1.0, received_time=5.0)
-    >>> now = twin.update(late)
-    >>> print(f"{now.mean['c']:.2f} ± {now.std['c']:.2f} at {now.time:g} h")
-    0.68 ± 0.01 at 5 h
+    1.84 ± 0.14
+    >>> late = tk.Measurement("laboratory", 5.1, "g/L", source_time=1.0, received_time=5.0)
+    >>> now, then = twin.update(late), twin.at("3 h")
+    >>> now.time, f"{then.mean['c']:.2f} ± {then.std['c']:.2f}"
+    (5.0, '1.88 ± 0.02')
     """
 
     def __init__(self, filter: Filter, *, lag: Any = None, start: Any = 0.0, limit: int = LIMIT) -> None:

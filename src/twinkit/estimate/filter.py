@@ -135,7 +135,8 @@ class Filter(EstimationProblem, ABC):
 
         The estimate is propagated to each `source_time` and corrected there. Readings marked `Quality.BAD`, and
         those outside `Sensor.valid`, only propagate; `Quality.UNCERTAIN` ones count with a standard deviation
-        `Sensor.uncertain_factor` times as large; readings outside the gate are not used. `Estimate.readings` tells what became of each.
+        `Sensor.uncertain_factor` times as large; readings outside the gate are not used. `Estimate.readings` tells
+        what became of each.
 
         Raises
         ------
