@@ -166,7 +166,8 @@ class EstimatorComponent:
     def initialize(self, t0: float, inputs: Values) -> Values:
         """Start (or start again) at `t0`, before any reading, and return the estimates there."""
         self._held.restore(self._blank)
-        self._waiting, self._taken, self._origin = [], [0] * len(self.filter.lines), t0
+        self._waiting, self._origin = [], t0
+        self._taken = [int(self.sampled is Sampled.END)] * len(self.filter.lines)
         try:
             self._held.tell(t0, self._given(t0, inputs))
             self._estimator = Estimator(self.filter, lag=self._lag, start=t0, limit=self._limit)
@@ -181,23 +182,21 @@ class EstimatorComponent:
         estimator, end = self.estimator, t + dt
         if not dt > 0.0:
             raise StepError(f"a step goes forward: dt = {dt!r}", time=t, values=inputs)
-        before = self.snapshot()
+        mark = self._held.mark()
         try:
             self._held.tell(t, self._given(t, inputs))
-            taken = t if self.sampled is Sampled.START else end
-            self._waiting += [
-                m for m in (self._read(k, taken, inputs) for k in range(len(self._taken))) if m is not None
-            ]
-            here = [m for m in self._waiting if arrival(m) <= end + 1e-9 * max(dt, abs(end))]
-            self._waiting = [m for m in self._waiting if not any(m is one for one in here)]
+            taken, read = self._read(t if self.sampled is Sampled.START else end, inputs)
+            waiting = [*self._waiting, *read]
+            here = [m for m in waiting if arrival(m) <= end + 1e-9 * max(dt, abs(end))]
             estimator.update([replace(m, received_time=min(arrival(m), end)) for m in here], until=end)
-            self._held.forget(estimator.snapshot().base.time)
-            return self._shown()
         except TwinkitError as error:
-            self.restore(before)
+            self._held.back(mark)
             if isinstance(error, StepError):
                 raise
             raise StepError(f"{self!r}: {error}", time=t, values=inputs) from error
+        self._taken, self._waiting = taken, [m for m in waiting if not any(m is one for one in here)]
+        self._held.forget(estimator.earliest)
+        return self._shown()
 
     def next_event(self, t: float) -> float | None:
         """Return the time after `t` at which a sensor with `every` is read next, or None."""
@@ -235,22 +234,26 @@ class EstimatorComponent:
             raise StepError(f"{self!r}: input {port.name!r} has neither a value nor a default", time=t, values=inputs)
         return value
 
-    def _read(self, k: int, t: float, inputs: Values) -> Measurement | None:
-        """Return the reading of a sensor at `t`, or None where it is not its time."""
-        tag, line = list(self.filter.lines.items())[k]
-        if line.every is not None:
-            due = Periodic(line.every, self._origin).count(t)
-            if due <= self._taken[k]:
-                return None
-            self._taken[k] = due
+    def _read(self, t: float, inputs: Values) -> tuple[list[int], list[Measurement]]:
+        """Return the readings of the sensors whose time it is, and how many were taken of each then."""
+        found: list[Measurement] = []
+        taken = list(self._taken)
+        for k, (tag, line) in enumerate(self.filter.lines.items()):
+            due = taken[k] + 1 if line.every is None else Periodic(line.every, self._origin).count(t)
+            if due > taken[k]:
+                taken[k] = due
+                found.append(self._reading(tag, line, t, inputs))
+        return taken, found
+
+    def _reading(self, tag: str, line: Line, t: float, inputs: Values) -> Measurement:
+        """Return what the ports of a sensor say."""
         value = float(self._value(self._inputs[tag], t, inputs))
         std = float(self._value(self._inputs[f"std({tag})"], t, inputs))
         quality, note = Quality.of_code(float(self._value(self._inputs[f"quality({tag})"], t, inputs))), ""
         if not math.isfinite(value):
             quality, note = Quality.BAD, f"the port gave {value}"
-        return Measurement(
-            tag, value, line.place.unit, t, t + line.delay, quality, None if std == 0.0 else std, note
-        )  # fmt: skip
+        own = None if std == 0.0 else std
+        return Measurement(tag, value, line.place.unit, t, t + line.delay, quality, own, note)
 
     def _shown(self) -> Values:
         found: dict[str, float] = {}

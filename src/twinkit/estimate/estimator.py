@@ -284,6 +284,11 @@ class Estimator:
         return self._now
 
     @property
+    def earliest(self) -> float:
+        """The earliest time that is remembered, in the model's time unit."""
+        return self._base.time
+
+    @property
     def estimate(self) -> Estimate:
         """The estimate at `now`: what `update` returned last."""
         return self._latest

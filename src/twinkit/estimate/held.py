@@ -72,6 +72,15 @@ class HeldInputs:
         if first > 0:
             self._knots, self._values = self._knots[first:], self._values[first:]
 
+    def mark(self) -> tuple[int, Array]:
+        """Return a mark to which `back` can return, as long as nothing is forgotten in between."""
+        return len(self._knots), self._values[-1]
+
+    def back(self, mark: tuple[int, Array]) -> None:
+        """Unsay what was told since a mark."""
+        count, last = mark
+        self._knots, self._values = self._knots[:count], [*self._values[: count - 1], last]
+
     def snapshot(self) -> tuple[tuple[float, ...], tuple[Array, ...]]:
         """Return all that is known."""
         return tuple(self._knots), tuple(self._values)
