@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from twinkit.estimate.forecast import Forecast
     from twinkit.estimate.history import History
 
+_PIECE = 200  # measurements between two looks at the progress bar
+
 Item = tuple[Measurement, float, float]
 """A measurement with its value and standard deviation in the model's unit."""
 
@@ -178,7 +180,9 @@ class Filter(EstimationProblem, ABC):
             estimate = self.update(estimate, measurement)
             yield estimate
 
-    def history(self, measurements: Iterable[Measurement], start: Any = 0.0) -> History:
+    def history(
+        self, measurements: Measurement | Iterable[Measurement], start: Any = 0.0, progress: bool = False
+    ) -> History:
         """Return the estimates over a whole batch of measurements, in any order; see `Estimator` and `History`.
 
         Parameters
@@ -187,6 +191,8 @@ class Filter(EstimationProblem, ABC):
             The batch.
         start
             Where to begin: a time, or an estimate of this filter.
+        progress
+            Show a progress bar.
 
         Raises
         ------
@@ -197,13 +203,22 @@ class Filter(EstimationProblem, ABC):
 
         batch = [measurements] if isinstance(measurements, Measurement) else list(measurements)
         estimator = Estimator(self, lag=math.inf, start=start, limit=max(len(batch), 1))
-        early = next((m for m in batch if isinstance(m, Measurement) and m.source_time < estimator.now), None)
+        for item in batch:
+            self.judged(item)  # all of it, before the work begins
+        early = next((m for m in batch if m.source_time < estimator.now), None)
         if early is not None:
             raise InvalidValueError(
                 f"measurement {early.tag!r} is of {early.source_time:g} {self.model.time_unit}, before the start "
                 f"({estimator.now:g}): pass start=..."
             )
-        estimator.update(batch)
+        batch.sort(key=lambda m: m.source_time)
+        pieces = [batch[k : k + _PIECE] for k in range(0, len(batch), _PIECE)]
+        if progress:
+            from tqdm import tqdm
+
+            pieces = tqdm(pieces, desc=type(self.model).__name__, unit_scale=_PIECE, unit="measurement")
+        for piece in pieces:
+            estimator.update(piece)
         return estimator.history
 
     def forecast(

@@ -7,6 +7,6 @@ from twinkit.app.fermentation.run import run
 from twinkit.app.fermentation.settings import Settings
 
 __all__ = [
-    "FermentationData", "FermentationResult", "ForecastAt", "LateSamples", "MonitoredFermentation", "Samples", "Settings",
-    "Track", "load", "run",
+    "FermentationData", "FermentationResult", "ForecastAt", "LateSamples", "MonitoredFermentation", "Samples",
+    "Settings", "Track", "load", "run",
 ]  # fmt: skip
