@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from twinkit.core import BoundsError, InvalidValueError, Measurement
-from twinkit.estimate.filter import Filter, Item
+from twinkit.estimate.filter import Filter, Item, batch_of
 from twinkit.estimate.log import Counts, Fate, Instant, Reports, admitted, arrival, replayed, same_content, unused
 from twinkit.estimate.result import Estimate, Reading
 
@@ -163,15 +163,14 @@ class Estimator:
         Raises
         ------
         InvalidValueError
-            No standard deviation, a received time that is not finite, `until` before `now`, or a measurement later
+            No measurement, no standard deviation, `until` before `now`, or a measurement later
             than `until`.
         UnknownNameError, UnitError, ShapeError
             For a measurement that does not fit the sensors.
         SimulationError
             If the model cannot be integrated.
         """
-        batch = [measurements] if isinstance(measurements, Measurement) else list(measurements)
-        items = [self.filter.judged(m) for m in batch]
+        items = [self.filter.judged(m) for m in batch_of(measurements)]
         with self._lock:
             now = self._moved_on(items, until)
             fates, tail, index, again = self._sorted_in(items)
@@ -201,8 +200,6 @@ class Estimator:
                 f"time goes forward: until= is {end:g} {unit}, but it has been {self._now:g} already"
             )
         for m, _, _ in items:
-            if not math.isfinite(arrival(m)):
-                raise InvalidValueError(f"measurement {m.tag!r} of {m.source_time:g} has no finite received time")
             heard = max(m.source_time, arrival(m))
             if heard > end:
                 raise InvalidValueError(

@@ -31,6 +31,15 @@ Item = tuple[Measurement, float, float]
 """A measurement with its value and standard deviation in the model's unit."""
 
 
+def batch_of(measurements: Measurement | Iterable[Measurement]) -> list[Measurement]:
+    """Return one measurement or many as a new list."""
+    if isinstance(measurements, Measurement):
+        return [measurements]
+    if not isinstance(measurements, Iterable):
+        raise InvalidValueError(f"measurements are Measurement(...) objects, one or many, not {measurements!r}")
+    return list(measurements)
+
+
 @dataclass(frozen=True, eq=False)
 class Filter(EstimationProblem, ABC):
     """A recursive filter: an estimate is moved forward in time, and corrected by the readings of an instant.
@@ -149,7 +158,7 @@ class Filter(EstimationProblem, ABC):
         UnitError
             For a unit that does not fit.
         """
-        batch = [measurements] if isinstance(measurements, Measurement) else list(measurements)
+        batch = batch_of(measurements)
         checked = [self.judged(m) for m in batch]
         for m in batch:
             if m.source_time < estimate.time - 1e-12 * max(1.0, abs(estimate.time)):
@@ -201,7 +210,7 @@ class Filter(EstimationProblem, ABC):
         """
         from twinkit.estimate.estimator import Estimator
 
-        batch = [measurements] if isinstance(measurements, Measurement) else list(measurements)
+        batch = batch_of(measurements)
         estimator = Estimator(self, lag=math.inf, start=start, limit=max(len(batch), 1))
         for item in batch:
             self.judged(item)  # all of it, before the work begins

@@ -87,7 +87,7 @@ def corrected(ekf: ExtendedKalmanFilter, estimate: Estimate, items: Sequence[Ite
     for m, number, std in items:
         if m.quality is not Quality.BAD:
             j = tags.index(m.tag)
-            value[j], variance[j], present[j] = number, std**2, 1.0
+            value[j], variance[j], present[j] = number, std * std, 1.0
     modes, parameters = ekf.constants
     x, z, covariance, predicted, innovation, spreads, accepted, terms = ekf.functions.correct(
         time, x, z, ekf.given.at(time), modes, parameters, covariance, value, variance, present, ekf.threshold
@@ -102,7 +102,8 @@ def corrected(ekf: ExtendedKalmanFilter, estimate: Estimate, items: Sequence[Ite
         surprise, spread, ok = float(innovation[j]), math.sqrt(spreads[j]), bool(accepted[j])
         if m.quality is Quality.BAD:
             surprise = spread = math.nan
-        nis, reason = (surprise / spread) ** 2, _reason(m, surprise, spread, ok)
+        ratio = surprise / spread
+        nis, reason = ratio * ratio, _reason(m, surprise, spread, ok)
         numbers = (number, std, float(predicted[j]), surprise, spread, nis)
         readings.append(Reading(m.tag, time, ekf.lines[m.tag].place.unit, *numbers, m.quality, ok, reason))
     total = float(terms @ present) if present.any() else math.nan
@@ -115,7 +116,8 @@ def _reason(m: Measurement, surprise: float, spread: float, accepted: bool) -> s
     if m.quality is Quality.BAD:
         return f"marked bad{note}; the model alone was followed"
     if not accepted:
-        return f"{abs(surprise) / spread:.1f} standard deviations from what the model expects; not used"
+        ratio = abs(surprise) / spread
+        return f"{ratio:.{'1f' if ratio < 1e6 else '1e'}} standard deviations from what the model expects; not used"
     if m.quality is Quality.UNCERTAIN:
         return f"marked uncertain{note}; used with a larger standard deviation"
     return ""

@@ -153,7 +153,6 @@ def test_bad_and_uncertain_ones_are_counted():
         (reading(1.0, 5.0, "lap"), UnknownNameError),
         (tk.Measurement("c", 1.0, "kg", 5.0), UnitError),
         (tk.Measurement("c", [1.0, 2.0], "g/L", 5.0), ShapeError),
-        (reading(1.0, 5.0, received=math.nan), InvalidValueError),
         (7.0, InvalidValueError),
     ],
 )
@@ -166,6 +165,21 @@ def test_a_batch_with_one_impossible_measurement_is_refused_whole(wrong, error):
     assert twin.estimate is before
     assert twin.counts == counts
     assert len(twin.history) == 3
+
+
+def test_absurd_input_is_refused_or_reported():
+    twin = make()
+    for wrong in (None, 3.0, "c"):
+        with pytest.raises(InvalidValueError, match=r"Measurement\(\.\.\.\) objects"):
+            twin.update(wrong)
+    wild = twin.update(reading(1e300, 1.0))
+    assert not wild.accepted
+    assert "standard deviations from" in wild.reason
+    with pytest.raises(tk.SimulationError):
+        twin.update(reading(1.0, 2.0, std=1e300))
+    with pytest.raises(tk.SimulationError):
+        twin.update(reading(1.0, 1e15))
+    assert twin.now == 1.0
 
 
 def test_a_model_that_fails_leaves_everything_as_it_was():
