@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import twinkit as tk
-from twinkit.core import InvalidValueError, PortKind, StepError
+from twinkit.core import Causality, InvalidValueError, Port, PortKind, StepError, Variability
 from twinkit.pat import ConsensusCalibration, SoftSensor, SoftSensorComponent
 from twinkit.testing import check_component
 
@@ -91,3 +91,54 @@ def _unfitted():
     calibration = ConsensusCalibration()
     calibration.rmsecv_ = 1.0
     return SoftSensor(calibration)
+
+
+class Growing(tk.Model):
+    """A concentration that rises."""
+
+    time_unit = "h"
+    c = tk.State("g/L", initial=15.0, doc="concentration")
+    rate = tk.Parameter("g/L/h", 1.0, doc="how fast")
+
+    def equations(self, v, m):
+        return {"c": v.rate}
+
+
+def test_from_spectrum_to_estimate_in_one_graph(calibration):
+    """Probe, soft sensor and estimator, joined port by port: value, standard deviation and quality."""
+    graph = tk.Graph()
+    stream = spectra_of(18.0 + 2.0 * np.arange(0, 8.01, 0.1), noise=0.2)
+    probe = graph.add("probe", _Probe(stream, 0.1))
+    soft = graph.add("soft", SoftSensorComponent(SoftSensor(calibration, window=1), time_unit="h"))
+    sensor = tk.Sensor("c", tag="glucose")  # the standard deviation comes with each reading
+    est = tk.EKF(Growing(), [sensor], initial_std={"c": 5.0}, adapt={"rate": tk.Adaptation(2.0)})
+    twin = graph.add("twin", est.component(outputs=["c", "rate"]))
+    graph.connect(probe.out["spectrum"], soft.inp["spectrum"])
+    for name in ("glucose", "std(glucose)", "quality(glucose)"):
+        graph.connect(soft.out[name], twin.inp[name])
+    solution = graph.simulate("8 h", master=tk.graph.Jacobi("0.1 h"))
+    counts = twin.component.estimator.counts
+    assert counts.bad > 5  # the start-up of the instrument
+    assert counts.used > 20
+    assert solution["twin.rate"].values[-1] == pytest.approx(2.0, abs=0.3)
+
+
+class _Probe:
+    """A spectrometer: a new spectrum every so often."""
+
+    time_unit = "h"
+    inputs = {}  # noqa: RUF012
+
+    def __init__(self, stream, every):
+        self.stream, self.every = stream, every
+        port = Port("spectrum", "", Causality.OUTPUT, len(AXIS), PortKind.SPECTRUM, Variability.DISCRETE)
+        self.outputs = {"spectrum": port}
+
+    def initialize(self, t0, inputs):
+        return {"spectrum": self.stream[0]}
+
+    def step(self, t, dt, inputs):
+        return {"spectrum": self.stream[round((t + dt) / self.every)]}
+
+    def close(self):
+        pass
