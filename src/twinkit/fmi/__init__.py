@@ -1,4 +1,4 @@
-"""FMUs in: load, inspect, run, and use as components. Foreign code is treated as foreign.
+"""FMUs in and out: load, inspect, run, use as components, and export models. Foreign code is treated as foreign.
 
 FMPy runs them (``pip install 'twinkit[fmi]'``); PyFMI is the alternative where conda provides it.
 """
@@ -6,6 +6,16 @@ FMPy runs them (``pip install 'twinkit[fmi]'``); PyFMI is the alternative where 
 from twinkit.fmi._archive import ArchiveLimits
 from twinkit.fmi._errors import FMUCrashError, FMUFileError, FMUMemoryError, FMUTimeoutError, UnsupportedFMUError
 from twinkit.fmi._exchange import Integration
+from twinkit.fmi._export.settings import (
+    Binary,
+    ExportedFMU,
+    ExportKind,
+    ExportWarning,
+    FMIVersion,
+    FMUBuildError,
+    FMUExportError,
+)
+from twinkit.fmi._export.write import export
 from twinkit.fmi._isolated import Isolation
 from twinkit.fmi.casadi import FMUFunction, casadi_function
 from twinkit.fmi.component import FMU
@@ -18,8 +28,15 @@ __all__ = [
     "ArchiveLimits",
     "Backend",
     "BaseUnit",
+    "Binary",
+    "ExportKind",
+    "ExportWarning",
+    "ExportedFMU",
+    "FMIVersion",
+    "FMUBuildError",
     "FMUCrashError",
     "FMUDescription",
+    "FMUExportError",
     "FMUFileError",
     "FMUFunction",
     "FMUMemoryError",
@@ -34,6 +51,7 @@ __all__ = [
     "VariableType",
     "casadi_function",
     "check",
+    "export",
     "info",
     "open",
     "read_description",
