@@ -90,6 +90,11 @@ class HeldInputs:
         self._knots, self._values = list(state[0]), list(state[1])
 
     # -- as `Inputs` ---------------------------------------------------------------------------------------------
+    @property
+    def polynomial(self) -> bool:
+        """Whether all inputs are polynomials between breaks: they are constant."""
+        return True
+
     def check(self, t: float, end: float) -> None:
         """Raise `SimulationError` if the inputs from `t` on have been forgotten."""
         if t < self._knots[0]:

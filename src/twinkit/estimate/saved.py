@@ -21,7 +21,7 @@ from twinkit.estimate.estimator import Snapshot
 from twinkit.estimate.filter import Filter
 
 _FORMAT = "twinkit-estimator/1"
-_HOMES = ("twinkit.estimate.", "twinkit.core.records")
+_HOMES = ("twinkit.estimate.", "twinkit.optimise.", "twinkit.core.records")
 
 
 def encoded(snapshot: Snapshot, filter: Filter) -> bytes:

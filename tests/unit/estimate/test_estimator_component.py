@@ -141,6 +141,7 @@ def test_what_makes_no_sense_is_refused():
 
 def test_held_inputs_remember_and_forget():
     held = HeldInputs(Pair())
+    assert held.polynomial
     assert held.at(-5.0) == 0.0
     held.tell(0.0, np.array([1.0]))
     held.tell(2.0, np.array([1.0]))  # the same: no new piece
