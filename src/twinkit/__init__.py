@@ -12,6 +12,7 @@ from twinkit.core.providers import provide as _provide
 
 if TYPE_CHECKING:
     from twinkit.core import *  # noqa: F403
+    from twinkit.estimate import calibrate as calibrate
     from twinkit.fmi import FMU as FMU
     from twinkit.graph import *  # noqa: F403
     from twinkit.simulate import *  # noqa: F403
@@ -21,6 +22,7 @@ _HOMES = {
         "Algebraic",
         "AuditSink",
         "Balance",
+        "Batch",
         "BoundsError",
         "Crossing",
         "DataError",
@@ -36,6 +38,7 @@ _HOMES = {
         "Option",
         "Output",
         "Parameter",
+        "ParameterSet",
         "Prediction",
         "Quality",
         "Schedule",
@@ -50,6 +53,7 @@ _HOMES = {
         "UnknownNameError",
         "no_audit",
     ),
+    "twinkit.estimate": ("calibrate",),
     "twinkit.fmi": ("FMU",),
     "twinkit.graph": (
         "Block",

@@ -1,8 +1,46 @@
 """Estimation: where the process is, with honest uncertainty, from a model and measurements as they arrive."""
 
+from twinkit.estimate.calibration import (
+    Calibration,
+    CalibrationStatus,
+    CrossValidation,
+    EstimatedNoise,
+    Free,
+    Huber,
+    Initial,
+    LogNormal,
+    Noise,
+    Normal,
+    PerBatch,
+    Transform,
+    calibrate,
+    cross_validate,
+)
 from twinkit.estimate.extended import ExtendedKalmanFilter
 from twinkit.estimate.forecast import Forecast, When
 from twinkit.estimate.result import Estimate, Reading
 from twinkit.estimate.settings import Adaptation, Sensor
 
-__all__ = ["Adaptation", "Estimate", "ExtendedKalmanFilter", "Forecast", "Reading", "Sensor", "When"]
+__all__ = [
+    "Adaptation",
+    "Calibration",
+    "CalibrationStatus",
+    "CrossValidation",
+    "Estimate",
+    "EstimatedNoise",
+    "ExtendedKalmanFilter",
+    "Forecast",
+    "Free",
+    "Huber",
+    "Initial",
+    "LogNormal",
+    "Noise",
+    "Normal",
+    "PerBatch",
+    "Reading",
+    "Sensor",
+    "Transform",
+    "When",
+    "calibrate",
+    "cross_validate",
+]
