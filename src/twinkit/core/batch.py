@@ -211,5 +211,5 @@ def _plain(value: Any, times: Array) -> Any:
         function = cast("Callable[[float], Any]", value)
         return [_plain(function(float(t)), times) for t in times]
     if isinstance(value, (np.ndarray, np.generic, int, float)) or value is None:
-        return value
+        return cast("object", value)
     return str(value)

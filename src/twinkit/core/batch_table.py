@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 Recipe: TypeAlias = "Mapping[str, Mapping[str, Any]] | Callable[[str], Mapping[str, Any]] | None"
 """What belongs to each batch: a mapping by the batch's name, or a function of it."""
-_PARTS = ("inputs", "initial", "settings")
 
 
 def from_table(
@@ -89,7 +88,7 @@ def from_table(
                 gathered[name].append(Measurement(tag, value, unit, when, std=std))
     if not gathered:
         raise InvalidValueError("the table has no rows, so there is no batch in it")
-    recipes = dict(zip(_PARTS, (inputs, initial, settings), strict=True))
+    recipes: dict[str, Recipe] = {"inputs": inputs, "initial": initial, "settings": settings}
     return _made(gathered, recipes, until, time_unit)
 
 
@@ -149,7 +148,7 @@ def from_xarray(
                 for when, value in zip(moments, row, strict=True)
                 if not math.isnan(value)
             ]
-    recipes = dict(zip(_PARTS, (inputs, initial, settings), strict=True))
+    recipes: dict[str, Recipe] = {"inputs": inputs, "initial": initial, "settings": settings}
     return _made(gathered, recipes, until, str(data[time].attrs.get("units", "h")))
 
 
@@ -158,16 +157,18 @@ def _made(
 ) -> tuple[Batch, ...]:
     for part, given in recipes.items():
         if isinstance(given, Mapping):
-            _known(given, gathered, f"a batch of the table, for {part}")
+            _known([*cast("Mapping[str, Any]", given)], gathered, f"a batch of the table, for {part}")
 
     def own(part: str, name: str) -> Mapping[str, Any]:
         given = recipes[part]
         if given is None:
             return {}
-        return given.get(name, {}) if isinstance(given, Mapping) else given(name)
+        if isinstance(given, Mapping):
+            return cast("Mapping[str, Mapping[str, Any]]", given).get(name, {})
+        return given(name)
 
     return tuple(
-        Batch(name, tuple(items), until=until, time_unit=time_unit, **{part: own(part, name) for part in _PARTS})
+        Batch(name, tuple(items), until=until, time_unit=time_unit, **{part: own(part, name) for part in recipes})
         for name, items in gathered.items()
     )
 
@@ -181,10 +182,11 @@ def _known(given: Iterable[str], valid: Iterable[str], kind: str) -> None:
 
 def _columns(table: Any, wanted: Iterable[str]) -> dict[str, list[Any]]:
     """Return columns as lists of equal length, from anything that gives a column by its name."""
-    listed = getattr(table, "columns", None)
+    listed: Any = getattr(table, "columns", None)
     dtype: Any = getattr(table, "dtype", None)
     if listed is None:
-        listed = getattr(dtype, "names", None) or (list(cast("Any", table)) if isinstance(table, Mapping) else None)
+        keys = [*cast("Mapping[Any, Any]", table)] if isinstance(table, Mapping) else None
+        listed = getattr(dtype, "names", None) or keys
     if listed is None:
         raise InvalidValueError(f"a table gives its columns by name (a dict of lists, a DataFrame), not {table!r}")
     available = [str(name) for name in cast("Iterable[Any]", listed)]
@@ -192,7 +194,7 @@ def _columns(table: Any, wanted: Iterable[str]) -> dict[str, list[Any]]:
     for name in dict.fromkeys(wanted):
         if name not in available:
             raise unknown_name("column", name, available, "the table")
-        found[name] = list(table[name])
+        found[name] = list(cast("Any", table)[name])
     lengths = {name: len(column) for name, column in found.items()}
     if len(set(lengths.values())) != 1:
         raise ShapeError(f"all columns must have the same number of rows; they have {lengths}")
@@ -200,8 +202,7 @@ def _columns(table: Any, wanted: Iterable[str]) -> dict[str, list[Any]]:
 
 
 def _name(value: Any, row: int, column: str) -> str:
-    missing = value is None or (isinstance(value, (float, np.floating)) and math.isnan(cast("Any", value)))
-    if missing or str(value) == "":
+    if value is None or str(value) in {"", "nan", "<NA>"}:
         raise DataError(f"row {row} has no {column!r}: every row needs the name of its batch")
     return str(value)
 

@@ -17,18 +17,22 @@ from twinkit.estimate.calibration import (
     cross_validate,
 )
 from twinkit.estimate.extended import ExtendedKalmanFilter
+from twinkit.estimate.filter import Filter
 from twinkit.estimate.forecast import Forecast, When
 from twinkit.estimate.result import Estimate, Reading
-from twinkit.estimate.settings import Adaptation, Sensor
+from twinkit.estimate.sensors import Sensor
+from twinkit.estimate.uncertain import Adaptation, Disturbance
 
 __all__ = [
     "Adaptation",
     "Calibration",
     "CalibrationStatus",
     "CrossValidation",
+    "Disturbance",
     "Estimate",
     "EstimatedNoise",
     "ExtendedKalmanFilter",
+    "Filter",
     "Forecast",
     "Free",
     "Huber",

@@ -17,7 +17,7 @@ from twinkit.estimate.calibration.objective import Objective
 from twinkit.estimate.calibration.priors import Prior, prior_terms
 from twinkit.estimate.calibration.result import Calibration
 from twinkit.estimate.calibration.search import search_all, starts
-from twinkit.estimate.settings import Sensor
+from twinkit.estimate.sensors import Sensor
 from twinkit.simulate.cvodes import Cvodes
 
 
@@ -68,8 +68,8 @@ def calibrate(
     loss
         `Huber()` for data with outliers; None: squares.
     solver
-        `Cvodes()` (default), or `Compiled()`: quicker per evaluation at loose tolerances and for irregular sampling, after
-        several seconds of compilation for a new set of free quantities.
+        `Cvodes()` (default), or `Compiled()`: quicker per evaluation at loose tolerances, and for irregular
+        sampling, after several seconds of compilation for a new set of free quantities.
     rtol
         Relative tolerance of the integration.
     max_evaluations
@@ -97,8 +97,8 @@ def calibrate(
     Notes
     -----
     Standard errors come from the expected Fisher information (Seber & Wild 2003, doi:10.1002/0471725315, ch. 2 and 5).
-    Where all noise is found from the data, variances are those of maximum likelihood times ``N / (N - p)`` and intervals
-    use Student's t, as in linear regression.
+    Where all noise is found from the data, variances are those of maximum likelihood times ``N / (N - p)``, and
+    intervals use Student's t, as in linear regression.
 
     Examples
     --------

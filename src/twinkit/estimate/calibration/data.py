@@ -23,7 +23,7 @@ from twinkit.core import (
 from twinkit.core.errors import unknown_name
 from twinkit.core.units import affine
 from twinkit.estimate.calibration.noise import Noise, NoiseTerm, check_noise, noise_term
-from twinkit.estimate.settings import Position, Sensor, in_unit, position
+from twinkit.estimate.sensors import Position, Sensor, in_unit, position
 from twinkit.simulate.problem import Problem, make_problem
 
 Array = npt.NDArray[np.float64]

@@ -19,7 +19,7 @@ import numpy.typing as npt
 from twinkit.core import InvalidValueError, Model, SimulationError
 from twinkit.estimate.calibration.data import Observed
 from twinkit.estimate.calibration.free import Column
-from twinkit.estimate.settings import Position
+from twinkit.estimate.sensors import Position
 from twinkit.readings.casadi import SYMBOLIC, casadi_model
 from twinkit.simulate.consistent import consistent_algebraics
 from twinkit.simulate.cvodes import Cvodes, RunFailedError, System, in_words, integrate, system_of

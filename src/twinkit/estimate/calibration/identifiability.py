@@ -164,7 +164,7 @@ def judge(labels: Sequence[str], relative: Sequence[float], root: Array, toleran
     )  # fmt: skip
     return Identifiability(
         tuple(labels), len(singular), float(singular[0] / singular[-1]) if singular.size else math.inf, unseen,
-        tuple(mixed), tuple(labels[i] for i in np.flatnonzero(np.isinf(variances))), pairs,
+        tuple(mixed), tuple(labels[i] for i in np.flatnonzero(np.isinf(variances)).tolist()), pairs,
         _weakest(covariance, labels, relative),
     )  # fmt: skip
 
@@ -172,15 +172,15 @@ def judge(labels: Sequence[str], relative: Sequence[float], root: Array, toleran
 def _in_words(change: Array, labels: Sequence[str]) -> str:
     """Say what changes together with what: relative to the largest, in per cent."""
     largest = np.max(np.abs(change))
-    order = [i for i in np.argsort(-np.abs(change)) if abs(change[i]) > 0.01 * largest]
+    order = [i for i in np.argsort(-np.abs(change)).tolist() if abs(change[i]) > 0.01 * largest]
     unit = change / change[order[0]]
     parts = [f"{labels[i]} {unit[i]:+.3g} %" for i in order]
     return "changing " + " with ".join([parts[0], ", ".join(parts[1:])]) if len(parts) > 1 else parts[0]
 
 
 def _weakest(covariance: Array, labels: Sequence[str], relative: Sequence[float]) -> str:
-    finite = np.flatnonzero(np.isfinite(np.diag(covariance)))
-    if not finite.size:
+    finite: list[int] = np.flatnonzero(np.isfinite(np.diag(covariance))).tolist()
+    if not finite:
         return ""
     factors = np.array(relative)[finite]
     part = covariance[np.ix_(finite, finite)] * np.outer(factors, factors)

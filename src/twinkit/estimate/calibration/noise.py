@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 from twinkit.core import InvalidValueError
 from twinkit.core.errors import unknown_name
 from twinkit.core.units import as_number
-from twinkit.estimate.settings import spread_unit
+from twinkit.estimate.uncertain import spread_unit
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,9 @@ def check_noise(noise: Mapping[str, Any] | None, tags: Sequence[str]) -> Mapping
     return given
 
 
-def noise_term(tag: str, given: AnyNoise | None, own: Sequence[float | None], spread: float, unit: str, time_unit: str) -> NoiseTerm:  # fmt: skip
+def noise_term(
+    tag: str, given: AnyNoise | None, own: Sequence[float | None], spread: float, unit: str, time_unit: str
+) -> NoiseTerm:
     """Return the noise of a tag.
 
     Parameters

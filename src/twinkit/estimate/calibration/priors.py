@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 from twinkit.core import InvalidValueError
 from twinkit.core.units import as_number
 from twinkit.estimate.calibration.free import Column, Space, labelled
-from twinkit.estimate.settings import spread_unit
+from twinkit.estimate.uncertain import spread_unit
 
 
 @dataclass(frozen=True)

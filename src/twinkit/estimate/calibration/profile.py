@@ -32,8 +32,8 @@ class Profile:
     label, unit, estimate
         The quantity and its estimate.
     values, rise
-        Values tried, increasing ``(n,)``, and twice the rise of the cost above its minimum: comparable with a chi-square
-        of one degree of freedom.
+        Values tried, increasing ``(n,)``, and twice the rise of the cost above its minimum: comparable with a
+        chi-square of one degree of freedom.
     threshold
         Chi-square quantile at `coverage`.
     interval

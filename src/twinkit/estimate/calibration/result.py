@@ -20,7 +20,7 @@ from twinkit.estimate.calibration.identifiability import Identifiability, correl
 from twinkit.estimate.calibration.objective import Objective
 from twinkit.estimate.calibration.search import at_bound
 from twinkit.estimate.calibration.status import CalibrationStatus, Start
-from twinkit.estimate.settings import Adaptation
+from twinkit.estimate.uncertain import Adaptation
 
 Array = npt.NDArray[np.float64]
 
