@@ -30,7 +30,23 @@ def __getattr__(name: str) -> Any:
 
 
 __all__ = [
-    "Calibration", "CalibrationStatus", "CrossValidation", "EstimatedNoise", "Estimated", "Fit", "Free", "Huber",
-    "Identifiability", "Initial", "LogNormal", "Noise", "Normal", "PerBatch", "Profile", "Start", "Transform",
-    "calibrate", "cross_validate",
+    "Calibration",
+    "CalibrationStatus",
+    "CrossValidation",
+    "Estimated",
+    "EstimatedNoise",
+    "Fit",
+    "Free",
+    "Huber",
+    "Identifiability",
+    "Initial",
+    "LogNormal",
+    "Noise",
+    "Normal",
+    "PerBatch",
+    "Profile",
+    "Start",
+    "Transform",
+    "calibrate",
+    "cross_validate",
 ]  # fmt: skip

@@ -21,6 +21,7 @@ from twinkit.core import (
     UnitError,
 )
 from twinkit.core.errors import unknown_name
+from twinkit.core.identity import digest
 from twinkit.core.units import affine
 from twinkit.estimate.calibration.noise import Noise, NoiseTerm, check_noise, noise_term
 from twinkit.estimate.sensors import Position, Sensor, in_unit, position
@@ -50,6 +51,9 @@ class Observed:
         By how much the standard deviation is multiplied (uncertain readings), ``(n,)``.
     bad
         Measurements that were left out because they are marked bad.
+    recipe
+        Identifies the run: batches of one recipe (replicates) have the same times, and one run serves them all while
+        nothing that is searched for differs between them.
     """
 
     name: str
@@ -61,6 +65,7 @@ class Observed:
     std: Array
     factor: Array
     bad: int
+    recipe: str = ""
 
     @property
     def times(self) -> Array:
@@ -141,7 +146,9 @@ def prepare(
     tags = tuple(dict.fromkeys(tag for batch in batches for tag in batch.tags))
     places = tuple(_place(model, tag, known.get(tag), batches) for tag in tags)
     given = check_noise({**_sensor_noise(known), **dict(noise or {})}, tags) if tags else {}
-    observed = tuple(_observed(model, batch, tags, places, known, set(given), tuple(free), rtol) for batch in batches)
+    observed = _shared(
+        [_observed(model, batch, tags, places, known, set(given), tuple(free), rtol) for batch in batches]
+    )
     terms: list[NoiseTerm] = []
     for t, (tag, place) in enumerate(zip(tags, places, strict=True)):
         chosen = [item.tag == t for item in observed]
@@ -212,6 +219,25 @@ def _observed(
         factor=np.array(factors),
         bad=bad,
     )  # fmt: skip
+
+
+def _shared(observed: Sequence[Observed]) -> tuple[Observed, ...]:
+    """Give batches that are run alike the same times: those of all of them."""
+    recipes = [_recipe(item.problem) for item in observed]
+    made: list[Observed] = []
+    for item, recipe in zip(observed, recipes, strict=True):
+        alike = [other.problem for other, its in zip(observed, recipes, strict=True) if its == recipe]
+        times = np.unique(np.concatenate([problem.times for problem in alike]))
+        longest = max(alike, key=lambda problem: problem.end)
+        row = np.searchsorted(times, item.times)
+        made.append(replace(item, problem=replace(longest, times=times), row=row.astype(np.intp), recipe=recipe))
+    return tuple(made)
+
+
+def _recipe(problem: Problem) -> str:
+    inputs = problem.program
+    parts = (problem.x, problem.z, problem.modes, problem.p, inputs.knots, inputs.coefficients, inputs.jumps)
+    return digest([*parts, problem.begin])
 
 
 def _number(item: Measurement, place: Position, batch: Batch) -> tuple[float, float | None]:

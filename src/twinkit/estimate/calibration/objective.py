@@ -57,7 +57,7 @@ class Objective:
     data, space, gradients, priors, loss
         The parts.
     reference
-        Standard deviations per tag the logarithms are counted from (see the module), and
+        Standard deviations the logarithms are counted from, one per measurement (see the module), and
     offset
         the constant ``C``.
     """
@@ -67,7 +67,7 @@ class Objective:
     gradients: Gradients
     priors: tuple[PriorTerm, ...] = ()
     loss: Huber | None = None
-    reference: tuple[float, ...] | None = None
+    reference: Array | None = None
     offset: float = _FAR
 
     # -- the vector --------------------------------------------------------------------------------------------
@@ -116,20 +116,28 @@ class Objective:
             If a batch cannot be simulated with these values.
         """
         values, steps = self.space.values(q), self.space.slopes(q)
-        parts = [self._rows_of(b, batch, q, values, steps, slopes) for b, batch in enumerate(self.data.batches)]
+        runs: dict[tuple[str, bytes], tuple[Array, Array]] = {}
+        parts = [self._rows_of(b, batch, q, values, steps, slopes, runs) for b, batch in enumerate(self.data.batches)]
         return Rows(
             np.concatenate([part.value for part in parts]), np.concatenate([part.std for part in parts]),
             np.concatenate([part.slopes for part in parts]), np.concatenate([part.log_std_slopes for part in parts]),
         )  # fmt: skip
 
-    def _rows_of(self, b: int, batch: Observed, q: Array, values: Array, steps: Array, slopes: bool) -> Rows:
+    def _rows_of(
+        self, b: int, batch: Observed, q: Array, values: Array, steps: Array, slopes: bool,
+        runs: dict[tuple[str, bytes], tuple[Array, Array]],
+    ) -> Rows:  # fmt: skip
         chosen = self.space.of_batch[b]
+        key = (batch.recipe, values[chosen].tobytes())
+        if key not in runs:  # replicates share a run
+            if slopes:
+                runs[key] = self.gradients.differentiated(batch, values[chosen])
+            else:
+                runs[key] = self.gradients.predicted(batch, values[chosen]), np.empty(0)
+        h, by_column = runs[key]
         by_q = np.zeros((len(batch.value), self.size if slopes else 0))
         if slopes:
-            h, by_column = self.gradients.differentiated(batch, values[chosen])
             by_q[:, chosen] = by_column[batch.quantity, batch.row] * steps[chosen]
-        else:
-            h = self.gradients.predicted(batch, values[chosen])
         value = h[batch.quantity, batch.row]
         if not (np.all(np.isfinite(value)) and np.all(np.isfinite(by_q))):
             raise RunStoppedError(f"batch {batch.name!r}: the model gives NaN or infinity")
@@ -176,9 +184,10 @@ class Objective:
 
     @cached_property
     def _reference(self) -> Array:
+        if self.reference is not None:
+            return self.reference
         factors = np.concatenate([batch.factor for batch in self.data.batches])
-        given = self.reference or tuple(term.std or 1.0 for term in self.data.noise)
-        return np.array(given)[self._tags] * factors
+        return np.array([term.std or 1.0 for term in self.data.noise])[self._tags] * factors
 
     # -- the sum of squares ------------------------------------------------------------------------------------
     def residuals(self, q: Array) -> Array:
@@ -237,13 +246,7 @@ class Objective:
 
     def centred(self, q: Array) -> Objective:
         """Return the same objective with its logarithms counted from `q`: near it, the search converges fast."""
-        stds: list[float] = []
-        rows = self.rows(q, slopes=False)
-        factors = np.concatenate([batch.factor for batch in self.data.batches])
-        for t in range(len(self.data.tags)):
-            mine = self._tags == t
-            stds.append(float(np.exp(np.mean(np.log(rows.std[mine] / factors[mine])))))
-        return replace(self, reference=tuple(stds), offset=_NEAR)
+        return replace(self, reference=self.rows(q, slopes=False).std, offset=_NEAR)
 
     # -- information -------------------------------------------------------------------------------------------
     def information_root(self, q: Array) -> Array:

@@ -10,7 +10,7 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 
-from twinkit.core import TwinkitError
+from twinkit.core import SimulationError, TwinkitError
 from twinkit.estimate.calibration.free import Transform
 from twinkit.estimate.calibration.objective import Objective
 from twinkit.estimate.calibration.status import CalibrationStatus, Start
@@ -110,6 +110,7 @@ def _least_squares(
     if not np.all(np.isfinite(objective.residuals(full(start)))):
         # Say why, in the model's own words.
         objective.rows(full(start), slopes=False)
+        raise SimulationError("the model's values are too far from the data to start from: give better starts")
     tolerance = 1e-5 if rough else 1e-10
     return cast("Any", optimize).least_squares(
         residuals, start, jacobian, bounds=(low, high), method="trf", x_scale="jac",
