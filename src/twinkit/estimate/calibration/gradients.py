@@ -136,8 +136,9 @@ class Gradients:
             raise RunStoppedError(str(error)) from None
         later = problem.times[problem.times > problem.begin]
         march = self._march_cvodes if isinstance(self.solver, Cvodes) else self._march_compiled
-        rows_x, rows_z = march(problem, system, x.ravel(), z, later) if len(later) else (x[:0], z[None, :][:0])
-        rows_x, rows_z = rows_x.reshape(len(later), -1), rows_z.reshape(len(later), -1)
+        rows_x, rows_z = np.empty((0, x.size)), np.empty((0, z.size))
+        if len(later):
+            rows_x, rows_z = march(problem, system, x.ravel(), z, later)
         if len(later) < len(problem.times):
             rows_x, rows_z = np.vstack([x.ravel(), rows_x]), np.vstack([z, rows_z])
         full_x = rows_x.reshape(len(rows_x), count + 1, states)
