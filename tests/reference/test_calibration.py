@@ -5,8 +5,8 @@ import math
 
 import numpy as np
 import pytest
-from tests.calibration_examples import CHO_FREE, FEED, Decay, Equilibrium, cho_batches, decay_data
 from scipy import optimize, stats
+from tests.calibration_examples import CHO_FREE, FEED, Decay, Equilibrium, cho_batches, decay_data
 
 import twinkit as tk
 from twinkit.estimate import EstimatedNoise, Free, Initial, LogNormal, Noise, Normal, PerBatch, Transform, calibrate
@@ -79,7 +79,9 @@ def test_a_proportional_part_of_the_noise_is_that_of_direct_maximum_likelihood()
 def test_priors_and_data_combine_as_in_closed_form():
     """A quantity no data see comes back as its prior; one that is linear in the data as the weighted mean."""
 
-    batch = tk.Batch("B", [tk.Measurement("c", 2.6, "g/L", 0.0, std=0.1), tk.Measurement("c", 2.5, "g/L", 0.0, std=0.2)])
+    batch = tk.Batch(
+        "B", [tk.Measurement("c", 2.6, "g/L", 0.0, std=0.1), tk.Measurement("c", 2.5, "g/L", 0.0, std=0.2)]
+    )
     found = calibrate(
         Decay(), batch, [Initial("c"), "blind", Free("k", transform=Transform.LOG)], progress=False,
         priors={"c(0)": Normal(2.0, "200 mg/L"), "blind": Normal(1.5, 0.25), "k": LogNormal(0.3, 0.5)},
@@ -101,16 +103,20 @@ def finite_differences(objective, q, step=2e-3):
         moved[i] += k * step
         return objective.residuals(moved)
 
-    return np.column_stack(
-        [(8 * (at(i, 1) - at(i, -1)) - (at(i, 2) - at(i, -2))) / (12 * step) for i in range(len(q))]
-    )
-
+    return np.column_stack([(8 * (at(i, 1) - at(i, -1)) - (at(i, 2) - at(i, -2))) / (12 * step) for i in range(len(q))])
 
 
 def test_the_gradient_of_the_cho_fed_batch_is_that_of_finite_differences():
     """Differences at rtol 1e-12; feeds with jumps, initial values shared and per batch, all kinds of noise."""
     batches = [b.with_(initial={}) for b in cho_batches(count=2, every=72.0)]
-    free = ["mu_max", Free("KI_Amm", transform=Transform.LOG), "q_mAb", PerBatch("k_d"), PerBatch(Initial("Xv")), "Glc(0)"]
+    free = [
+        "mu_max",
+        Free("KI_Amm", transform=Transform.LOG),
+        "q_mAb",
+        PerBatch("k_d"),
+        PerBatch(Initial("Xv")),
+        "Glc(0)",
+    ]
     noise = {"Xv": Noise(0.1, 0.1), "Glc": EstimatedNoise(), "mAb": EstimatedNoise(0.05, 0.1)}
     found = calibrate(
         CHOFedBatch(), batches, free, noise=noise, rtol=1e-12, max_evaluations=1, progress=False,

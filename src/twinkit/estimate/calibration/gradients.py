@@ -8,6 +8,7 @@ own forward sensitivities (staggered CVODES) took 1.8 to 2 times as long as the 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Any
@@ -27,7 +28,6 @@ from twinkit.simulate.problem import Problem, Solver
 from twinkit.simulate.sensitivity import augmented, consistent_sensitivities
 
 Array = npt.NDArray[np.float64]
-_MAX_STEPS = 100_000
 
 
 class RunStoppedError(SimulationError):
@@ -112,13 +112,30 @@ class Gradients:
             raise RunStoppedError(str(error)) from None
         rows_x, rows_z = np.empty((0, len(problem.x))), np.empty((0, len(z)))
         if len(later):
-            leg = self.solver.advance(problem, problem.begin, problem.x, z, problem.modes, later, {})
-            if leg.reason:
-                raise RunStoppedError(leg.reason)
-            rows_x, rows_z = leg.x, leg.z
+            rows_x, rows_z = self._march(problem, z, later)
         if len(later) < len(problem.times):
             rows_x, rows_z = np.vstack([problem.x, rows_x]), np.vstack([z, rows_z])
         return rows_x, rows_z
+
+    def _march(self, problem: Problem, z: Array, later: Array) -> tuple[Array, Array]:
+        if isinstance(self.solver, Cvodes):
+            return self._integrated(
+                problem, self.model.structure_key, lambda: system_of(problem.reading), problem.x, z, later
+            )
+        leg = self.solver.advance(problem, problem.begin, problem.x, z, problem.modes, later, {})
+        if leg.reason:
+            raise RunStoppedError(leg.reason)
+        return leg.x, leg.z
+
+    def _integrated(
+        self, problem: Problem, key: Any, make: Callable[[], System], x: Array, z: Array, later: Array
+    ) -> tuple[Array, Array]:
+        """Integrate with CVODES; a run that stops is of no use here, so nothing is tried to keep a part of it."""
+        steps = self.solver.max_steps
+        try:
+            return integrate(problem, key, make, problem.begin, x, z, problem.modes, later, steps, {})
+        except RunFailedError as error:
+            raise RunStoppedError(in_words(str(error))) from None
 
     def _sensitivities(self, problem: Problem) -> tuple[Array, Array, Array, Array]:
         """Return states, algebraic variables, and their derivatives ``(times, n, columns)``."""
@@ -135,38 +152,20 @@ class Gradients:
         except (SimulationError, np.linalg.LinAlgError) as error:
             raise RunStoppedError(str(error)) from None
         later = problem.times[problem.times > problem.begin]
-        march = self._march_cvodes if isinstance(self.solver, Cvodes) else self._march_compiled
         rows_x, rows_z = np.empty((0, x.size)), np.empty((0, z.size))
         if len(later):
-            rows_x, rows_z = march(problem, system, x.ravel(), z, later)
+            rows_x, rows_z = self._march_augmented(problem, system, x.ravel(), z, later)
         if len(later) < len(problem.times):
             rows_x, rows_z = np.vstack([x.ravel(), rows_x]), np.vstack([z, rows_z])
         full_x = rows_x.reshape(len(rows_x), count + 1, states)
         full_z = rows_z.reshape(len(rows_z), count + 1, len(problem.z))
         return full_x[:, 0], full_z[:, 0], full_x[:, 1:].transpose(0, 2, 1), full_z[:, 1:].transpose(0, 2, 1)
 
-    def _march_cvodes(
+    def _march_augmented(
         self, problem: Problem, system: System, x: Array, z: Array, later: Array
-    ) -> tuple[Array, Array]:  # fmt: skip
-        try:
-            return integrate(
-                problem,
-                ("calibration", self._key),
-                lambda: system,
-                problem.begin,
-                x,
-                z,
-                problem.modes,
-                later,
-                _MAX_STEPS,
-                {},
-            )
-        except RunFailedError as error:
-            raise RunStoppedError(in_words(str(error))) from None
-
-    def _march_compiled(
-        self, problem: Problem, system: System, x: Array, z: Array, later: Array
-    ) -> tuple[Array, Array]:  # fmt: skip
+    ) -> tuple[Array, Array]:
+        if isinstance(self.solver, Cvodes):
+            return self._integrated(problem, ("calibration", self._key), lambda: system, x, z, later)
         from twinkit.estimate.calibration.compiled import march
 
         return march(self._key, problem, system, len(self.columns) + 1, x, z, later)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 Array = npt.NDArray[np.float64]
 _GROW, _FIRST = 1.5, 0.35
 _WIDEST = 8.0
+_CLOSER = 12
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +40,8 @@ class Profile:
     interval
         Where the rise passes the threshold. An open side is infinite.
     ends
-        Why each side ended: "closed", "open" (the rise levels off: practically non-identifiable), or "bound".
+        Why each side ended: "closed", "open" (the rise levels off: practically non-identifiable), "bound", or "stopped"
+        (the model cannot be simulated further out).
     better
         A lower cost found on the way (the estimate was a local minimum), or None.
     """
@@ -68,6 +70,8 @@ class Profile:
                 sides.append(f"open to the {side} (practically non-identifiable there)")
             elif end == "bound":
                 sides.append(f"reaches its bound {limit:.4g} on the {side}")
+            elif end == "stopped":
+                sides.append(f"could not be followed to the end on the {side}: the model cannot be simulated there")
         span = f"{100 * self.coverage:g} % profile interval {self.interval[0]:.4g} .. {self.interval[1]:.4g} {unit}"
         text = f"{self.label}: {self.estimate:.5g} {unit}, {span}".strip()
         text += "".join(f"; {side}" for side in sides)
@@ -151,37 +155,65 @@ def _side(
 ) -> tuple[Array, Array, str]:
     """Step outwards until the threshold is passed, a bound is met, or the step is absurdly wide."""
     objective, best = result.objective, result.best.end
-    low, high = objective.limits
+    limit = float(objective.limits[0 if sign < 0 else 1][place])
     estimate = result.estimates[result.labels[place]]
-    slope = _slope(result, place)
-    std = estimate.std / slope if estimate.determined else math.inf
+    std = estimate.std / _slope(result, place) if estimate.determined else math.inf
     log = place >= len(objective.space.coordinates) or _is_log(result, place)
     step = min(_FIRST * std if std > 0 else math.inf, 1.0 if log else 0.5 * max(1.0, abs(best[place])))
-    limit = float(low[place] if sign < 0 else high[place])
-    q, found, rises = best.copy(), list[float](), list[float]()
+    trail = [(best, 0.0)]
     for _ in range(points):
+        q, rise = trail[-1]
         target = q[place] + sign * step
         clipped = max(target, limit) if sign < 0 else min(target, limit)
         if clipped == q[place]:
-            return np.array(found), np.array(rises), "bound"
-        begin = q.copy()
-        begin[place] = clipped
-        end = search(objective, begin, max_evaluations, fixed=(place,))
-        if not math.isfinite(end.cost):
-            return np.array(found), np.array(rises), "stopped"
-        q = end.end
-        found.append(float(q[place]))
-        rises.append(2.0 * (end.cost - result.cost))
-        if rises[-1] > threshold:
-            return np.array(found), np.array(rises), "closed"
+            return _ended(trail, place, "bound")
+        held = _held(result, q, place, clipped, max_evaluations)
+        if held is None:
+            return _ended(trail, place, "stopped")
+        trail.append(held)
+        if held[1] > threshold:
+            _refine(result, trail, place, threshold, max_evaluations)
+            return _ended(trail, place, "closed")
         if clipped == limit:
-            return np.array(found), np.array(rises), "bound"
-        last = math.sqrt(max(rises[-1], 0.0)) - math.sqrt(max(rises[-2], 0.0) if len(rises) > 1 else 0.0)
-        # About a sixth of the way to the threshold per step, faster where the profile is flat.
-        step *= float(np.clip(math.sqrt(threshold) / 6.0 / max(last, 1e-3), 0.5, _GROW if not log else 2.0))
-        if log and abs(q[place] - best[place]) > _WIDEST * math.log(10.0):
+            return _ended(trail, place, "bound")
+        if log and abs(held[0][place] - best[place]) > _WIDEST * math.log(10.0):
             break
-    return np.array(found), np.array(rises), "open"
+        # About a sixth of the way to the threshold per step, faster where the profile is flat.
+        gain = math.sqrt(max(held[1], 0.0)) - math.sqrt(max(rise, 0.0))
+        step *= float(np.clip(math.sqrt(threshold) / 6.0 / max(gain, 1e-3), 0.5, 2.0 if log else _GROW))
+    return _ended(trail, place, "open")
+
+
+def _held(result: Calibration, q: Array, place: int, value: float, limit: int) -> tuple[Array, float] | None:
+    """Hold one quantity and search for all others; return where and the rise of twice the cost (None: it failed)."""
+    begin = q.copy()
+    begin[place] = value
+    end = search(result.objective, begin, limit, fixed=(place,))
+    return (end.end, 2.0 * (end.cost - result.cost)) if math.isfinite(end.cost) else None
+
+
+def _refine(result: Calibration, trail: list[tuple[Array, float]], place: int, threshold: float, limit: int) -> None:
+    """Close in on where the threshold is passed, between the last two points: a wall may stand there."""
+    goal = math.sqrt(threshold)
+    for _ in range(_CLOSER):
+        (inner, low), (outer, high) = trail[-2:]
+        roots = math.sqrt(max(low, 0.0)), math.sqrt(high)
+        if roots[1] - roots[0] < 0.3:  # the root of the rise is nearly linear over so little
+            return
+        steep = roots[1] > 2.0 * goal
+        share = 0.5 if steep else float(np.clip((goal - roots[0]) / (roots[1] - roots[0]), 0.1, 0.9))
+        held = _held(result, inner, place, float(inner[place] + share * (outer[place] - inner[place])), limit)
+        if held is None:
+            return
+        if held[1] > threshold:
+            trail[-1] = held
+        else:
+            trail.insert(-1, held)
+
+
+def _ended(trail: list[tuple[Array, float]], place: int, why: str) -> tuple[Array, Array, str]:
+    points = trail[1:]
+    return np.array([q[place] for q, _ in points]), np.array([rise for _, rise in points]), why
 
 
 def _slope(result: Calibration, place: int) -> float:
@@ -202,9 +234,7 @@ def _end(
     """Return where a side passes the threshold (the square root of the rise is nearly linear), and how it ended."""
     if why != "closed":
         low, high = (float(_values(result, place, bound[place])) for bound in result.objective.limits)
-        if why == "bound":
-            return (low if sign < 0 else high), "bound"
-        return (low if sign < 0 else high), "open"
+        return (low if sign < 0 else high), why
     index = (0, 1) if sign < 0 else (len(q) - 1, len(q) - 2)
     outer, inner = (math.sqrt(max(float(rise[i]), 0.0)) for i in index)
     share = (math.sqrt(threshold) - inner) / (outer - inner) if outer > inner else 1.0
