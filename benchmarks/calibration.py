@@ -2,8 +2,8 @@
 
     python -m benchmarks.calibration [--sets 50]
 
-Prints the coverage of the intervals over many simulated data sets of the CHO fed-batch, and the time of one evaluation of
-objective and gradient (10 batches of 336 h, 6 parameters, daily samples) against `scipy.optimize.least_squares` with
+Prints the coverage of the intervals over many simulated data sets of the CHO fed-batch, and the time of one evaluation
+of objective and gradient (10 batches of 336 h, 6 parameters, daily samples) against `scipy.optimize.least_squares` with
 finite differences over `solve_ivp` (LSODA), as a user of SciPy writes it.
 """
 
@@ -94,7 +94,7 @@ def scipy_residuals(given: list[tk.Batch]) -> Any:
         y[cho.STATES["Xv"].start] = batch.initial["Xv"]
         factor, values = batch.inputs["F"].points[1][1] / cho.FEED[1], p.tolist()
         for begin, end, feed in cho.STRETCHES:
-            wanted = DAYS[(DAYS > begin) & (DAYS <= end)]
+            wanted = DAYS[(begin < DAYS) & (end >= DAYS)]
             run = solve_ivp(
                 lambda t, y, F: cho.rates(y.tolist(), F, values), (begin, end), y, "LSODA", np.union1d(wanted, end),
                 args=(factor * feed,), rtol=RTOL, atol=1e-2 * RTOL * cho.SCALES,
@@ -153,7 +153,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.calibration", description=__doc__.split("\n")[0])
     parser.add_argument("--sets", type=int, default=50, help="simulated data sets for the coverage")
     chosen = parser.parse_args()
-    print(table("Time, 10 batches of 336 h, 6 parameters", ["", "objective", "gradient", "calibration", "cost"], speed()))
+    print(
+        table("Time, 10 batches of 336 h, 6 parameters", ["", "objective", "gradient", "calibration", "cost"], speed())
+    )
     found = coverage(chosen.sets)
     rows = [[name, f"{100 * share:.0f} %"] for name, share in found.items()]
     rows.append(["all", f"{100 * np.mean(list(found.values())):.1f} %"])
