@@ -1,5 +1,6 @@
 """The typed graph of components, and the master algorithms that run it."""
 
+from twinkit.graph import ssp
 from twinkit.graph.blocks import Block, Replay
 from twinkit.graph.check import GraphCheckError
 from twinkit.graph.compare import Comparison
@@ -11,5 +12,5 @@ from twinkit.graph.session import Session
 
 __all__ = [
     "Adaptive", "Block", "Comparison", "ConnectError", "Connection", "GaussSeidel", "Graph", "GraphCheckError",
-    "Implicit", "Jacobi", "Master", "Midpoint", "Newton", "Node", "Plug", "Replay", "Session", "material",
+    "Implicit", "Jacobi", "Master", "Midpoint", "Newton", "Node", "Plug", "Replay", "Session", "material", "ssp",
 ]  # fmt: skip

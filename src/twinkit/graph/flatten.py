@@ -27,7 +27,7 @@ def flatten(graph: Graph, name: str) -> Model:
     ------
     InvalidValueError
         If a node is not a model, models count time in different units, or an edge drives an input of a sub-model's
-        own sub-model.
+        own sub-model, or has a transformation.
     """
     parts = _parts(graph, name)
     called: set[str] = set()
@@ -87,6 +87,8 @@ def _call_order(graph: Graph, parts: dict[str, ModelComponent]) -> Sequence[str]
 
 
 def _expression(parts: dict[str, ModelComponent], edge: Connection) -> str:
+    if edge.transformation != (1.0, 0.0) or not edge.convert_units:
+        raise InvalidValueError(f"{edge}: an edge with a transformation cannot be flattened; put it into a model")
     value = f"v.{edge.source[0]}.{parts[edge.source[0]].variable_of[edge.source[1]]}"
     return f"m.convert({value}, {edge.source_unit!r}, {edge.target_unit!r})" if edge.converts else value
 
