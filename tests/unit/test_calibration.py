@@ -79,6 +79,12 @@ def one(*readings, **more):
         ({"solver": tk.Cvodes}, "a solver is an object"),
         ({"solver": tk.Jax}, "solver"),
         ({"multi_start": 0}, "at least 1"),
+        ({"max_evaluations": 0}, "at least 1"),
+        ({"seed": "x", "multi_start": 3}, "seed is a whole number"),
+        ({"priors": 3}, "priors is a mapping"),
+        ({"noise": 3}, "noise is a mapping"),
+        ({"sensors": 3}, "sensors is a list"),
+        ({"noise": None, "free": ["k", "c(0)"], "batches": decay_data(count=2)}, "2 measurements cannot tell 2"),
         ({"coverage": 95}, "between 0 and 1"),
         ({"rtol": -1}, "rtol must be within"),
         ({"batches": []}, "no batches"),
@@ -350,6 +356,12 @@ def test_the_same_result_whichever_executor_searches():
     other_seed = run(free=["k", "c(0)"], multi_start=3, seed=6)
     assert not np.array_equal(other_seed.starts[1].begin, alone.starts[1].begin)
     assert np.array_equal(other_seed.starts[0].begin, alone.starts[0].begin)
+
+
+@pytest.mark.parametrize("noise", [1e-300, 1e300])
+def test_absurd_noise_is_no_warning_and_no_plausible_number(noise):
+    found = run(noise={"c": Noise(noise)})
+    assert found.status is CalibrationStatus.FAILED or not found["k"].determined
 
 
 # ---------------------------------------------------------------------------------------------- what it is for

@@ -121,8 +121,13 @@ def calibrate(
         raise InvalidValueError(f"calibrate needs a model, not {model!r}; of a class make an instance first")
     given = listed(batches)
     wanted = [free] if isinstance(free, str) or not isinstance(free, Iterable) else list(free)  # pyright: ignore[reportUnnecessaryIsInstance]
-    if isinstance(multi_start, bool) or not isinstance(multi_start, int) or multi_start < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise InvalidValueError(f"multi_start is a number of starts, at least 1, not {multi_start!r}")
+    for name, number, least in (
+        ("multi_start", multi_start, 1),
+        ("max_evaluations", max_evaluations, 1),
+        ("seed", seed, 0),
+    ):
+        if isinstance(number, bool) or not isinstance(number, int) or number < least:  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise InvalidValueError(f"{name} is a whole number, at least {least}, not {number!r}")
     if not 0.0 < coverage < 1.0:
         raise InvalidValueError(f"coverage must be between 0 and 1, not {coverage!r}")
     if loss is not None and not isinstance(loss, Huber):  # pyright: ignore[reportUnnecessaryIsInstance]
@@ -130,6 +135,11 @@ def calibrate(
     laid = space(model, given, wanted)
     started = [column.name for column in laid.columns if column.initial and "[" not in column.name]
     data = prepare(model, given, sensors=sensors, noise=noise, free=started, rtol=rtol)
+    if all(term.find_std for term in data.noise) and data.count <= len(laid.coordinates) and not priors:
+        raise InvalidValueError(
+            f"{data.count} measurements cannot tell {len(laid.coordinates)} quantities and their own noise: say how "
+            "large the noise is (noise={...: Noise(std=...)}), or leave less free"
+        )
     if loss is not None and any(term.find_std for term in data.noise):
         raise InvalidValueError(
             "a robust loss and noise found from the data contradict each other: say how large the noise is, "

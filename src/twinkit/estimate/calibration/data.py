@@ -142,6 +142,8 @@ def prepare(
     InvalidValueError, UnknownNameError, UnitError, ShapeError
         For what does not fit; names the batch.
     """
+    if noise is not None and not isinstance(noise, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise InvalidValueError(f"noise is a mapping of tags to Noise or EstimatedNoise, not {noise!r}")
     known = _sensors(sensors)
     tags = tuple(dict.fromkeys(tag for batch in batches for tag in batch.tags))
     places = tuple(_place(model, tag, known.get(tag), batches) for tag in tags)
@@ -162,6 +164,8 @@ def prepare(
 
 def _sensors(sensors: Sequence[Sensor]) -> dict[str, Sensor]:
     found: dict[str, Sensor] = {}
+    if not isinstance(sensors, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise InvalidValueError(f"sensors is a list of Sensor(...), not {sensors!r}")
     for sensor in sensors:
         if not isinstance(sensor, Sensor):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise InvalidValueError(f"sensors are Sensor(...) objects, not {sensor!r}")

@@ -60,7 +60,8 @@ class Identifiability:
         """The report, sentence by sentence."""
         count = len(self.labels)
         said = [
-            f"All {count} quantities are determined (condition number {self.condition:.3g})."
+            f"{f'All {count} quantities are' if count > 1 else f'{self.labels[0]} is'} determined (condition number "
+            f"{self.condition:.3g})."
             if self.complete
             else f"Only {self.rank} of {count} independent combinations are determined."
         ]
@@ -180,7 +181,7 @@ def _in_words(change: Array, labels: Sequence[str]) -> str:
 
 def _weakest(covariance: Array, labels: Sequence[str], relative: Sequence[float]) -> str:
     finite: list[int] = np.flatnonzero(np.isfinite(np.diag(covariance))).tolist()
-    if not finite:
+    if len(finite) < 2:
         return ""
     factors = np.array(relative)[finite]
     part = covariance[np.ix_(finite, finite)] * np.outer(factors, factors)

@@ -89,17 +89,16 @@ class NoiseTerm:
         return not (self.find_std or self.find_relative or self.relative > 0)
 
 
-def check_noise(noise: Mapping[str, Any] | None, tags: Sequence[str]) -> Mapping[str, AnyNoise]:
+def check_noise(noise: Mapping[str, Any], tags: Sequence[str]) -> Mapping[str, AnyNoise]:
     """Refuse noise of unknown tags and of other kinds."""
-    given = dict(noise or {})
-    for tag, value in given.items():
+    for tag, value in noise.items():
         if tag not in tags:
             raise unknown_name("measured tag for noise", tag, tags, "the data")
         if not isinstance(value, (Noise, EstimatedNoise)):
             raise InvalidValueError(
                 f"noise of {tag!r} is Noise(std=..., relative=...) or EstimatedNoise(), not {value!r}"
             )
-    return given
+    return noise
 
 
 def noise_term(

@@ -23,6 +23,7 @@ from twinkit.estimate.calibration.priors import PriorTerm
 
 Array = npt.NDArray[np.float64]
 _FAR, _NEAR = 50.0, 1.5
+_HUGE = 1e150  # the square of more is not finite
 
 
 @dataclass(frozen=True)
@@ -153,19 +154,19 @@ class Objective:
             a = math.exp(q[self.noise_places[t, "std"]]) if term.find_std else term.std
             b = math.exp(q[self.noise_places[t, "relative"]]) if term.find_relative else term.relative
             h = value[mine]
-            variance = a**2 + (b * h) ** 2
-            if np.any(variance <= 0):
+            size = np.hypot(a, b * h)
+            if np.any(size <= 0):
                 raise InvalidValueError(
                     f"the noise of {term.tag!r} is zero where the model's value is: give it a constant part, "
                     f"Noise(std=..., relative={b:g})"
                 )
-            std[mine] = np.sqrt(variance) * batch.factor[mine]
+            std[mine] = size * batch.factor[mine]
             if by_q.shape[1]:
-                part = by_q[mine] * (b**2 * h / variance)[:, None]
+                part = by_q[mine] * (b / size * (b * h / size))[:, None]
                 if term.find_std:
-                    part[:, self.noise_places[t, "std"]] += a**2 / variance
+                    part[:, self.noise_places[t, "std"]] += (a / size) ** 2
                 if term.find_relative:
-                    part[:, self.noise_places[t, "relative"]] += (b * h) ** 2 / variance
+                    part[:, self.noise_places[t, "relative"]] += (b * h / size) ** 2
                 by_log[mine] = part
         return std, by_log
 
@@ -197,14 +198,15 @@ class Objective:
         except RunStoppedError:
             count = len(self._measured) + int(self._varying.sum()) + len(self._prior_places)
             return np.full(count, np.inf)
-        return found[0]
+        return np.where(np.abs(found[0]) < _HUGE, found[0], np.inf)
 
     def jacobian(self, q: Array) -> Array:
         """Return the derivatives of `residuals`, ``(residuals, len(q))``."""
         return self._stacked(self.rows(q, slopes=True), q)[1]
 
     def _stacked(self, rows: Rows, q: Array) -> tuple[Array, Array]:
-        r = (rows.value - self._measured) / rows.std
+        with np.errstate(over="ignore"):
+            r = (rows.value - self._measured) / rows.std
         j = rows.slopes / rows.std[:, None] - r[:, None] * rows.log_std_slopes
         if self.loss is not None:
             r, slope = _huber(r, self.loss.threshold)
@@ -238,10 +240,13 @@ class Objective:
             rows = self.rows(q, slopes=False)
         except RunStoppedError:
             return math.inf
-        r = (rows.value - self._measured) / rows.std
+        with np.errstate(over="ignore"):
+            r = (rows.value - self._measured) / rows.std
         if self.loss is not None:
             r = _huber(r, self.loss.threshold)[0]
         prior = self._prior_rows(q, 0)[0]
+        if np.any(np.abs(r) > _HUGE):
+            return math.inf
         return float(0.5 * r @ r + np.sum(np.log(rows.std[self._varying])) + 0.5 * prior @ prior)
 
     def centred(self, q: Array) -> Objective:

@@ -68,6 +68,8 @@ class PriorTerm:
 
 def prior_terms(priors: Mapping[str, Any] | None, space: Space, time_unit: str) -> tuple[PriorTerm, ...]:
     """Check priors and put them into numbers; a prior of a quantity per batch holds for each batch's."""
+    if priors is not None and not isinstance(priors, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise InvalidValueError(f"priors is a mapping of labels to Normal or LogNormal, not {priors!r}")
     given = dict(priors or {})
     labelled(given, space, "priors")
     terms: list[PriorTerm] = []
