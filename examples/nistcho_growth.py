@@ -14,7 +14,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 
 import twinkit as tk
-from twinkit.estimate import EstimatedNoise, Initial, cross_validate
+from twinkit.estimate import EstimatedNoise, Free, Initial, Transform, cross_validate
 
 DATA = Path(__file__).parents[1] / "tests" / "reference" / "data" / "nistcho_growth.csv"
 
@@ -32,7 +32,8 @@ class Growth(tk.Model):
         return {"Xv": v.mu * v.Xv * (1 - m.exp(v.n * m.log(v.Xv / v.X_max)))}
 
 
-FREE = ["mu", "X_max", "n", Initial("Xv")]
+# On the logarithmic scale the four trade off against each other along a nearly straight line, as intervals assume.
+FREE = [Free(of, transform=Transform.LOG) for of in ("mu", "X_max", "n", Initial("Xv"))]
 NOISE = {"Xv": EstimatedNoise(std=0.3, relative=0.1)}  # a constant and a proportional part, both found
 
 

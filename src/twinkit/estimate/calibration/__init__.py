@@ -3,11 +3,12 @@
 from typing import TYPE_CHECKING, Any
 
 from twinkit.estimate.calibration.calibrate import calibrate
+from twinkit.estimate.calibration.estimated import Estimated, Fit
 from twinkit.estimate.calibration.free import Free, Initial, PerBatch, Transform
 from twinkit.estimate.calibration.identifiability import Identifiability
 from twinkit.estimate.calibration.noise import EstimatedNoise, Huber, Noise
 from twinkit.estimate.calibration.priors import LogNormal, Normal
-from twinkit.estimate.calibration.result import Calibration, Estimated, Fit
+from twinkit.estimate.calibration.result import Calibration
 from twinkit.estimate.calibration.status import CalibrationStatus, Start
 
 if TYPE_CHECKING:
