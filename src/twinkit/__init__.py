@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from twinkit.estimate import Disturbance as Disturbance
     from twinkit.estimate import Estimator as Estimator
     from twinkit.estimate import Sensor as Sensor
+    from twinkit.estimate import calibrate as calibrate
     from twinkit.fmi import FMU as FMU
     from twinkit.graph import *  # noqa: F403
     from twinkit.simulate import *  # noqa: F403
@@ -26,6 +27,7 @@ _HOMES = {
         "Algebraic",
         "AuditSink",
         "Balance",
+        "Batch",
         "BoundsError",
         "Crossing",
         "DataError",
@@ -41,6 +43,7 @@ _HOMES = {
         "Option",
         "Output",
         "Parameter",
+        "ParameterSet",
         "Prediction",
         "Quality",
         "Schedule",
@@ -61,6 +64,7 @@ _HOMES = {
         "EKF",
         "Estimator",
         "Sensor",
+        "calibrate",
     ),
     "twinkit.fmi": ("FMU",),
     "twinkit.graph": (

@@ -1,5 +1,21 @@
 """Estimation: where the process is, with honest uncertainty, from a model and measurements as they arrive."""
 
+from twinkit.estimate.calibration import (
+    Calibration,
+    CalibrationStatus,
+    CrossValidation,
+    EstimatedNoise,
+    Free,
+    Huber,
+    Initial,
+    LogNormal,
+    Noise,
+    Normal,
+    PerBatch,
+    Transform,
+    calibrate,
+    cross_validate,
+)
 from twinkit.estimate.component import EstimatorComponent, Sampled
 from twinkit.estimate.estimator import Estimator, Snapshot
 from twinkit.estimate.extended import ExtendedKalmanFilter
@@ -17,21 +33,35 @@ from twinkit.estimate.uncertain import Adaptation, Disturbance
 __all__ = [
     "EKF",
     "Adaptation",
+    "Calibration",
+    "CalibrationStatus",
     "Counts",
+    "CrossValidation",
     "Disturbance",
     "Estimate",
+    "EstimatedNoise",
     "Estimator",
     "EstimatorComponent",
     "ExtendedKalmanFilter",
     "Filter",
     "Forecast",
+    "Free",
     "HeldInputs",
     "History",
+    "Huber",
+    "Initial",
+    "LogNormal",
+    "Noise",
+    "Normal",
+    "PerBatch",
     "Reading",
     "Sampled",
     "Sensor",
     "Smoothable",
     "Snapshot",
+    "Transform",
     "When",
+    "calibrate",
+    "cross_validate",
     "smooth",
 ]
