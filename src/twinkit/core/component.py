@@ -189,7 +189,7 @@ class Differentiates(Protocol):
 
 @runtime_checkable
 class HasEvents(Protocol):
-    """A component that knows when it will change abruptly."""
+    """A component that knows when it will change abruptly (one that says ``has_events = False`` never will)."""
 
     def next_event(self, t: float) -> float | None:
         """Return the time of the next known event after `t`, or None."""

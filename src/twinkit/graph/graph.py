@@ -16,6 +16,7 @@ from twinkit.core.units import affine, unit_label
 from twinkit.graph.check import GraphCheckError, problems_of
 from twinkit.graph.masters import Master
 from twinkit.graph.ports import ConnectError, Connection, Node, Plug, join
+from twinkit.graph.sources import varies
 
 if TYPE_CHECKING:
     from twinkit.graph.compare import Comparison
@@ -195,7 +196,9 @@ class Graph:
         master
             `Jacobi`, `GaussSeidel`, `Midpoint`, `Implicit` or `Adaptive`.
         inputs
-            ``node.port`` -> constant for an input that is not connected (connect a `Replay` for one that varies).
+            ``node.port`` -> value of an input that is not connected, as for `tk.simulate` of a model: a number, text or
+            quantity, `tk.steps(...)`, `tk.ramps(...)` or a function of time, in the graph's time unit. Steps of the
+            master end where such an input jumps or kinks.
         outputs
             At which times, as for `tk.simulate`; None: at every exchange. Values between exchanges are linear.
         progress
@@ -204,14 +207,16 @@ class Graph:
         Returns
         -------
         Solution
-            All outputs, as ``node.port``.
+            All outputs, and the inputs that vary, as ``node.port``; what happened in the components, as
+            ``node.event``. Where an event of a component ends the run, it holds what there was up to then.
 
         Raises
         ------
         GraphCheckError
             If `check` finds problems.
         StepError
-            If a component fails, or gives NaN or infinity: with its name, the time and its inputs.
+            If a component fails, or gives NaN or infinity: with its name, the time, its inputs, and the solution up
+            to there as ``error.partial``.
         """
         from twinkit.graph.session import simulate_graph
 
@@ -268,7 +273,7 @@ def component_hash(component: Component) -> str:
 
 
 def fixed_inputs(graph: Graph, inputs: Mapping[str, Any]) -> dict[tuple[str, str], Array]:
-    """Return ``(node, port)`` -> values of all inputs that are not connected and have a value."""
+    """Return ``(node, port)`` -> values of all inputs that are not connected and have a constant value."""
     free = graph.free_inputs()
     for name in inputs:
         if name not in free:
@@ -281,8 +286,8 @@ def fixed_inputs(graph: Graph, inputs: Mapping[str, Any]) -> dict[tuple[str, str
         value = inputs.get(name, port.default)
         if value is None:
             continue
-        if callable(value) or hasattr(value, "points"):
-            raise InvalidValueError(f"{name} is given a constant; for one that varies, connect a tk.Replay to it")
+        if varies(value):
+            continue
         node = name.split(".", 1)[0]
         found[node, port.name] = port.flat(value, f"input {name}")
         assert port.causality is Causality.INPUT

@@ -193,6 +193,11 @@ class ModelComponent:
         self._settle(t)
         return self._show()
 
+    @property
+    def has_events(self) -> bool:
+        """Whether `next_event` may ever return a time."""
+        return bool(self._problem.reading.schedules)
+
     def next_event(self, t: float) -> float | None:
         """Return the time of the next scheduled action after `t`, or None."""
         if not self._problem.reading.schedules:
@@ -322,7 +327,7 @@ class ModelComponent:
         if self._past.ended is not None:
             raise self._failed(t, f"event {self._past.ended.name!r} has ended the run")
         self._slopes(t)
-        if not (self._plain_step(t, dt) if self._kernel is not None else False):
+        if self._kernel is None or not self._plain_step(t, dt):
             self._legs(t, t + dt)
         if self._past.ended is None:
             self._time[0] = t + dt
@@ -338,9 +343,10 @@ class ModelComponent:
     def _plain_step(self, t: float, dt: float) -> bool:
         """Take a step in which nothing happens; return False, and do nothing, where something does."""
         assert self._kernel is not None
-        due = self.next_event(t)
-        if due is not None and due <= t + dt:
-            return False
+        if self._problem.reading.schedules:
+            due = self.next_event(t)
+            if due is not None and due <= t + dt:
+                return False
         try:
             if not self._roots.size:
                 return self._kernel(t, dt)

@@ -144,6 +144,8 @@ class Walk:
     def roots(self) -> Array:
         """Return the event expressions at the point."""
         problem, point = self.problem, self.point
+        if not problem.reading.events:
+            return np.empty(0)
         held = problem.held_values(point.t, point.modes)
         return np.asarray(problem.reading.event_roots(point.t, point.x, point.z, held, problem.p)).ravel()
 
