@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 
 from twinkit.core.component import Array, Causality, Port, StepError, Values, Variability
-from twinkit.core.errors import BoundsError, InvalidValueError
+from twinkit.core.errors import BoundsError, InvalidValueError, unknown_name
 from twinkit.core.identity import digest
 from twinkit.core.solution import Solution
 from twinkit.core.units import as_array, parse_unit
@@ -147,6 +147,9 @@ class Replay:
         Of a table's times.
     times
         Times of a mapping of arrays.
+    node
+        Of the solution of a graph: only the ports of this node, under their own names, so that the record can stand
+        where the node stood (see `Graph.with_`).
 
     Raises
     ------
@@ -159,17 +162,18 @@ class Replay:
 
     def __init__(
         self, record: Any, *, hold: Literal["previous", "linear"], units: Mapping[str, str] | None = None,
-        time_unit: str = "s", times: Any = None,
+        time_unit: str = "s", times: Any = None, node: str | None = None,
     ) -> None:  # fmt: skip
         if hold not in ("previous", "linear"):
             raise InvalidValueError(f"hold is 'previous' or 'linear', not {hold!r}")
         self.hold = hold
         if isinstance(record, Solution):
-            chosen = list(units) if units else list(record)
-            self._time_unit = record.time_unit
-            times = record.time
-            columns = {name: (record.trace(name).data, record.trace(name).unit) for name in chosen}
+            self._time_unit, times = record.time_unit, record.time
+            columns = {name: (record.trace(full).data, record.trace(full).unit)
+                       for name, full in _columns(record, units, node).items()}  # fmt: skip
         else:
+            if node is not None:
+                raise InvalidValueError("Replay: node= picks a node of a graph's Solution, not of a table")
             if not units:
                 raise InvalidValueError("Replay of a table needs units={column: unit}")
             self._time_unit = time_unit
@@ -240,6 +244,17 @@ class Replay:
 
     def __repr__(self) -> str:
         return f"Replay({', '.join(self._outputs)}; {self.hold})"
+
+
+def _columns(record: Solution, units: Mapping[str, str] | None, node: str | None) -> dict[str, str]:
+    """Return output -> variable of a solution."""
+    if node is None:
+        return {name: name for name in (units or record)}
+    nodes = [name.partition(".")[0] for name in record if record.trace(name).kind != "input"]
+    if node not in nodes:
+        raise unknown_name("node", node, nodes, "the solution")
+    own = [name for name in record if name.startswith(f"{node}.") and record.trace(name).kind != "input"]
+    return {name: f"{node}.{name}" for name in (units or [full.partition(".")[2] for full in own])}
 
 
 def _item(value: Any) -> Any:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import keyword
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from twinkit.core.component import Array, Causality, Component, Port
 from twinkit.core.errors import InvalidValueError, nearest, unknown_name
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 class Graph:
     """A typed graph of components.
 
-    It is built by adding nodes and edges, and nothing is ever removed or replaced. Every edge is checked when it is
-    made; a run works on a copy of what there is when it starts.
+    It is built by adding nodes and edges, and nothing is ever removed from it: `with_` and `without` return another
+    graph. Every edge is checked when it is made; a run works on a copy of what there is when it starts.
 
     Parameters
     ----------
@@ -115,6 +115,80 @@ class Graph:
                 raise ConnectError(f"{name} is driven by {by} already and cannot be driven by {also} too")
         self._edges.extend(made)
         return tuple(made)
+
+    def with_(self, **components: Component | Model) -> Graph:
+        """Return a graph in which other components stand at some nodes; edges are checked and converted anew.
+
+        A component without inputs (recorded data, a live plant) may stand for one that has some: the edges into it go.
+
+        Parameters
+        ----------
+        **components
+            Node -> component (or model) that has the ports which are connected.
+
+        Raises
+        ------
+        UnknownNameError
+            If there is no such node, or a component lacks a port that is connected.
+        ConnectError, ShapeError, UnitError
+            If a port does not fit its edge.
+
+        Examples
+        --------
+        >>> import twinkit as tk
+        >>> graph = tk.Graph()
+        >>> plant = graph.add("plant", tk.Block(lambda Q: 2 * Q, inputs={"Q": ("kW", 1.0)}, outputs={"T": "K"}))
+        >>> show = graph.add("show", tk.Block(lambda T: T, inputs={"T": "K"}, outputs={"T": "K"}))
+        >>> edge = graph.connect(plant.out["T"], show.inp["T"])
+        >>> record = tk.Replay({"T": [300.0, 301.0]}, hold="previous", times=[0, 10], units={"T": "K"})
+        >>> graph.with_(plant=record).simulate(20.0, master=tk.graph.Jacobi(5.0))["show.T"].data.tolist()
+        [300.0, 300.0, 301.0, 301.0, 301.0]
+        """
+        for name in components:
+            if name not in self._nodes:
+                raise unknown_name("node", name, self._nodes, "the graph")
+        other = Graph(self.time_unit)
+        for name, node in self._nodes.items():
+            other.add(name, components.get(name, node.component))
+        mute = {name for name in components if not other.nodes[name].component.inputs}
+        other._reconnect([edge for edge in self._edges if edge.target[0] not in mute])
+        return other
+
+    def without(self, *names: str) -> Graph:
+        """Return a graph without some nodes and the edges at them.
+
+        Raises
+        ------
+        UnknownNameError
+            If there is no such node.
+        """
+        for name in names:
+            if name not in self._nodes:
+                raise unknown_name("node", name, self._nodes, "the graph")
+        other = Graph(self.time_unit)
+        for name, node in self._nodes.items():
+            if name not in names:
+                other.add(name, node.component)
+        other._reconnect([edge for edge in self._edges if not {edge.source[0], edge.target[0]} & set(names)])
+        return other
+
+    def _reconnect(self, edges: Sequence[Connection]) -> None:
+        """Make edges between nodes of the same names, those of a stream together."""
+        made = {edge.target for edge in self._edges}
+        for edge in edges:
+            if edge.target in made:
+                continue
+            source, target = self._plug(edge.source, "out"), self._plug(edge.target, "inp")
+            made |= {new.target for new in self.connect(source, target, guess=edge.guess)}
+
+    def _plug(self, place: tuple[str, str], side: Literal["out", "inp"]) -> Plug:
+        """Return the plug of a port, or of the stream it is part of."""
+        name, port = place
+        sockets = self._nodes[name].out if side == "out" else self._nodes[name].inp
+        stream = sockets.get(port.rpartition(".")[0])
+        if stream is not None and any(own.name == port for own in stream.ports.values()):
+            return stream
+        return sockets[port]
 
     # -- what there is -----------------------------------------------------------------------------------------
     @property

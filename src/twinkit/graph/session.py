@@ -19,7 +19,7 @@ from twinkit.graph.arrays import unpack
 from twinkit.graph.check import GraphCheckError, problems_of
 from twinkit.graph.engine import Engine
 from twinkit.graph.march import Recorder
-from twinkit.graph.masters import Master
+from twinkit.graph.masters import Adaptive, Master
 from twinkit.graph.sources import described, with_sources
 from twinkit.simulate.problem import output_times
 
@@ -56,7 +56,7 @@ class Session:
         self._graph, self._master = graph, master
         self._hash = graph.content_hash
         self._seconds = 0.0
-        self._until: float | None = None
+        self._until = end
         alias = bool(getattr(master, "alias", False)) and not getattr(master, "rates", None)
         self.engine = Engine(nodes, edges, unit, fixed, master.loops, alias=alias)
         self._record = Recorder(len(self.engine.Y), progress)
@@ -109,7 +109,7 @@ class Session:
             raise InvalidValueError(f"the run has ended: {self._how_it_ended()}")
         if not end > engine.time:
             raise InvalidValueError(f"the run is at {engine.time:g} {unit} and goes forward, not to {end:g}")
-        began, self._until = perf_counter(), end
+        began, self._until = perf_counter(), end if self._until is None else max(end, self._until)
         try:
             self._master.march(engine, end, self._record)
         except StepError as error:
@@ -170,8 +170,8 @@ class Session:
                       "seconds": self._seconds, **engine.statistics}  # fmt: skip
         nodes = {name: repr(slot.component) for name, slot in engine.slots.items() if name not in engine.sources}
         provenance = {"model": f"Graph of {', '.join(nodes)}", "content_hash": self._hash, "nodes": nodes,
-                      "edges": [str(edge) for edge in self._graph.edges], "inputs": self._inputs, "master": repr(self._master),
-                      "twinkit": __version__}  # fmt: skip
+                      "edges": [str(edge) for edge in self._graph.edges], "inputs": self._inputs,
+                      "master": repr(self._master), "twinkit": __version__}  # fmt: skip
         traces = Deferred(lambda: _traces(engine, rows))
         return Solution(times, unit, traces, status, statistics, provenance, engine.occurrences())
 
@@ -229,8 +229,11 @@ def simulate_graph(
     begin, end = as_number(start, unit, "the start"), as_number(until, unit, "until")
     if not end > begin:
         raise InvalidValueError(f"the run must end after it starts; it goes from {begin:g} to {end:g} {unit}")
+    stops = [end]
     if outputs is not None:
-        output_times(outputs, begin, end, unit)  # refused before the run rather than after it
+        wanted, _ = output_times(outputs, begin, end, unit)  # refused before the run rather than after it
+        if isinstance(master, Adaptive):  # its steps are too long for values between them to be taken as linear
+            stops = [*[float(time) for time in wanted if begin < time < end], end]
     with ExitStack() as stack:
         told: Callable[[float], None] | None = None
         if progress:
@@ -244,6 +247,7 @@ def simulate_graph(
             told = show
 
         session = stack.enter_context(Session(graph, master, start=begin, inputs=inputs, until=end, progress=told))
-        if session.ended is None:
-            session.advance(end)
+        for stop in stops:
+            if session.ended is None:
+                session.advance(stop)
         return session.solution(outputs)
