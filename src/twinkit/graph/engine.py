@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -34,10 +35,10 @@ _PASSES = 60
 
 def rolls_back(component: Component) -> bool:
     """Return whether a component can return to a snapshot (one that says ``rolls_back = False`` cannot)."""
-    return _has(component, RollsBack, "rolls_back")
+    return has(component, RollsBack, "rolls_back")
 
 
-def _has(component: Component, protocol: Any, unless: str) -> bool:
+def has(component: Component, protocol: Any, unless: str) -> bool:
     """Return whether a component offers an optional part of the contract, and does not deny it."""
     return isinstance(component, protocol) and bool(getattr(component, unless, True))
 
@@ -99,8 +100,8 @@ class Engine:
         self.sources = [name for name, node in self.nodes.items() if isinstance(node.component, Source)]
         self.order = run_order(self.nodes, self.edges)
         self.steps = [slot for slot in self.slots.values() if not slot.stateless]
-        self.event_slots = [slot for slot in self.steps if _has(slot.component, HasEvents, "has_events")]
-        self.stop_slots = [slot for slot in self.steps if _has(slot.component, Stops, "can_stop")]
+        self.event_slots = [slot for slot in self.steps if has(slot.component, HasEvents, "has_events")]
+        self.stop_slots = [slot for slot in self.steps if has(slot.component, Stops, "can_stop")]
         self.move_all: Mover = mover(self.pieces(self.edges), self.U, self.Y) or _nothing
         smooth = [edge for edge in self.edges if not self.is_discrete(edge)]
         self.smooth = _indices([self.at_input[edge.target] for edge in smooth])
@@ -270,7 +271,7 @@ class Engine:
     # -- events ------------------------------------------------------------------------------------------------
     def next_event(self, t: float, end: float) -> float:
         """Return the first known event in ``(t, end)``, else `end`."""
-        first, slack = end, 1e-12 * max(1.0, abs(t), abs(end))
+        first, slack = end, 1e-12 * max(1.0, abs(t), 0.0 if end == np.inf else abs(end))
         for slot in self.event_slots:
             event = slot.component.next_event(slot.scale * t)  # type: ignore[attr-defined]
             if event is not None and t + slack < event / slot.scale < first - slack:
@@ -306,6 +307,12 @@ class Engine:
         if self.ended is not None and not any(event.name == self.ended.name for event in found):
             found.append(self.ended)
         return sorted(found, key=lambda event: event.time)
+
+    def close(self) -> None:
+        """Close all components, whatever one of them raises; a second call does nothing."""
+        with ExitStack() as stack:
+            for slot in self.slots.values():
+                stack.callback(slot.component.close)
 
     # -- failing loudly ----------------------------------------------------------------------------------------
     def failure(self, name: str, t: float, error: Exception) -> StepError:

@@ -20,6 +20,7 @@ from twinkit.graph.sources import varies
 
 if TYPE_CHECKING:
     from twinkit.graph.compare import Comparison
+    from twinkit.graph.nested import GraphComponent
     from twinkit.graph.session import Session
 
 
@@ -256,6 +257,25 @@ class Graph:
         from twinkit.graph.session import Session
 
         return Session(self, master, start=start, inputs=inputs, progress=progress)
+
+    def as_component(self, master: Master) -> GraphComponent:
+        """Return this graph as a component of another one, stepped by a master of its own.
+
+        Its inputs are the free inputs, its outputs all outputs, as ``node.port``.
+
+        Examples
+        --------
+        >>> import twinkit as tk
+        >>> inner = tk.Graph()
+        >>> node = inner.add("double", tk.Block(lambda x: 2 * x, inputs={"x": ("m", 1.0)}, outputs={"y": "m"}))
+        >>> outer = tk.Graph()
+        >>> inside = outer.add("inside", inner.as_component(tk.graph.Jacobi(1.0)))
+        >>> list(inside.inp), list(inside.out)
+        (['double.x'], ['double.y'])
+        """
+        from twinkit.graph.nested import GraphComponent
+
+        return GraphComponent(self, master)
 
     def simulate(
         self, until: Any, *, master: Master, start: Any = 0.0, inputs: Mapping[str, Any] | None = None,

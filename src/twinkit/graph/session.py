@@ -137,9 +137,7 @@ class Session:
 
     def close(self) -> None:
         """Close all components; a second call does nothing."""
-        with ExitStack() as stack:
-            for slot in self.engine.slots.values():
-                stack.callback(slot.component.close)
+        self.engine.close()
 
     def solution(self, outputs: Any = None) -> Solution:
         """Return what was recorded (at `outputs`, linear in between; None: at every exchange)."""
