@@ -329,7 +329,10 @@ class Graph:
 
     # -- as one model ------------------------------------------------------------------------------------------
     def flatten(self, name: str = "Flattened") -> Model:
-        """Return the graph as one model, with all readings (every node must be a model)."""
+        """Return the graph as one model, with all readings.
+
+        Every node must be a model, a `Block` with ``symbolic=True``, or a graph of such (`as_component`).
+        """
         from twinkit.graph.flatten import flatten
 
         return flatten(self, name)
