@@ -295,7 +295,7 @@ class _Link:
         return WorkerDiedError(f"the process of the component died{how}")
 
 
-def _end(process: Any, connection: Connection) -> None:
+def _end(process: Any, connection: Any) -> None:
     connection.close()  # it ends by itself, if it is listening
     process.join(0.2)
     if process.is_alive():
@@ -361,8 +361,8 @@ class _Server:
     def hello(self) -> _Hello:
         from twinkit.graph.graph import component_hash
 
-        made = self.component
-        through = dict(made.feedthrough()) if isinstance(made, FeedsThrough) else {}
+        through = dict(self.component.feedthrough()) if isinstance(self.component, FeedsThrough) else {}
+        made: Any = self.component
         return _Hello(
             made.time_unit, dict(made.inputs), dict(made.outputs), through, bool(getattr(made, "stateless", False)),
             rolls_back(made), self.evaluator is not None, isinstance(made, Differentiates),
