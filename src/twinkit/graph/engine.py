@@ -43,6 +43,11 @@ def has(component: Component, protocol: Any, unless: str) -> bool:
     return isinstance(component, protocol) and bool(getattr(component, unless, True))
 
 
+def rounding(t: float, end: float) -> float:
+    """Return by how much two times may differ and be one, in a step from `t` to `end`."""
+    return 1e-12 * max(1.0, abs(t), abs(end) if end < np.inf else 0.0)
+
+
 @dataclass
 class Slot:
     """One node at run time."""
@@ -269,14 +274,17 @@ class Engine:
             raise InvalidValueError(f"{who} needs components that can roll back; {', '.join(unable)} cannot")
 
     # -- events ------------------------------------------------------------------------------------------------
-    def next_event(self, t: float, end: float) -> float:
-        """Return the first known event in ``(t, end)``, else `end`."""
-        first, slack = end, 1e-12 * max(1.0, abs(t), 0.0 if end == np.inf else abs(end))
+    def next_event(self, t: float, end: float, *, exact: bool = True) -> float:
+        """Return the first known event in ``(t, end)``, else `end`.
+
+        Without `exact`, an event that is at `end` but for rounding is returned in its place, on either side of it.
+        """
+        first, slack = np.inf, rounding(t, end)
         for slot in self.event_slots:
             event = slot.component.next_event(slot.scale * t)  # type: ignore[attr-defined]
-            if event is not None and t + slack < event / slot.scale < first - slack:
-                first = event / slot.scale
-        return first
+            if event is not None and event / slot.scale > t + slack:
+                first = min(first, event / slot.scale)
+        return first if first < (end - slack if exact else end + slack) else end
 
     @property
     def ended(self) -> Occurrence | None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from twinkit.core.component import Array, StepError
 from twinkit.core.errors import InvalidValueError
-from twinkit.graph.engine import Engine
+from twinkit.graph.engine import Engine, rounding
 
 Macro: TypeAlias = Callable[[float, float], None]
 """``(t, dt)``: one step of the whole graph."""
@@ -89,7 +89,7 @@ def march_fixed(
     for first in range(0, count, _CHUNK):
         chunk = listed[first : first + _CHUNK + 1]
         if watched:
-            _with_events(engine, macro, chunk, record)
+            _with_events(engine, macro, chunk, until, record)
         else:
             _plain(engine, macro, chunk, record)
         if engine.ended is not None:
@@ -125,13 +125,15 @@ def _file(engine: Engine, rows: Array, times: list[float], record: Recorder) -> 
         engine.verify(rows, times)
 
 
-def _with_events(engine: Engine, macro: Macro, times: list[float], record: Recorder) -> None:
+def _with_events(engine: Engine, macro: Macro, times: list[float], until: float, record: Recorder) -> None:
     """Take steps that end at known events too, and the last one where an event ends the run."""
-    t = times[0]
+    t = engine.time
     watch = _to_the_stop if engine.stop_slots else _to_the_end
     for following in times[1:]:
-        while t < following:
-            stop = engine.next_event(t, following) if engine.event_slots else following
+        slack = rounding(t, following)
+        while following - t > slack:
+            exact = following == until
+            stop = engine.next_event(t, following, exact=exact) if engine.event_slots else following
             t = watch(engine, macro, t, stop, record)
             if engine.ended is not None:
                 return

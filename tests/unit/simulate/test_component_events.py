@@ -133,7 +133,7 @@ def test_bounces_without_end_are_noticed(solver):
     count = min(len(whole.occurrences), len(caught.value.partial.occurrences))
     assert count > 5
     for ours, theirs in zip(caught.value.partial.occurrences[:count], whole.occurrences[:count], strict=True):
-        assert ours.time == pytest.approx(theirs.time, abs=1e-7)
+        assert ours.time == pytest.approx(theirs.time, abs=1e-6)
 
 
 class Switched(tk.Model):
