@@ -19,7 +19,8 @@ from twinkit.graph import Graph, Jacobi, Midpoint, Worker, WorkerDiedError
 from twinkit.simulate import ModelComponent
 from twinkit.testing import check_component
 
-FORK = multiprocessing.get_context("fork")  # a tenth of the time of "spawn", which one test takes
+FAST = multiprocessing.get_context("forkserver")  # (a "fork" is refused by JAX where that is loaded)
+FAST.set_forkserver_preload(["tests.graph_examples", "twinkit.graph.worker", "twinkit.simulate.component"])
 
 
 @pytest.fixture(autouse=True)
@@ -88,7 +89,7 @@ def test_a_model_in_a_spawned_process_keeps_the_contract_and_gives_the_same_bits
 
 def test_events_and_the_end_of_a_run_come_through():
     graph = Graph()
-    graph.add("tank", Worker(Filled(), context=FORK))
+    graph.add("tank", Worker(Filled(), context=FAST))
     for master in (Jacobi(0.07), Midpoint(0.07)):
         found = tk.simulate(graph, until=1.0, master=master)
         assert found.time[-1] == pytest.approx(0.55)
@@ -99,7 +100,7 @@ def test_workers_are_stepped_at_the_same_time():
     def seconds(master):
         graph = Graph()
         for name in "abc":
-            graph.add(name, Worker(Sleeper, context=FORK))
+            graph.add(name, Worker(Sleeper, context=FAST))
         with graph.open(master) as run:
             began = time.perf_counter()
             run.advance(1.0)
@@ -122,8 +123,8 @@ def test_workers_are_stepped_at_the_same_time():
 )  # fmt: skip
 def test_whatever_goes_wrong_there_is_told_here(how, words, threads):
     graph = Graph()
-    a = graph.add("a", Worker(Decay, context=FORK))
-    b = graph.add("b", Worker(partial(Bad, how), time_limit=0.5, context=FORK))
+    a = graph.add("a", Worker(Decay, context=FAST))
+    b = graph.add("b", Worker(partial(Bad, how), time_limit=0.5, context=FAST))
     graph.connect(a.out["y"], b.inp["u"])
     with pytest.raises(StepError, match=rf"b at t = 0\.5 s: .*{words}") as caught:
         tk.simulate(graph, until=1.0, master=Jacobi(0.25, threads=threads))
@@ -141,13 +142,13 @@ def test_what_is_no_component_is_refused():
     with pytest.raises(InvalidValueError, match="cannot be sent to another process"):
         Worker(lambda: Decay())
     with pytest.raises(InvalidValueError, match="3 is not a component"):
-        Worker(partial(int, 3), context=FORK)
+        Worker(partial(int, 3), context=FAST)
     with pytest.raises(InvalidValueError, match=r"no component in the process: .*by accident"):
-        Worker(_accident, context=FORK)
+        Worker(_accident, context=FAST)
     with pytest.raises(WorkerDiedError, match=r"exit code 5"):
-        Worker(partial(os._exit, 5), context=FORK)
+        Worker(partial(os._exit, 5), context=FAST)
     graph = Graph()
-    graph.add("odd", Worker(Odd, context=FORK))
+    graph.add("odd", Worker(Odd, context=FAST))
     with pytest.raises(StepError, match="odd at t = 0 s: ValueError"):
         graph.simulate(1.0, master=Jacobi(0.5))
 
@@ -157,7 +158,7 @@ def _accident():
 
 
 def test_an_ended_worker_says_so_and_snapshots_belong_to_their_process():
-    worker = Worker(Filled(), context=FORK)
+    worker = Worker(Filled(), context=FAST)
     worker.initialize(0.0, {})
     saved = worker.snapshot()
     first = worker.step(0.0, 0.1, {})
@@ -175,7 +176,7 @@ def test_an_ended_worker_says_so_and_snapshots_belong_to_their_process():
 
 
 def test_an_unused_worker_goes_when_nothing_refers_to_it():
-    worker = Worker(Decay, context=FORK)
+    worker = Worker(Decay, context=FAST)
     assert multiprocessing.active_children()
     del worker
 
@@ -183,7 +184,7 @@ def test_an_unused_worker_goes_when_nothing_refers_to_it():
 def test_the_process_goes_with_its_parent():
     code = (
         "import os, multiprocessing, sys, time; from tests.unit.graph.test_workers import *\n"
-        "w = Worker(partial(Bad, 'hang', 0.0), context=FORK); w.initialize(0.0, {})\n"
+        "w = Worker(partial(Bad, 'hang', 0.0), context=FAST); w.initialize(0.0, {})\n"
         "print(multiprocessing.active_children()[0].pid, flush=True)\n"
         "w.step(0.0, 1.0, {})\n"
     )
