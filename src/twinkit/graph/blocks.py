@@ -53,8 +53,8 @@ class Block:
     Examples
     --------
     >>> decay = Block(lambda m, x: m.exp(-x), inputs={"x": ("", 0.0)}, outputs={"y": ""}, symbolic=True)
-    >>> decay.evaluate(0.0, {})
-    {'y': 1.0}
+    >>> float(decay.evaluate(0.0, {})["y"])
+    1.0
     >>> double = Block(lambda x: 2 * x, inputs={"x": "kW"}, outputs={"y": "kW"})
     >>> double.evaluate(0.0, {"x": 3.0})
     {'y': 6.0}

@@ -381,6 +381,8 @@ def fixed_inputs(graph: Graph, inputs: Mapping[str, Any]) -> dict[tuple[str, str
     found: dict[tuple[str, str], Array] = {}
     for name, port in free.items():
         value = inputs.get(name, port.default)
+        if value is None and name in inputs:
+            raise InvalidValueError(f"input {name} is given None, which is no value; leave it out to have its default")
         if value is None:
             continue
         if varies(value):

@@ -83,6 +83,8 @@ def test_times_are_in_the_unit_of_the_graph_and_units_are_checked():
     ):
         with pytest.raises(kind, match=words):
             tk.simulate(graph, until=1.0, inputs={"f.u": wrong}, master=Jacobi(0.1))
+    with pytest.raises(InvalidValueError, match=r"f\.u is given None"):
+        tk.simulate(graph, until=1.0, inputs={"f.u": None}, master=Jacobi(0.1))
     with pytest.raises(UnknownNameError, match=r"did you mean 'f\.u'"):
         tk.simulate(graph, until=1.0, inputs={"f.v": STEPS}, master=Jacobi(0.1))
 

@@ -234,3 +234,13 @@ def test_a_model_without_states_has_events_too():
     assert found["m.y"].values[-1] == 1.0
     assert [(round(e.time, 9), e.name) for e in found.occurrences] == [(0.35, "m.set")]
     assert np.all(found["m.y"].values[found.time < 0.35] == 0.0)
+
+
+def test_a_schedule_goes_on_however_long_a_graph_runs():
+    component = ModelComponent(Planned())
+    component.initialize(0.0, {})
+    found = [component.next_event(t) for t in (-3.0, 0.0, 0.05, 0.1, 0.6, 0.613, 1e6)]
+    assert found == pytest.approx([0.0, 0.1, 0.1, 0.25, 0.613, 0.7, 1_000_000.1])
+    component.initialize(1e6, {})
+    component.step(1e6, 1.0, {})
+    assert [event.name for event in component.occurrences()].count("often") == 5
