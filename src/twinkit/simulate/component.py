@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any, Literal
 
 import casadi as ca
@@ -15,10 +15,11 @@ from twinkit.core.model import Model
 from twinkit.core.solution import Occurrence
 from twinkit.core.units import as_number
 from twinkit.readings.casadi import SYMBOLIC
+from twinkit.simulate.component_past import Past
 from twinkit.simulate.component_ports import Streams, model_feedthrough, model_ports
 from twinkit.simulate.consistent import consistent_algebraics
 from twinkit.simulate.cvodes import Cvodes
-from twinkit.simulate.legs import Pace, Point, Walk
+from twinkit.simulate.legs import Point, Walk
 from twinkit.simulate.problem import Array, Problem, Solver, check_solver, make_problem
 from twinkit.simulate.signals import Program
 
@@ -100,7 +101,7 @@ class ModelComponent:
         self._before = np.full(layout.inputs.size + 1, np.nan)  # the last inputs and when they came
         self._coefficients = np.zeros((1, layout.inputs.size, 4))
         self._p = np.ascontiguousarray(problem.p)
-        self._past = _Past()
+        self._past = Past()
         self._statistics: dict[str, Any] = {}
         self._kept: list[Any] = []
         reading = problem.reading
@@ -170,7 +171,7 @@ class ModelComponent:
         """Start (or start again) at `t0` and return the outputs there."""
         self._state[:] = self._begin
         self._modes[:] = self._problem.modes
-        self._time[0], self._past = t0, _Past(begin=t0)
+        self._time[0], self._past = t0, Past(begin=t0)
         self._before[:] = np.nan
         if self._kernel is not None:
             self._kernel.width[0] = 0.0
@@ -432,51 +433,6 @@ class ModelComponent:
     def _failed(self, t: float, reason: str) -> StepError:
         name = type(self.model).__name__
         return StepError(f"{name} at {t:g} {self.time_unit}: {reason}", time=t, values=self._values())
-
-
-@dataclass(frozen=True)
-class _Past:
-    """What a component remembers of events, beside its state: never changed in place, so that a snapshot keeps it.
-
-    Attributes
-    ----------
-    begin
-        Where the run began.
-    roots, inputs
-        Event expressions at the end of the last step, and the inputs they belong to; None before the first.
-    fired
-        Position of the event that has just happened, or None.
-    pace
-        The rhythm of events.
-    happened
-        ``(what was before, occurrence)``, or None.
-    ended
-        The event that ended the run, or None.
-    """
-
-    begin: float = 0.0
-    roots: Array | None = None
-    inputs: bytes = b""
-    fired: int | None = None
-    pace: Pace = field(default_factory=Pace)
-    happened: Any = None
-    ended: Occurrence | None = None
-
-    def after(self, walk: Walk) -> _Past:
-        """Return what is remembered after a walk."""
-        happened = self.happened
-        for one in walk.occurrences:
-            happened = (happened, one)
-        ended = Occurrence(walk.point.t, walk.stopped) if walk.stopped else None
-        return replace(self, fired=walk.fired, pace=walk.pace, happened=happened, ended=ended)
-
-    def passing(self) -> _Past:
-        """Return what is remembered after a step without events."""
-        return self if self.fired is None else replace(self, fired=None)
-
-    def seeing(self, roots: Array, inputs: Array) -> _Past:
-        """Return what is remembered at the end of a step."""
-        return replace(self, roots=roots.copy(), inputs=inputs.tobytes())
 
 
 def _fallback(bounds: Any) -> float:
