@@ -2,13 +2,14 @@
 
 import math
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 import twinkit as tk
-from twinkit.estimate import Adaptation, ExtendedKalmanFilter, Sensor
-from twinkit.estimate.steps import within_bounds
+from twinkit.estimate import Adaptation, Disturbance, ExtendedKalmanFilter, Sensor
+from twinkit.estimate.constraints import within_bounds
 
 
 class Tank(tk.Model):
@@ -278,3 +279,43 @@ def test_the_content_hash_knows_the_settings():
     assert make().content_hash == make().content_hash
     others = [make(gate=0.9), make(initial_std={"V": 2.0}), make(inputs={"Q": 1.0}), make(initial={"V": 9.0})]
     assert len({make().content_hash, *[other.content_hash for other in others]}) == 5
+
+
+def test_a_disturbance_of_an_input_is_found():
+    """A heater that gives 0.3 K/min more than it says; the filter learns it, and its decay where it has one."""
+    disturb = {"Q": Disturbance(std="0.5 delta_degC/min")}
+    ekf = make(initial_std={"T": 0.1}, disturb=disturb)
+    estimate = ekf.update(ekf.start(), [reading(20 + 0.3 * t, t, "TI-101", "degC", std=0.05) for t in range(1, 20)])
+    assert estimate.mean["disturbance(Q)"] == pytest.approx(0.3, abs=0.02)
+    assert ekf.predict(estimate, 30.0).mean["T"] == pytest.approx(20 + 0.3 * 30, abs=0.2)
+    fading = make(initial_std={"T": 0.1}, disturb={"Q": Disturbance(std=0.5, time_constant="10 min")}, rtol=1e-9)
+    begun = replace(fading.start(), vector=np.array([10.0, 20.0, 1.0, 2.0, 1.0]))
+    later = fading.predict(begun, 10.0)
+    assert later.mean["disturbance(Q)"] == pytest.approx(math.exp(-1))
+    assert later.mean["T"] == pytest.approx(20 + 10 * (1 - math.exp(-1)))
+    assert later.std["disturbance(Q)"] == pytest.approx(0.5 * math.exp(-1))
+
+
+def test_a_disturbance_of_a_vector_state_acts_on_its_derivative():
+    ekf = make(disturb={"c": Disturbance(std=[0.0, 0.1], noise="0.01 g/L/min/min**0.5")})
+    assert ekf.plan.labels[-2:] == ("disturbance(c)[0]", "disturbance(c)[1]")
+    assert ekf.plan.units[-1] == "gram / liter / minute"
+    begun = replace(ekf.start(), vector=np.array([10.0, 20.0, 1.0, 2.0, 0.0, 0.5]))
+    expected = 2 * math.exp(-0.1) + 0.5 * (1 - math.exp(-0.1)) / 0.1
+    assert ekf.predict(begun, 1.0).mean["c"][1] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("disturb", "message"),
+    [
+        ({"q": Disturbance(std=1)}, "did you mean 'Q'"),
+        ({"Q": 1.0}, "takes Disturbance"),
+        ({"Q": Disturbance()}, "above zero"),
+        ({"Q": Disturbance(std=1, time_constant=0)}, "must be positive"),
+        ({"Q": Disturbance(std=-1)}, "must not be negative"),
+        ({"Q": Disturbance(std="1 kg")}, "kilogram"),
+    ],
+)
+def test_disturbances_are_checked(disturb, message):
+    with pytest.raises(tk.TwinkitError, match=re.escape(message)):
+        make(disturb=disturb)

@@ -1,4 +1,4 @@
-"""The command line: ``twinkit demo``, ``twinkit fmu`` and ``twinkit --version``."""
+"""The command line: ``twinkit demo``, ``twinkit fmu``, ``twinkit graph`` and ``twinkit --version``."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from twinkit._version import __version__
-from twinkit.core.errors import MissingDependencyError, StorageError, TwinkitError
+from twinkit.app.run_options import check_output
+from twinkit.core.errors import MissingDependencyError, TwinkitError
 
 if TYPE_CHECKING:
     from twinkit.app.fermentation import FermentationResult
@@ -71,12 +72,15 @@ def _parser() -> argparse.ArgumentParser:
     from twinkit.app.fmu_commands import add_fmu_commands
 
     add_fmu_commands(commands)
+    from twinkit.app.graph_commands import add_graph_commands
+
+    add_graph_commands(commands)
     return parser
 
 
 def _demo(chosen: argparse.Namespace) -> int:
     for target in (chosen.report, chosen.json):
-        _check_target(target)
+        check_output(target)
     from twinkit.app.fermentation import run
 
     result = run(progress=not chosen.quiet)
@@ -98,16 +102,6 @@ def _demo(chosen: argparse.Namespace) -> int:
         for path in written:
             print(f"written: {path}")
     return OK
-
-
-def _check_target(target: Path | None) -> None:
-    """Refuse a file that cannot be written before the work, not after it."""
-    if target is None:
-        return
-    if target.is_dir():
-        raise StorageError(f"{target} is a folder; name a file in it")
-    if not target.absolute().parent.is_dir():
-        raise StorageError(f"the folder {target.absolute().parent} does not exist; make it first")
 
 
 def table(metrics: Mapping[str, Any]) -> str:

@@ -26,7 +26,8 @@ import casadi as ca
 import numpy as np
 
 from twinkit.core import Model
-from twinkit.estimate.settings import Array
+from twinkit.core.component import Array
+from twinkit.estimate.uncertain import Plan
 from twinkit.readings.casadi import SYMBOLIC, casadi_model
 
 _NEWTON = 4
@@ -106,47 +107,56 @@ class _Symbols:
 _known: dict[Any, Compiled] = {}
 
 
-def compiled(model: Model, chosen: tuple[int, ...], rows: tuple[int, ...]) -> Compiled:
+def compiled(model: Model, plan: Plan, rows: tuple[int, ...]) -> Compiled:
     """Return the functions of a filter (made once per structure, adapted parameters and sensors).
 
     Parameters
     ----------
     model
         The model; its parameter values are arguments of the functions.
-    chosen
-        Positions of the adapted parameters in the parameter vector.
+    plan
+        What is estimated.
     rows
         Of the sensors: positions in states, then algebraic variables, then outputs.
     """
-    key = (model.structure_key, chosen, rows)
+    key = (model.structure_key, plan.chosen, plan.disturbances, rows)
     with SYMBOLIC:
         found = _known.get(key)
         if found is None:
-            s = _symbols(model, chosen)
-            propagate, flow = _prediction(s, model.layout.states.scales)
+            s = _symbols(model, plan)
+            propagate, flow = _prediction(s, plan.scale)
             look = _look(s)
             found = _known[key] = Compiled(Fast(propagate, 2), flow, Fast(_correction(s, rows), 2), look, Fast(look, 1))
         return found
 
 
-def _symbols(model: Model, chosen: tuple[int, ...]) -> _Symbols:
+def _symbols(model: Model, plan: Plan) -> _Symbols:
+    chosen, disturbances = plan.chosen, plan.disturbances
     reading, layout = casadi_model(model), model.layout
     t, x, z, u, p = reading.symbols
     n, inputs = layout.states.size, layout.inputs.size
-    full, held = ca.SX.sym("full", n + len(chosen)), ca.SX.sym("held", inputs)
+    first = n + len(chosen)
+    full, held = ca.SX.sym("full", first + len(disturbances)), ca.SX.sym("held", inputs)
     modes = ca.SX.sym("modes", layout.modes.size)
     adapted = ca.SX(p)
     for k, index in enumerate(chosen):
         adapted[index] = full[n + k]
+    acting, pushed = ca.SX(held), ca.SX.zeros(n, 1)
+    for k, (kind, index, _) in enumerate(disturbances):
+        target = acting if kind == "input" else pushed
+        target[index] += full[first + k]
     f, g, y = ca.substitute(
-        [reading.derivative, reading.residual, reading.output], [x, u, p], [full[:n], ca.vertcat(held, modes), adapted]
+        [reading.derivative, reading.residual, reading.output],
+        [x, u, p],
+        [full[:n], ca.vertcat(acting, modes), adapted],
     )
     arguments = [t, full, z, held, modes, p]
     dzdx = ca.SX(layout.algebraics.size, full.numel())
     if layout.algebraics.size:
         dzdx = -ca.solve(ca.jacobian(g, z), ca.jacobian(g, full))
     still = ca.SX.zeros(len(chosen), 1)
-    derivative = ca.vertcat(f, still)
+    decay = [-rate * full[first + k] for k, (_, _, rate) in enumerate(disturbances)]
+    derivative = ca.vertcat(f + pushed, still, *decay)
     slope = ca.Function("slope", arguments, [derivative, _total(derivative, full, z, dzdx)])
     everything = ca.vertcat(full[:n], z, y)
     quantities = ca.Function("quantities", arguments, [everything, _total(everything, full, z, dzdx)])
@@ -211,8 +221,7 @@ def _prediction(s: _Symbols, scales: Array) -> tuple[Any, Any]:
     middle, first, z, residual = runge_kutta(0.0, half, s.x, s.z, ca.SX(0))
     end, second, z, residual = runge_kutta(half, half, middle, z, residual)
     coarse, _, _, residual = runge_kutta(0.0, h, s.x, s.z, residual)
-    count = len(scales)
-    local = (end - coarse)[:count] / (15.0 * (ca.DM(scales) + ca.fabs(end[:count])))
+    local = (end - coarse) / (15.0 * (ca.DM(scales) + ca.fabs(end)))
     error = ca.fmax(ca.norm_inf(local), residual)
     u_end = c[:, 0] + h * (c[:, 1] + h * (c[:, 2] + h * c[:, 3]))
     z = s.solve(s.t + h, end, z, u_end, s.modes, s.p)[0]

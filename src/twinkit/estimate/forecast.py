@@ -11,14 +11,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from twinkit.core import InvalidValueError, SimulationError
+from twinkit.core.component import Array
 from twinkit.core.errors import unknown_name
 from twinkit.core.units import as_number, unit_label
-from twinkit.estimate.settings import Array, Plan, positions
+from twinkit.estimate.sensors import positions
+from twinkit.estimate.uncertain import Plan
 
 if TYPE_CHECKING:
     import xarray as xr
 
-    from twinkit.estimate.extended import ExtendedKalmanFilter
+    from twinkit.estimate.filter import Filter
     from twinkit.estimate.result import Estimate
 
 
@@ -160,7 +162,7 @@ class Forecast:
 
 @dataclass(frozen=True)
 class Drawn:
-    """How samples are drawn; see `ExtendedKalmanFilter.forecast`."""
+    """How samples are drawn; see `Filter.forecast`."""
 
     samples: int
     seed: int
@@ -169,9 +171,9 @@ class Drawn:
 
 
 def forecast(
-    ekf: ExtendedKalmanFilter, estimate: Estimate, until: Any, outputs: Sequence[str] | None, times: int, drawn: Drawn
+    ekf: Filter, estimate: Estimate, until: Any, outputs: Sequence[str] | None, times: int, drawn: Drawn
 ) -> Forecast:
-    """Run the model from samples of an estimate; see `ExtendedKalmanFilter.forecast`."""
+    """Run the model from samples of an estimate; see `Filter.forecast`."""
     samples = drawn.samples
     unit = ekf.model.time_unit
     end = as_number(until, unit, "until")
@@ -202,7 +204,7 @@ def forecast(
     return Forecast(grid, unit, data, units, samples - int(np.sum(ok)), ekf.content_hash)
 
 
-def _wanted(ekf: ExtendedKalmanFilter, outputs: Sequence[str] | None) -> dict[str, tuple[str, int]]:
+def _wanted(ekf: Filter, outputs: Sequence[str] | None) -> dict[str, tuple[str, int]]:
     """Return name -> (unit, row among states, algebraic variables, outputs, adapted parameters)."""
     known = {label: (place.unit, ekf.row(place)) for label, place in positions(ekf.begun.layout).items()}
     count, states = len(known), ekf.begun.layout.states.size
@@ -219,15 +221,16 @@ def _drawn(plan: Plan, estimate: Estimate, samples: int, rng: Any, parameter_unc
     values, vectors = np.linalg.eigh(estimate.covariance)
     root = (vectors * np.sqrt(np.maximum(values, 0.0))) @ vectors.T  # symmetric: continuous in the covariance
     x = estimate.vector[:, None] + root @ rng.standard_normal((len(values), samples))
-    if not parameter_uncertainty and plan.chosen:
-        x[-len(plan.chosen) :] = estimate.vector[-len(plan.chosen) :, None]
+    if not parameter_uncertainty:
+        first = sum(part.entry.width for part in plan.states)
+        x[first : first + len(plan.chosen)] = estimate.vector[first : first + len(plan.chosen), None]
     return np.clip(x, plan.low[:, None], plan.high[:, None])
 
 
 class _Runner:
     """All samples, advanced together; those that change fast take smaller steps than the others."""
 
-    def __init__(self, ekf: ExtendedKalmanFilter, samples: int, rng: Any) -> None:
+    def __init__(self, ekf: Filter, samples: int, rng: Any) -> None:
         self._ekf, self._rng, self._plan = ekf, rng, ekf.plan
         self._look = ekf.functions.look.map(samples)
         self._flows: dict[int, Any] = {}

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from twinkit.core import InvalidValueError, Model, SimulationError
+from twinkit.core.component import Array
 from twinkit.core.errors import unknown_name
 from twinkit.core.units import as_array, as_number
-from twinkit.estimate.settings import Array
 from twinkit.simulate.signals import NODES, Program, Ramps, Steps, cubic_through, program, shifted
 
 

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from twinkit.core import Prediction, Quality
+from twinkit.core.component import Array
 from twinkit.core.units import unit_label
-from twinkit.estimate.settings import Array
 
 if TYPE_CHECKING:
-    from twinkit.estimate.extended import ExtendedKalmanFilter
+    from twinkit.estimate.filter import Filter
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ class Estimate:
     vector: Array
     covariance: Array
     algebraics: Array
-    filter: ExtendedKalmanFilter = field(repr=False)
+    filter: Filter = field(repr=False)
     readings: tuple[Reading, ...] = ()
     nis: float = math.nan
 

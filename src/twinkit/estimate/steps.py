@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from twinkit.core import InvalidValueError, Measurement, Quality, SimulationError
+from twinkit.core import Measurement, Quality, SimulationError
+from twinkit.core.component import Array
+from twinkit.estimate.constraints import within_bounds
 from twinkit.estimate.result import Estimate, Reading
-from twinkit.estimate.settings import Array
 
 if TYPE_CHECKING:
     from twinkit.estimate.extended import ExtendedKalmanFilter
+    from twinkit.estimate.filter import Item
 
 _SHORTEST = 2.0**-20  # of the interval
 
@@ -20,11 +23,6 @@ _SHORTEST = 2.0**-20  # of the interval
 def propagated(ekf: ExtendedKalmanFilter, estimate: Estimate, end: float) -> tuple[Array, Array, Array]:
     """Return mean, covariance and algebraic variables at a later time."""
     t, x, covariance, z = estimate.time, estimate.vector, estimate.covariance, estimate.algebraics
-    if not end >= t:
-        raise InvalidValueError(f"a filter goes forward: {end:g} {estimate.time_unit} is before {t:g}")
-    if end == t:
-        return x, covariance, z
-    ekf.given.check(t, end)
     modes, parameters = ekf.constants
     plan, q = ekf.plan, ekf.plan.noise**2
     for stop in ekf.given.breaks(t, end):
@@ -59,13 +57,9 @@ def _stuck(ekf: ExtendedKalmanFilter, t: float, x: Array) -> str:
     )
 
 
-Item = tuple[Measurement, float, float]
-"""A measurement with its value and standard deviation in the model's unit."""
-
-
-def corrected(ekf: ExtendedKalmanFilter, estimate: Estimate, time: float, items: list[Item]) -> Estimate:
+def corrected(ekf: ExtendedKalmanFilter, estimate: Estimate, items: Sequence[Item]) -> Estimate:
     """Return the estimate after readings of one instant, at most one of each sensor."""
-    x, covariance, z = propagated(ekf, estimate, time)
+    time, x, covariance, z = estimate.time, estimate.vector, estimate.covariance, estimate.algebraics
     tags = list(ekf.lines)
     value, variance, present = np.zeros(len(tags)), np.ones(len(tags)), np.zeros(len(tags))
     for m, number, std in items:
@@ -103,27 +97,3 @@ def _reason(m: Measurement, surprise: float, spread: float, accepted: bool) -> s
     if m.quality is Quality.UNCERTAIN:
         return f"marked uncertain{note}; used with a larger standard deviation"
     return ""
-
-
-def within_bounds(x: Array, covariance: Array, low: Array, high: Array) -> Array:
-    """Return the mean projected onto its bounds in the metric of the covariance.
-
-    Each violated bound in turn is treated as known to hold with equality: the others move as their correlation with it
-    says, and those already on a bound stay there.
-    """
-    if (x >= low).all() and (x <= high).all():
-        return x
-    x, p = x.copy(), covariance.copy()
-    for _ in range(len(x)):
-        beyond = np.maximum(low - x, x - high)
-        reach = np.where(np.diag(p) > 1e-300, beyond / np.sqrt(np.maximum(np.diag(p), 1e-300)), -np.inf)
-        k = int(np.argmax(reach))
-        if reach[k] <= 0:
-            break
-        bound = low[k] if x[k] < low[k] else high[k]
-        gain = p[:, k] / p[k, k]
-        x = x + gain * (bound - x[k])
-        x[k] = bound
-        p = p - np.outer(gain, p[k, :])
-        p[k, :] = p[:, k] = 0.0
-    return np.clip(x, low, high)

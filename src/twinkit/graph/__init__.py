@@ -1,5 +1,6 @@
 """The typed graph of components, and the master algorithms that run it."""
 
+from twinkit.graph import ssp
 from twinkit.graph.blocks import Block, Replay
 from twinkit.graph.check import GraphCheckError
 from twinkit.graph.compare import Comparison
@@ -14,5 +15,5 @@ from twinkit.graph.worker import Worker, WorkerDiedError
 __all__ = [
     "Adaptive", "Block", "Comparison", "ConnectError", "Connection", "GaussSeidel", "Graph", "GraphCheckError",
     "GraphComponent", "Implicit", "Jacobi", "Master", "Midpoint", "Newton", "Node", "Plug", "Replay", "Session",
-    "Worker", "WorkerDiedError", "material",
+    "Worker", "WorkerDiedError", "material", "ssp",
 ]  # fmt: skip

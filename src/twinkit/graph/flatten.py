@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from twinkit.core.component import Port
 from twinkit.core.errors import InvalidValueError
 from twinkit.core.model import Model
 from twinkit.core.units import OFFSET_UNITS, parse_unit
@@ -63,7 +62,7 @@ def flatten(graph: Graph, name: str) -> Model:
         called.add(node)
     source = "\n".join(["def equations(self, v, m):", *lines, f"    return {{{', '.join(residuals)}}}"])
     document = f"A graph of {len(parts)} models as one: {', '.join(parts)}.\n\n{source}"
-    return _model(name, declared, graph.time_unit, source, {}, document)
+    return _model(name, declared, graph.time_unit, source, {"transformed": _transformed}, document)
 
 
 def _model(name: str, declared: Mapping[str, Any], time_unit: str, source: str, space: dict[str, Any],
@@ -118,9 +117,9 @@ def _of_block(node: str, block: Block, time_unit: str) -> Part:
         declared[name] = Output(block.outputs[port].unit, shape=block.outputs[port].shape)
 
     def block_outputs(v: Any, m: Any) -> dict[str, Any]:
-        plain = {port: _number(m, getattr(v, name), block.inputs[port]) for port, name in inputs.items()}
+        plain = {port: _number(m, getattr(v, name), block.inputs[port].unit) for port, name in inputs.items()}
         found = block.over(m, plain)
-        return {outputs[port]: _quantity(m, value, block.outputs[port]) for port, value in found.items()}
+        return {outputs[port]: _quantity(m, value, block.outputs[port].unit) for port, value in found.items()}
 
     source = "def equations(self, v, m):\n    return block_outputs(v, m)"
     try:
@@ -131,20 +130,20 @@ def _of_block(node: str, block: Block, time_unit: str) -> Part:
     return Part(model, inputs, outputs)
 
 
-def _number(m: Any, value: Any, port: Port) -> Any:
+def _number(m: Any, value: Any, unit: str) -> Any:
     """Return a quantity as the plain number of its unit."""
-    difference = OFFSET_UNITS.get(str(parse_unit(port.unit)))
+    difference = OFFSET_UNITS.get(str(parse_unit(unit)))
     if difference is None:
-        return value / m.quantity(1.0, port.unit)
-    return (value - m.quantity(0.0, port.unit)) / m.quantity(1.0, difference)
+        return value / m.quantity(1.0, unit)
+    return (value - m.quantity(0.0, unit)) / m.quantity(1.0, difference)
 
 
-def _quantity(m: Any, number: Any, port: Port) -> Any:
+def _quantity(m: Any, number: Any, unit: str) -> Any:
     """Return a plain number as a quantity in a unit."""
-    difference = OFFSET_UNITS.get(str(parse_unit(port.unit)))
+    difference = OFFSET_UNITS.get(str(parse_unit(unit)))
     if difference is None:
-        return number * m.quantity(1.0, port.unit)
-    return number * m.quantity(1.0, difference) + m.quantity(0.0, port.unit)
+        return number * m.quantity(1.0, unit)
+    return number * m.quantity(1.0, difference) + m.quantity(0.0, unit)
 
 
 def _unknown(part: Part, edge: Connection) -> Algebraic:
@@ -167,4 +166,12 @@ def _call_order(graph: Graph, parts: Mapping[str, Part]) -> Sequence[str]:
 
 def _expression(parts: Mapping[str, Part], edge: Connection) -> str:
     value = f"v.{edge.source[0]}.{parts[edge.source[0]].outputs[edge.source[1]]}"
-    return f"m.convert({value}, {edge.source_unit!r}, {edge.target_unit!r})" if edge.converts else value
+    units = f"{edge.source_unit!r}, {edge.target_unit!r}"
+    if edge.transformation != (1.0, 0.0) or not edge.convert_units:
+        return f"transformed(m, {value}, {units}, {edge.scale!r}, {edge.offset!r})"
+    return f"m.convert({value}, {units})" if edge.converts else value
+
+
+def _transformed(m: Any, value: Any, source: str, target: str, scale: float, offset: float) -> Any:
+    """Return what an edge with a transformation makes of a quantity: it works on the plain number."""
+    return _quantity(m, scale * _number(m, value, source) + offset, target)

@@ -15,7 +15,7 @@ from twinkit.core.solution import Solution
 from twinkit.core.units import affine, unit_label
 from twinkit.graph.check import GraphCheckError, problems_of
 from twinkit.graph.masters import Master
-from twinkit.graph.ports import ConnectError, Connection, Node, Plug, join
+from twinkit.graph.ports import ConnectError, Connection, Node, Plug, Transformation, join
 from twinkit.graph.sources import varies
 
 if TYPE_CHECKING:
@@ -86,7 +86,10 @@ class Graph:
         made = self._nodes[name] = Node.of(name, component)
         return made
 
-    def connect(self, source: Plug, target: Plug, *, guess: Any = None) -> tuple[Connection, ...]:
+    def connect(
+        self, source: Plug, target: Plug, *, guess: Any = None, factor: float = 1.0, offset: float = 0.0,
+        convert_units: bool = True,
+    ) -> tuple[Connection, ...]:  # fmt: skip
         """Join an output to an input (or a stream to a stream); units are converted, and the edge says how.
 
         Parameters
@@ -95,6 +98,10 @@ class Graph:
             ``a.out["w"]``, ``b.inp["w"]``.
         guess
             First value of the input, where the edge closes an algebraic loop.
+        factor, offset
+            The input is ``factor * value + offset``, after the units are converted (SSP: a linear transformation).
+        convert_units
+            False: take the numbers as they are, whatever the units.
 
         Raises
         ------
@@ -103,7 +110,7 @@ class Graph:
         ShapeError, UnitError
             Wrong length; wrong dimension.
         """
-        made = join(source, target, guess)
+        made = join(source, target, guess, Transformation(float(factor), float(offset), convert_units))
         for plug in (source, target):
             node = self._nodes.get(plug.node)
             side = () if node is None else (*node.out.values(), *node.inp.values())
@@ -180,7 +187,11 @@ class Graph:
             if edge.target in made:
                 continue
             source, target = self._plug(edge.source, "out"), self._plug(edge.target, "inp")
-            made |= {new.target for new in self.connect(source, target, guess=edge.guess)}
+            factor, offset = edge.transformation
+            edges_made = self.connect(
+                source, target, guess=edge.guess, factor=factor, offset=offset, convert_units=edge.convert_units
+            )
+            made |= {new.target for new in edges_made}
 
     def _plug(self, place: tuple[str, str], side: Literal["out", "inp"]) -> Plug:
         """Return the plug of a port, or of the stream it is part of."""

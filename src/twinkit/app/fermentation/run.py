@@ -15,7 +15,7 @@ from twinkit.app.fermentation.monitored import MonitoredFermentation
 from twinkit.app.fermentation.result import Array, FermentationResult, ForecastAt, Track
 from twinkit.app.fermentation.settings import Settings
 from twinkit.core import Measurement, Quality
-from twinkit.estimate import Adaptation, Estimate, ExtendedKalmanFilter, Sensor
+from twinkit.estimate import Adaptation, Estimate, ExtendedKalmanFilter, Filter, Sensor
 from twinkit.pat import ConsensusCalibration, SoftSensor
 
 _QUANTITIES = {"glucose": "process.glucose_total", "ethanol": "process.ethanol", "xylose": "process.xylose"}
@@ -198,7 +198,7 @@ def _result(data: FermentationData, settings: Settings, log: _Log) -> Fermentati
     )  # fmt: skip
 
 
-def _made_by(ekf: ExtendedKalmanFilter) -> dict[str, str]:
+def _made_by(ekf: Filter) -> dict[str, str]:
     model = ekf.model
     return {
         "model": type(model).__name__,
