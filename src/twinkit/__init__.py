@@ -12,6 +12,11 @@ from twinkit.core.providers import provide as _provide
 
 if TYPE_CHECKING:
     from twinkit.core import *  # noqa: F403
+    from twinkit.estimate import EKF as EKF
+    from twinkit.estimate import Adaptation as Adaptation
+    from twinkit.estimate import Disturbance as Disturbance
+    from twinkit.estimate import Estimator as Estimator
+    from twinkit.estimate import Sensor as Sensor
     from twinkit.fmi import FMU as FMU
     from twinkit.graph import *  # noqa: F403
     from twinkit.simulate import *  # noqa: F403
@@ -49,6 +54,13 @@ _HOMES = {
         "UnitError",
         "UnknownNameError",
         "no_audit",
+    ),
+    "twinkit.estimate": (
+        "Adaptation",
+        "Disturbance",
+        "EKF",
+        "Estimator",
+        "Sensor",
     ),
     "twinkit.fmi": ("FMU",),
     "twinkit.graph": (
