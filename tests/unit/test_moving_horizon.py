@@ -8,7 +8,7 @@ import pytest
 
 import twinkit as tk
 from twinkit.core import InvalidValueError, ShapeError, UnitError, UnknownNameError
-from twinkit.estimate import Adaptation, Huber, MovingHorizonEstimator, Propagated, Sensor
+from twinkit.estimate import Adaptation, Estimator, Huber, MovingHorizonEstimator, Propagated, Sensor
 from twinkit.estimate.horizon import estimator as module
 from twinkit.optimise import Converged, Failed, Limits, MaxIterations, Solved
 from twinkit.optimise.native import compiler
@@ -235,6 +235,21 @@ def test_without_a_compiler_a_warning_says_so(monkeypatch):
         estimate = mhe.update(mhe.start(), tk.Measurement("twice", 8.0, "g/L", 1.0))
     assert estimate.status.usable
     assert any("no C compiler" in str(w.message) for w in caught)
+
+
+def test_it_works_in_an_estimator_and_goes_on_from_a_file(tmp_path):
+    mhe = make(nodes=None)
+    twin = Estimator(mhe)
+    for t in (1.0, 2.0, 4.0):
+        twin.update(reading(8.0 * np.exp(-0.5 * t), t))
+    late = twin.update(reading(8.0 * np.exp(-1.5), 3.0))
+    direct = mhe.update(mhe.start(), [reading(8.0 * np.exp(-0.5 * t), t) for t in (1.0, 2.0, 3.0, 4.0)])
+    np.testing.assert_allclose(late.vector, direct.vector, rtol=1e-6)
+    assert len(mhe.history([reading(5.0, 1.0), reading(3.0, 2.0)]).estimates) == 3
+    twin.save(tmp_path / "twin")
+    other = Estimator(mhe)
+    other.load(tmp_path / "twin")
+    assert other.update(reading(0.7, 5.0)).status.usable
 
 
 def test_a_result_shows_itself():

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import casadi as ca
@@ -87,6 +88,15 @@ class Compiled:
     correct: Fast
     look: Any
     fast_look: Fast
+
+    @cached_property
+    def transition(self) -> Fast:
+        """``(t, h, x, z, c, modes, p) -> (A,)``: the derivative of one sub-step, for smoothing; made when used."""
+        with SYMBOLIC:
+            arguments = self.flow.sx_in()
+            end = self.flow(*arguments)[0]
+            a = ca.densify(ca.jacobian(end, arguments[2]))
+            return Fast(ca.Function("transition", arguments, [a]), 0)
 
 
 @dataclass(frozen=True)
@@ -241,7 +251,7 @@ def _correction(s: _Symbols, rows: tuple[int, ...]) -> Any:
     gate = ca.SX.sym("gate")
     z = s.solve(s.t, s.x, s.z, s.u, s.modes, s.p)[0]
     everything, derivative = s.quantities(s.t, s.x, z, s.u, s.modes, s.p)
-    predicted, h = ca.densify(everything[list(rows)]), ca.densify(derivative[list(rows), :])
+    predicted, h = ca.densify(everything[list(rows), 0]), ca.densify(derivative[list(rows), :])
     innovation = value - predicted
     spreads = ca.vertcat(*[h[j, :] @ prior @ h[j, :].T for j in range(count)]) + variance
     accepted = ca.logic_and(present, innovation**2 <= gate * spreads)

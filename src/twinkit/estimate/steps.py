@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,8 +20,18 @@ if TYPE_CHECKING:
 _SHORTEST = 2.0**-20  # of the interval
 
 
-def propagated(ekf: ExtendedKalmanFilter, estimate: Estimate, end: float) -> tuple[Array, Array, Array]:
-    """Return mean, covariance and algebraic variables at a later time."""
+def propagated(
+    ekf: ExtendedKalmanFilter, estimate: Estimate, end: float, trace: list[tuple[Any, ...]] | None = None
+) -> tuple[Array, Array, Array]:
+    """Return mean, covariance and algebraic variables at a later time.
+
+    Parameters
+    ----------
+    ekf, estimate, end
+        What is moved, and where to.
+    trace
+        Receives the arguments ``(t, h, x, z, c, modes, p)`` of every sub-step, for `crossed`.
+    """
     t, x, covariance, z = estimate.time, estimate.vector, estimate.covariance, estimate.algebraics
     modes, parameters = ekf.constants
     plan, q = ekf.plan, ekf.plan.noise**2
@@ -37,9 +47,21 @@ def propagated(ekf: ExtendedKalmanFilter, estimate: Estimate, end: float) -> tup
                 if step < (end - estimate.time) * _SHORTEST:
                     raise SimulationError(_stuck(ekf, t, x))
                 continue
+            if trace is not None:
+                trace.append(args[:7])
             x, covariance, z = within_bounds(x1, covariance1, plan.low, plan.high), covariance1, z1
             t = stop if count == 1 else t + h
     return x, covariance, z
+
+
+def crossed(ekf: ExtendedKalmanFilter, estimate: Estimate, end: float) -> tuple[Estimate, Array]:
+    """Return the estimate at a later time, and the covariance of the vector now with the vector then."""
+    trace: list[tuple[Any, ...]] = []
+    later = ekf.make(end, *propagated(ekf, estimate, end, trace))
+    cross = estimate.covariance
+    for args in trace:
+        cross = cross @ ekf.functions.transition(*args)[0].T
+    return later, cross
 
 
 def resized(error: float, tolerance: float) -> float:
@@ -65,7 +87,7 @@ def corrected(ekf: ExtendedKalmanFilter, estimate: Estimate, items: Sequence[Ite
     for m, number, std in items:
         if m.quality is not Quality.BAD:
             j = tags.index(m.tag)
-            value[j], variance[j], present[j] = number, std**2, 1.0
+            value[j], variance[j], present[j] = number, std * std, 1.0
     modes, parameters = ekf.constants
     x, z, covariance, predicted, innovation, spreads, accepted, terms = ekf.functions.correct(
         time, x, z, ekf.given.at(time), modes, parameters, covariance, value, variance, present, ekf.threshold
@@ -80,7 +102,8 @@ def corrected(ekf: ExtendedKalmanFilter, estimate: Estimate, items: Sequence[Ite
         surprise, spread, ok = float(innovation[j]), math.sqrt(spreads[j]), bool(accepted[j])
         if m.quality is Quality.BAD:
             surprise = spread = math.nan
-        nis, reason = (surprise / spread) ** 2, _reason(m, surprise, spread, ok)
+        ratio = surprise / spread
+        nis, reason = ratio * ratio, _reason(m, surprise, spread, ok)
         numbers = (number, std, float(predicted[j]), surprise, spread, nis)
         readings.append(Reading(m.tag, time, ekf.lines[m.tag].place.unit, *numbers, m.quality, ok, reason))
     total = float(terms @ present) if present.any() else math.nan
@@ -93,7 +116,8 @@ def _reason(m: Measurement, surprise: float, spread: float, accepted: bool) -> s
     if m.quality is Quality.BAD:
         return f"marked bad{note}; the model alone was followed"
     if not accepted:
-        return f"{abs(surprise) / spread:.1f} standard deviations from what the model expects; not used"
+        ratio = abs(surprise) / spread
+        return f"{ratio:.{'1f' if ratio < 1e6 else '1e'}} standard deviations from what the model expects; not used"
     if m.quality is Quality.UNCERTAIN:
         return f"marked uncertain{note}; used with a larger standard deviation"
     return ""

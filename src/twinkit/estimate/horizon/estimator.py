@@ -14,10 +14,10 @@ import numpy as np
 from twinkit.core import InvalidValueError, Measurement, SimulationError
 from twinkit.core.component import Array
 from twinkit.core.errors import unknown_name
-from twinkit.estimate.filter import Filter, Item
+from twinkit.estimate.calibration.noise import Huber
+from twinkit.estimate.filter import Filter, Item, batch_of
 from twinkit.estimate.horizon.escalation import escalated
 from twinkit.estimate.horizon.functions import Functions, window_functions
-from twinkit.estimate.horizon.losses import Loss, Squared
 from twinkit.estimate.horizon.placement import SAME, placed
 from twinkit.estimate.horizon.problem import Linear, Positions, Settings, Trajectory, WindowProblem
 from twinkit.estimate.horizon.readings import kept, reported, too_old
@@ -56,7 +56,7 @@ class MovingHorizonEstimator(Filter):
     nodes
         Largest number of intervals of a window; None: no limit. Without both limits: full information.
     loss
-        Sensor -> `Huber` or `Squared` (the default).
+        Sensor -> `Huber`; the residuals of other sensors are squared.
     within
         Output, state or algebraic variable -> ``(low, high)``: constraints beside the declared bounds; None: no bound.
     tolerance
@@ -101,7 +101,7 @@ class MovingHorizonEstimator(Filter):
     gate: float | None = None
     horizon: Any = None
     nodes: int | None = 20
-    loss: Mapping[str, Loss] = field(default_factory=dict[str, Loss])
+    loss: Mapping[str, Huber] = field(default_factory=dict[str, Huber])
     within: Mapping[str, tuple[Any, Any]] = field(default_factory=dict[str, tuple[Any, Any]])
     tolerance: float = 1e-3
     limits: Limits = field(default_factory=Limits)
@@ -119,8 +119,8 @@ class MovingHorizonEstimator(Filter):
         for tag, loss in self.loss.items():
             if tag not in self.lines:
                 raise unknown_name("sensor", tag, self.lines, "this estimator")
-            if not isinstance(loss, Loss):
-                raise InvalidValueError(f"loss={{{tag!r}: ...}} takes Huber(...) or Squared(), not {loss!r}")
+            if not isinstance(loss, Huber):
+                raise InvalidValueError(f"loss={{{tag!r}: ...}} takes Huber(...), not {loss!r}")
         _ = self.constraints
 
     def settings(self) -> dict[str, Any]:
@@ -167,7 +167,7 @@ class MovingHorizonEstimator(Filter):
             np.concatenate([p.low[bounded], rest[:, 0]]),
             np.concatenate([p.high[bounded], rest[:, 1]]),
             np.concatenate([p.scale[bounded], rest[:, 2]]),
-            np.array([self.loss.get(tag, Squared()).limit for tag in self.lines]),
+            np.array([self.loss[tag].threshold if tag in self.loss else math.inf for tag in self.lines]),
             self.tolerance,
             smoother(self.native),
         )
@@ -223,12 +223,16 @@ class MovingHorizonEstimator(Filter):
         return self._updated(self._own(estimate), list(items))
 
     def _own(self, estimate: Estimate) -> HorizonEstimate:
-        if not isinstance(estimate, HorizonEstimate):
-            raise InvalidValueError(
-                "a moving-horizon estimator goes on from its own estimates (start() gives the first), not from "
-                f"{type(estimate).__name__}"
-            )
-        return estimate
+        if isinstance(estimate, HorizonEstimate):
+            return estimate
+        if isinstance(estimate, Estimate) and estimate.filter.content_hash == self.content_hash:
+            # It was read from a file, without its window: a new one begins.
+            x, covariance, z = estimate.vector, estimate.covariance, estimate.algebraics
+            return self._fresh(estimate.time, estimate.time, x, covariance, z, Converged())
+        raise InvalidValueError(
+            "a moving-horizon estimator goes on from its own estimates (start() gives the first), not from "
+            f"{type(estimate).__name__}"
+        )
 
     def update(self, estimate: Estimate, measurements: Measurement | Iterable[Measurement]) -> HorizonEstimate:
         """Return the estimate after one measurement or a batch of them, of any sensors and times, in any order.
@@ -247,8 +251,7 @@ class MovingHorizonEstimator(Filter):
             For a unit that does not fit.
         """
         found = self._own(estimate)
-        batch = [measurements] if isinstance(measurements, Measurement) else list(measurements)
-        items = sorted(((m, *self.checked(m)) for m in batch), key=lambda item: item[0].source_time)
+        items = sorted((self.judged(m) for m in batch_of(measurements)), key=lambda item: item[0].source_time)
         for m, _, _ in items:
             self.given.check(min(m.source_time, estimate.time), max(m.source_time, estimate.time))
         several = len(items) if self.nodes is None else max(1, self.nodes // 2) * len(self.lines)

@@ -11,6 +11,7 @@ import numpy as np
 
 from twinkit.core import SimulationError
 from twinkit.core.component import Array
+from twinkit.estimate.held import HeldInputs
 from twinkit.estimate.horizon.functions import METHODS, Functions, carried
 from twinkit.estimate.horizon.window import Interval, root_of
 from twinkit.estimate.inputs import Inputs
@@ -44,7 +45,7 @@ class Transcriber:
     """
 
     functions: Functions
-    given: Inputs
+    given: Inputs | HeldInputs
     shared: Array
     intensity: Array
     scale: Array
