@@ -46,11 +46,6 @@ class HeldInputs:
         """What is known of them beforehand, for a content hash: that they are told."""
         return ["held"]
 
-    @property
-    def polynomial(self) -> bool:
-        """Whether all inputs are polynomials between breaks; always."""
-        return True
-
     def tell(self, t: float, u: Array) -> None:
         """Add values that hold from `t` on.
 
