@@ -23,6 +23,7 @@ from twinkit.estimate.filter import Filter
 from twinkit.estimate.forecast import Forecast, When
 from twinkit.estimate.held import HeldInputs
 from twinkit.estimate.history import History
+from twinkit.estimate.horizon import HorizonEstimate, MovingHorizonEstimator, Propagated
 from twinkit.estimate.log import Counts
 from twinkit.estimate.result import Estimate, Reading
 from twinkit.estimate.sensors import Sensor
@@ -48,12 +49,15 @@ __all__ = [
     "Free",
     "HeldInputs",
     "History",
+    "HorizonEstimate",
     "Huber",
     "Initial",
     "LogNormal",
+    "MovingHorizonEstimator",
     "Noise",
     "Normal",
     "PerBatch",
+    "Propagated",
     "Reading",
     "Sampled",
     "Sensor",

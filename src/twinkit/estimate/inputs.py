@@ -51,6 +51,11 @@ class Inputs:
         names = [(entry.name, getattr(function, "__qualname__", "")) for entry, function in self._functions]
         return [self._program.knots, self._program.coefficients, list(self._until), names]
 
+    @property
+    def polynomial(self) -> bool:
+        """Whether all inputs are polynomials between breaks, so that no function of time need be sampled."""
+        return not self._functions
+
     def check(self, t: float, end: float) -> None:
         """Raise `SimulationError` unless the inputs are given from `t` to `end`."""
         if t < self._begin:
