@@ -316,10 +316,11 @@ class MovingHorizonEstimator(Filter):
         if self.gate is not None:
             window, refused = self._gated(window, places)
         guess, left = Trajectory(window.x, window.w, window.z, window.held), _REFINED
+        contraction = estimate.contraction
         while True:
             problem = WindowProblem(self.numbers, window)
-            found = sqp(problem, guess, self.limits)
-            point, at, status = found.point, found.at, found.status
+            found = sqp(problem, guess, self.limits, contraction)
+            point, at, status, contraction = found.point, found.at, found.status, found.contraction
             if not status.usable and self.escalate:
                 point, at, status = escalated(self, problem, window, guess, status)
             if not status.usable or at is None:
@@ -331,7 +332,8 @@ class MovingHorizonEstimator(Filter):
                 break
             guess = replace(point, z=at.point.z)
         error = max((interval.error for interval in window.intervals), default=0.0)
-        return self._finished(estimate, window, problem, point, at, status, places, refused, error)
+        result, done = self._finished(window, problem, point, at, status, places, refused, error)
+        return replace(result, contraction=contraction), done
 
     def _refined(self, window: Window, point: Trajectory) -> tuple[Window, bool]:
         """Return the window with its intervals as accurate along a trajectory, and whether that changes anything."""
@@ -358,8 +360,8 @@ class MovingHorizonEstimator(Filter):
         return replace(window, present=present), refused
 
     def _finished(
-        self, estimate: HorizonEstimate, window: Window, problem: WindowProblem, point: Trajectory, at: Linear,
-        status: Status, places: list[tuple[Item, int, int]], refused: dict[tuple[int, int], float], error: float,
+        self, window: Window, problem: WindowProblem, point: Trajectory, at: Linear, status: Status,
+        places: list[tuple[Item, int, int]], refused: dict[tuple[int, int], float], error: float,
     ) -> tuple[HorizonEstimate, list[Reading]]:  # fmt: skip
         """Return the estimate, its window shortened to its limits, and what became of the readings."""
         free = problem.swept_free(at, np.zeros_like(point.held)) if point.held.any() or problem.swept is None else None

@@ -178,7 +178,8 @@ class WindowProblem:
         bowl = 0.5 * float(np.sum(at.weight * moved * (moved - 2.0 * at.residual)))
         cost = 0.5 * _square(w) + self._cost(at.residual) + bowl
         multiplier = float(np.max(np.abs(adjoint) * s.scale))
-        return Step(Trajectory(x, w, at.point.z, held), cost, multiplier, size)
+        smooth = np.array_equal(held, at.point.held) and not (self._robust and (at.weight < 1.0).any())
+        return Step(Trajectory(x, w, at.point.z, held), cost, multiplier, size, smooth)
 
     def _cost(self, residual: Array) -> float:
         return float(np.sum(costs(residual, self._s.limits))) if self._robust else 0.5 * _square(residual)

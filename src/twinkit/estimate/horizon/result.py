@@ -13,7 +13,7 @@ from twinkit.core.errors import unknown_name
 from twinkit.core.units import unit_label
 from twinkit.estimate.horizon.window import Window
 from twinkit.estimate.result import Estimate
-from twinkit.optimise import Converged, Status
+from twinkit.optimise import Contraction, Converged, Status
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -55,6 +55,8 @@ class HorizonEstimate(Estimate):
         Largest error of an interval, relative to magnitude plus nominal value.
     seconds
         Time the last update took.
+    contraction
+        How fast the optimisation converged lately.
     """
 
     window: Window = field(kw_only=True)
@@ -62,6 +64,7 @@ class HorizonEstimate(Estimate):
     cost: float = field(default=math.nan, kw_only=True)
     discretisation_error: float = field(default=0.0, kw_only=True)
     seconds: float = field(default=math.nan, kw_only=True)
+    contraction: Contraction | None = field(default=None, kw_only=True)
 
     @property
     def unseen(self) -> tuple[str, ...]:
