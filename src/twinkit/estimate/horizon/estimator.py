@@ -24,7 +24,7 @@ from twinkit.estimate.horizon.readings import kept, reported, too_old
 from twinkit.estimate.horizon.result import HorizonEstimate, Propagated
 from twinkit.estimate.horizon.smoother import smoother
 from twinkit.estimate.horizon.transcription import Transcriber
-from twinkit.estimate.horizon.window import Window, arrival_of
+from twinkit.estimate.horizon.window import Arrival, Window, nothing_between
 from twinkit.estimate.horizon.within import constraints
 from twinkit.estimate.result import Estimate, Reading
 from twinkit.optimise import Converged, Failed, Limits, Status, sqp
@@ -184,7 +184,7 @@ class MovingHorizonEstimator(Filter):
         sensors, held = len(self.lines), len(self.numbers.low)
         window = Window(
             begun,
-            arrival_of(x, covariance, self.plan.scale),
+            Arrival(x, covariance),
             np.array([t]),
             self.given.at(t)[None],
             (),
@@ -195,6 +195,7 @@ class MovingHorizonEstimator(Filter):
             np.ones((1, sensors)),
             np.zeros((1, sensors)),
             np.zeros((1, held)),
+            nothing_between(len(self.given.at(t))),
         )
         return self._estimate(t, x, covariance, z, window, status)
 
@@ -315,7 +316,7 @@ class MovingHorizonEstimator(Filter):
         refused: dict[tuple[int, int], float] = {}
         if self.gate is not None:
             window, refused = self._gated(window, places)
-        guess, left = Trajectory(window.x, window.w, window.z, window.held), _REFINED
+        guess, left = Trajectory(window.x, window.adjoint, window.z, window.held), _REFINED
         contraction = estimate.contraction
         while True:
             problem = WindowProblem(self.numbers, window)
@@ -337,19 +338,20 @@ class MovingHorizonEstimator(Filter):
 
     def _refined(self, window: Window, point: Trajectory) -> tuple[Window, bool]:
         """Return the window with its intervals as accurate along a trajectory, and whether that changes anything."""
+        renewed = self.transcriber.outdated(window.intervals, point.x[:-1])
         intervals, changed = list(window.intervals), False
-        for k in self.transcriber.outdated(intervals, point.x[:-1]):
+        for k in renewed:
             i = intervals[k]
             intervals[k] = self.transcriber.interval(i.start, i.end, point.x[k], point.z[k], i)[0]
             changed = changed or len(intervals[k].steps) > len(i.steps) or intervals[k].method != i.method
-        return replace(window, intervals=tuple(intervals)), changed
+        return replace(window, intervals=tuple(intervals)) if changed or renewed else window, changed
 
     def _gated(
         self, window: Window, places: list[tuple[Item, int, int]]
     ) -> tuple[Window, dict[tuple[int, int], float]]:
         """Return the window without the new readings outside the gate, and by how many standard deviations they are."""
         problem = WindowProblem(self.numbers, window)
-        at = problem.linearise(Trajectory(window.x, window.w, window.z, window.held))
+        at = problem.linearise(Trajectory(window.x, window.adjoint, window.z, window.held))
         swept = problem.swept_free(at, np.zeros_like(window.held))
         present, refused = window.present.copy(), {}
         for _, node, column in places:
@@ -373,11 +375,11 @@ class MovingHorizonEstimator(Filter):
         used = sorted({node for _, node, column in places if node >= 0 and window.present[node, column] > 0})
         nis = float(swept.surprise[used].sum()) if used else math.nan
         x = np.clip(point.x, self.plan.low, self.plan.high)
-        window = replace(window, x=x, w=point.w, z=at.point.z, held=point.held)
+        window = replace(window, x=x, adjoint=point.adjoint, z=at.point.z, held=point.held)
         first = self._first(window)
         if first:
             pull = (problem.swept or swept).adjoint[first]
-            window = window.from_node(first, swept.before_covariance[first], pull, self.plan.scale)
+            window = window.from_node(first, swept.before_covariance[first], pull)
         t, cost = float(window.times[-1]), at.cost
         z = self._consistent(window)
         result = self._estimate(
