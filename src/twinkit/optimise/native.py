@@ -146,9 +146,8 @@ class Chains:
                 rows[k, : len(chain)] = chain
         carried, sizes = np.array(carried, order="C"), np.array(counts, dtype=np.int64)
         bad = library.twinkit_chain(
-            ctypes.c_longlong(len(items)), ctypes.c_longlong(most),
-            *(ctypes.c_void_p(a.ctypes.data) for a in (sizes, rows, shared, carried)),
-        )  # fmt: skip
+            len(items), most, sizes.ctypes.data, rows.ctypes.data, shared.ctypes.data, carried.ctypes.data
+        )
         if bad:
             carried[...] = np.nan
         return carried
@@ -172,7 +171,7 @@ class Points:
         if self._library is not None:
             items, results = np.ascontiguousarray(items), np.empty((len(items), self._size[1]))
             bad = self._library.twinkit_points(
-                ctypes.c_longlong(len(items)), *(ctypes.c_void_p(a.ctypes.data) for a in (items, shared, results))
+                len(items), items.ctypes.data, shared.ctypes.data, results.ctypes.data
             )
             if bad:
                 results[...] = np.nan
@@ -251,6 +250,15 @@ def _named(function: Any, name: str) -> Any:
 @functools.lru_cache(maxsize=256)
 def _load(text: str, found: str, flags: tuple[str, ...]) -> ctypes.CDLL:
     """Compile a text, unless that was done before, and load it."""
+    found_library = _loaded(text, found, flags)
+    for name, arrays in (("twinkit_chain", 4), ("twinkit_points", 3)):
+        if hasattr(found_library, name):
+            counts = 2 if name == "twinkit_chain" else 1
+            getattr(found_library, name).argtypes = [ctypes.c_longlong] * counts + [ctypes.c_void_p] * arrays
+    return found_library
+
+
+def _loaded(text: str, found: str, flags: tuple[str, ...]) -> ctypes.CDLL:
     key = hashlib.sha256("\0".join([text, found, str(os.path.getmtime(found)), *flags]).encode()).hexdigest()
     directory = cache_directory("native")
     if directory is None:

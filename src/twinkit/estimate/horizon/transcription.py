@@ -94,10 +94,9 @@ class Transcriber:
     ) -> tuple[int, Array, Array, Array, float]:
         """Return method, sub-steps, end point and its error, found by comparing with twice as many sub-steps."""
         steps = self._steps(start, end, count, self.longest)
-        x1, z1 = self._flow(method, steps, x, z)
+        double = self._steps(start, end, 2 * len(steps))
+        (x1, z1), (x2, z2) = self._flows(method, [steps, double], x, z)
         while True:
-            double = self._steps(start, end, 2 * len(steps))
-            x2, z2 = self._flow(method, double, x, z)
             error = self._error(method, x1, x2)
             if error <= self.rtol:
                 break
@@ -111,6 +110,8 @@ class Transcriber:
                     f"the model could not be integrated from {start:g} to {end:g} to rtol={self.rtol:g}: its "
                     "equations are singular there, or the estimate is far from any sensible state"
                 )
+            double = self._steps(start, end, 2 * len(steps))
+            x2, z2 = self._flow(method, double, x, z)
         if error * 2.0 ** (METHODS[method].order + 1) < self.rtol and len(steps) >= 2 * _FEWEST:
             half = self._steps(start, end, len(steps) // 2, self.longest)
             x0, z0 = self._flow(method, half, x, z)
@@ -145,11 +146,15 @@ class Transcriber:
         return self._flow(interval.method, interval.steps, x, z)
 
     def _flow(self, method: int, steps: Array, x: Array, z: Array) -> tuple[Array, Array]:
-        (end,) = self.functions.flow[method](carried(x[None], z[None]), [steps], self.shared)
+        return self._flows(method, [steps], x, z)[0]
+
+    def _flows(self, method: int, chains: list[Array], x: Array, z: Array) -> list[tuple[Array, Array]]:
+        """Return the end points of several chains of sub-steps from one point."""
         n, m = len(x), len(z)
-        if not end[n + m] <= max(1e-6, self.rtol):  # Newton's method has not converged, or NaN
-            return np.full(n, np.nan), end[n : n + m]
-        return end[:n], end[n : n + m]
+        ends = self.functions.flow[method](carried(x[None], z[None]).repeat(len(chains), axis=0), chains, self.shared)
+        # Where Newton's method has not converged (or NaN) there is no end point.
+        good = ends[:, n + m] <= max(1e-6, self.rtol)
+        return [(end[:n] if ok else np.full(n, np.nan), end[n : n + m]) for end, ok in zip(ends, good, strict=True)]
 
     def _error(self, method: int, rough: Array, fine: Array) -> float:
         """Return the error of the coarser of two solutions, from their difference (Richardson)."""
