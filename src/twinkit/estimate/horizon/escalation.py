@@ -67,15 +67,28 @@ def _problem(mhe: MovingHorizonEstimator, window: Window, guess: Trajectory) -> 
         item = ca.vertcat(float(window.times[k]), x * scale, ca.DM(guess.z[k]), ca.DM(window.inputs[k]))
         return functions.seen(item, shared)[m:]
 
+    def loss(residual: Any, limit: float) -> Any:
+        square, size = 0.5 * residual**2, ca.fabs(residual)
+        return ca.if_else(size > limit, limit * (size - 0.5 * limit), square) if np.isfinite(limit) else square
+
+    between = window.between
+
+    def later(i: int, x: Any) -> Any:
+        span, z = between.spans[i], ca.DM(guess.z[between.node[i]])
+        common = ca.repmat(shared, 1, len(span.steps))
+        chain = functions.steps[span.method].fold(len(span.steps))
+        end = chain(ca.vertcat(x * scale, z, 0.0), ca.DM(span.steps.T), common)[: x.numel() + m]
+        item = ca.vertcat(span.end, end, ca.DM(between.inputs[i]))
+        return functions.seen(item, shared)[m + int(between.sensor[i])]
+
     def cost(k: int) -> Any:
         def of(x: Any) -> Any:
             values, total = seen(k, x), ca.MX(0)
             for j in np.flatnonzero(window.present[k] > 0).tolist():
-                residual = (window.value[k, j] - values[j]) / np.sqrt(window.variance[k, j])
-                limit = s.limits[j]
-                square, size = 0.5 * residual**2, ca.fabs(residual)
-                far = limit * (size - 0.5 * limit) if np.isfinite(limit) else square
-                total = total + (ca.if_else(size > limit, far, square) if np.isfinite(limit) else square)
+                total = total + loss((window.value[k, j] - values[j]) / np.sqrt(window.variance[k, j]), s.limits[j])
+            for i in np.flatnonzero((between.node == k) & (between.present > 0)).tolist():
+                missing = (between.value[i] - later(i, x)) / np.sqrt(between.variance[i])
+                total = total + loss(missing, s.limits[between.sensor[i]])
             return total
 
         return of

@@ -7,6 +7,7 @@ import time as clock
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -18,11 +19,12 @@ from twinkit.estimate.calibration.noise import Huber
 from twinkit.estimate.filter import Filter, Item, batch_of
 from twinkit.estimate.horizon.escalation import escalated
 from twinkit.estimate.horizon.functions import Functions, window_functions
-from twinkit.estimate.horizon.placement import SAME, placed
+from twinkit.estimate.horizon.grid import Innovation, grid_time, gridded, innovations
+from twinkit.estimate.horizon.placement import SAME, Place, placed
 from twinkit.estimate.horizon.problem import Linear, Positions, Settings, Trajectory, WindowProblem
 from twinkit.estimate.horizon.readings import kept, reported, too_old
 from twinkit.estimate.horizon.result import HorizonEstimate, Propagated
-from twinkit.estimate.horizon.smoother import smoother
+from twinkit.estimate.horizon.smoother import Swept, smoother
 from twinkit.estimate.horizon.transcription import Transcriber
 from twinkit.estimate.horizon.window import Arrival, Window, nothing_between
 from twinkit.estimate.horizon.within import constraints
@@ -55,6 +57,10 @@ class MovingHorizonEstimator(Filter):
         Longest time a window spans (number in the model's time unit or a text); None: no limit.
     nodes
         Largest number of intervals of a window; None: no limit. Without both limits: full information.
+    every
+        Distance of the nodes (number in the model's time unit or a text): nodes stand only on this grid, from the start
+        on, and readings between them are predicted by the model from the node before. None: nodes stand at the times
+        of the readings.
     loss
         Sensor -> `Huber`; the residuals of other sensors are squared.
     within
@@ -101,6 +107,7 @@ class MovingHorizonEstimator(Filter):
     gate: float | None = None
     horizon: Any = None
     nodes: int | None = 20
+    every: Any = None
     loss: Mapping[str, Huber] = field(default_factory=dict[str, Huber])
     within: Mapping[str, tuple[Any, Any]] = field(default_factory=dict[str, tuple[Any, Any]])
     tolerance: float = 1e-3
@@ -114,6 +121,8 @@ class MovingHorizonEstimator(Filter):
             raise InvalidValueError(f"the horizon must be positive, not {self.horizon!r}")
         if self.nodes is not None and not (isinstance(self.nodes, int) and self.nodes >= 1):
             raise InvalidValueError(f"nodes must be a whole number of at least 1, or None, not {self.nodes!r}")
+        if not 0 < self.grid < math.inf:
+            raise InvalidValueError(f"every= must be a positive time, not {self.every!r}")
         if not self.tolerance > 0:
             raise InvalidValueError(f"the tolerance must be positive, not {self.tolerance!r}")
         for tag, loss in self.loss.items():
@@ -126,7 +135,7 @@ class MovingHorizonEstimator(Filter):
     def settings(self) -> dict[str, Any]:
         """Return what defines this estimator beside the problem, for the content hash."""
         losses = {tag: repr(loss) for tag, loss in self.loss.items()}
-        own = {"horizon": self.span, "nodes": self.nodes, "loss": losses, "tolerance": self.tolerance}
+        own = {"horizon": self.span, "nodes": self.nodes, "every": None if self.every is None else self.grid, "loss": losses, "tolerance": self.tolerance}
         constraints = [(row, low, high) for row, low, high, _ in self.constraints]
         return {**super().settings(), **own, "within": constraints, "iterations": self.limits.iterations}
 
@@ -135,6 +144,11 @@ class MovingHorizonEstimator(Filter):
     def span(self) -> float:
         """Longest window in the model's time unit."""
         return math.inf if self.horizon is None else self.time(self.horizon, "horizon")
+
+    @cached_property
+    def grid(self) -> float:
+        """Distance of the nodes in the model's time unit (1 where they stand at the times of readings)."""
+        return 1.0 if self.every is None else self.time(self.every, "every")
 
     @cached_property
     def constraints(self) -> tuple[tuple[int, float, float, float], ...]:
@@ -255,14 +269,24 @@ class MovingHorizonEstimator(Filter):
         items = sorted((self.judged(m) for m in batch_of(measurements)), key=lambda item: item[0].source_time)
         for m, _, _ in items:
             self.given.check(min(m.source_time, estimate.time), max(m.source_time, estimate.time))
-        several = len(items) if self.nodes is None else max(1, self.nodes // 2) * len(self.lines)
         readings: tuple[Reading, ...] = ()
         nis = math.nan
-        for first in range(0, len(items), several):
-            found = self._updated(found, items[first : first + several])
+        for piece in self._pieces(found.window, items):
+            found = self._updated(found, piece)
             readings += found.readings
             nis = found.nis if math.isnan(nis) else nis + (0.0 if math.isnan(found.nis) else found.nis)
         return replace(found, readings=readings, nis=nis)
+
+    def _pieces(self, window: Window, items: list[Item]) -> list[list[Item]]:
+        """Return readings in order of time in pieces that make a window at most half as long again."""
+        if self.nodes is None:
+            return [items] if items else []
+        half = max(1, self.nodes // 2)
+        if self.every is None:
+            several = half * len(self.lines)
+            return [items[first : first + several] for first in range(0, len(items), several)]
+        nodes = [list(group) for _, group in groupby(items, lambda item: grid_time(self, window, item[0].source_time))]
+        return [sum(nodes[first : first + half], []) for first in range(0, len(nodes), half)]
 
     def run(
         self, measurements: Iterable[Measurement], start: Estimate | None = None, *, progress: bool = False
@@ -293,7 +317,8 @@ class MovingHorizonEstimator(Filter):
         usable = [item for item in items if item not in old]
         try:
             with np.errstate(all="ignore"):
-                window, places = placed(self, estimate.window, usable)
+                put = placed if self.every is None else gridded
+                window, places = put(self, estimate.window, usable)
                 found, done = self._solved(estimate, window, places)
         except SimulationError as error:
             found, done = self._propagated(estimate, now, Failed("integration", 0, str(error))), []
@@ -311,9 +336,9 @@ class MovingHorizonEstimator(Filter):
 
     # -- one window ------------------------------------------------------------------------------------------------
     def _solved(
-        self, estimate: HorizonEstimate, window: Window, places: list[tuple[Item, int, int]]
+        self, estimate: HorizonEstimate, window: Window, places: list[Place]
     ) -> tuple[HorizonEstimate, list[Reading]]:
-        refused: dict[tuple[int, int], float] = {}
+        refused: dict[int, float] = {}
         if self.gate is not None:
             window, refused = self._gated(window, places)
         guess, left = Trajectory(window.x, window.adjoint, window.z, window.held), _REFINED
@@ -344,36 +369,57 @@ class MovingHorizonEstimator(Filter):
             i = intervals[k]
             intervals[k] = self.transcriber.interval(i.start, i.end, point.x[k], point.z[k], i)[0]
             changed = changed or len(intervals[k].steps) > len(i.steps) or intervals[k].method != i.method
-        return replace(window, intervals=tuple(intervals)) if changed or renewed else window, changed
+        window = replace(window, intervals=tuple(intervals)) if changed or renewed else window
+        b = window.between
+        old = self.transcriber.outdated(b.spans, point.x[b.node]) if len(b) else []
+        if old:
+            spans = list(b.spans)
+            for k in old:
+                i, node = spans[k], b.node[k]
+                spans[k] = self.transcriber.span(i.start, i.end, point.x[node], point.z[node], i)[0]
+                changed = changed or len(spans[k].steps) > len(i.steps) or spans[k].method != i.method
+            window = replace(window, between=replace(b, spans=tuple(spans)))
+        return window, changed
 
-    def _gated(
-        self, window: Window, places: list[tuple[Item, int, int]]
-    ) -> tuple[Window, dict[tuple[int, int], float]]:
-        """Return the window without the new readings outside the gate, and by how many standard deviations they are."""
+    def _gated(self, window: Window, places: list[Place]) -> tuple[Window, dict[int, float]]:
+        """Return the window without the new readings outside the gate, and by how many deviations those at which place."""
         problem = WindowProblem(self.numbers, window)
         at = problem.linearise(Trajectory(window.x, window.adjoint, window.z, window.held))
         swept = problem.swept_free(at, np.zeros_like(window.held))
-        present, refused = window.present.copy(), {}
-        for _, node, column in places:
-            innovation, spread = swept.innovation[node, column], swept.spread[node, column]
-            if node >= 0 and innovation**2 > self.threshold * spread:
-                present[node, column] = 0.0
-                refused[node, column] = float(innovation / math.sqrt(spread))
-        return replace(window, present=present), refused
+        present, later, refused = window.present.copy(), window.between.present.copy(), dict[int, float]()
+        seen = self._innovations(window, at, swept, places, self.threshold)
+        for k, (_, node, column, between) in enumerate(places):
+            if between >= 0:
+                innovation, spread, accepted = seen[between]
+                later[between] *= accepted
+            else:
+                innovation, spread = swept.innovation[node, column], swept.spread[node, column]
+                accepted = node < 0 or innovation**2 <= self.threshold * spread
+                present[node, column] *= accepted
+            if not accepted:
+                refused[k] = float(innovation / math.sqrt(spread))
+        return replace(window, present=present, between=replace(window.between, present=later)), refused
+
+    def _innovations(
+        self, window: Window, at: Linear, swept: Swept, places: list[Place], threshold: float = math.inf
+    ) -> dict[int, Innovation]:
+        """Return the innovations of readings between the nodes, by position."""
+        chosen = {place.between for place in places if place.between >= 0}
+        return innovations(window, at.between, swept, at.point.x, chosen, threshold) if at.between and chosen else {}
 
     def _finished(
         self, window: Window, problem: WindowProblem, point: Trajectory, at: Linear, status: Status,
-        places: list[tuple[Item, int, int]], refused: dict[tuple[int, int], float], error: float,
+        places: list[Place], refused: dict[int, float], error: float,
     ) -> tuple[HorizonEstimate, list[Reading]]:  # fmt: skip
         """Return the estimate, its window shortened to its limits, and what became of the readings."""
         free = problem.swept_free(at, np.zeros_like(point.held)) if point.held.any() or problem.swept is None else None
         swept = free or problem.swept
         assert swept is not None
-        done = [
-            reported(self, item, node, column, at, swept, refused.get((node, column))) for item, node, column in places
-        ]
-        used = sorted({node for _, node, column in places if node >= 0 and window.present[node, column] > 0})
-        nis = float(swept.surprise[used].sum()) if used else math.nan
+        seen = self._innovations(window, at, swept, places)
+        done = [reported(self, place, at, swept, seen, refused.get(k)) for k, place in enumerate(places)]
+        used = sorted({p.node for p in places if p.node >= 0 and p.between < 0 and window.present[p.node, p.sensor]})
+        surprises = [*swept.surprise[used], *(i.value**2 / i.spread for i in seen.values() if i.accepted)]
+        nis = float(sum(surprises)) if surprises else math.nan
         x = np.clip(point.x, self.plan.low, self.plan.high)
         window = replace(window, x=x, adjoint=point.adjoint, z=at.point.z, held=point.held)
         first = self._first(window)

@@ -10,6 +10,7 @@ import numpy as np
 
 from twinkit.core.component import Array
 from twinkit.estimate.horizon.functions import Functions
+from twinkit.estimate.horizon.grid import Seen, condensed, seen_between
 from twinkit.estimate.horizon.losses import costs, weights
 from twinkit.estimate.horizon.smoother import Swept
 from twinkit.estimate.horizon.transcription import Transcriber
@@ -44,8 +45,13 @@ class Linear:
         Per interval: where the model leads, and its sensitivity.
     values, rows
         Per node: readings, bounded states and constrained quantities, and their derivatives.
-    variance, residual, weight
-        Per node and reading: variance in effect, residual in standard deviations, weight of the loss.
+    value, precision, variance, residual, weight
+        Per node and reading: value, inverse standard deviation (0: there is none), variance in effect, residual in
+        standard deviations, weight of the loss. Those of a grid come last, condensed.
+    loss
+        Sum of the losses.
+    between
+        Readings between the nodes, one by one.
     """
 
     point: Trajectory
@@ -55,9 +61,13 @@ class Linear:
     maps: Array
     values: Array
     rows: Array
+    value: Array
+    precision: Array
     variance: Array
     residual: Array
     weight: Array
+    loss: float
+    between: Seen | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,7 +109,7 @@ class WindowProblem:
 
     def __init__(self, settings: Settings, window: Window) -> None:
         self._s, self._window = settings, window
-        self._std = np.sqrt(window.variance)
+        self._precision = window.present / np.sqrt(window.variance)
         self._covariances = np.array([window.arrival.covariance, *(i.noise for i in window.intervals)])
         nodes, n = window.x.shape
         self._seen_at = np.hstack([window.times[:, None], window.x, window.z, window.inputs])
@@ -121,21 +131,35 @@ class WindowProblem:
         seen = s.functions.see(self._seen_at, s.transcriber.shared)
         total = (seen.shape[1] - m) // (1 + n)
         values, rows = seen[:, m : m + total], seen[:, m + total :].reshape(len(x), total, n)
-        if s.bounded.size:
-            values = np.hstack([values[:, :sensors], x[:, s.bounded], values[:, sensors:]])
-            rows = np.concatenate([rows[:, :sensors], self._unit, rows[:, sensors:]], axis=1)
-        residual = w.present * (w.value - values[:, :sensors]) / self._std
+        residual = self._precision * (w.value - values[:, :sensors])
         weight = weights(residual, s.limits) if self._robust else self._full
+        loss = float(np.sum(costs(residual, s.limits))) if self._robust else 0.5 * _square(residual)
+        variance = w.variance / weight if self._robust else w.variance
+        readings = w.value, self._precision, variance, residual, weight
+        seen_here, own = [values[:, :sensors]], [rows[:, :sensors]]
+        between = None
+        if len(w.between):
+            between = seen_between(s, w, point)
+            missing, derivatives = condensed(between, w.between, len(x))
+            ones, known = np.ones_like(missing), (derivatives != 0.0).any(axis=2).astype(float)
+            more = (missing, known, ones, missing, ones)
+            readings = tuple(np.hstack(pair) for pair in zip(readings, more, strict=True))
+            seen_here.append(np.zeros_like(missing))
+            own.append(derivatives)
+            loss += between.loss
+        if len(own) > 1 or s.bounded.size:
+            values = np.hstack([*seen_here, x[:, s.bounded], values[:, sensors:]])
+            rows = np.concatenate([*own, self._unit, rows[:, sensors:]], axis=1)
+            sensors = readings[0].shape[1]
         noise = self._noises(point.adjoint)
-        cost = self._cost(residual) - 0.5 * _product(point.adjoint, noise)
+        cost = loss - 0.5 * _product(point.adjoint, noise)
         targets = np.vstack([w.arrival.mean, ends]) + noise
         beyond = np.maximum(s.low - values[:, sensors:], values[:, sensors:] - s.high) / s.nominal
         violation = float(np.sum(np.abs(x - targets) / s.scale) + np.sum(np.maximum(beyond, 0.0)))
         if not np.isfinite(np.sum(maps) + np.sum(rows)):
             cost = np.nan
         here = Trajectory(x, point.adjoint, seen[:, :m], point.held)
-        variance = w.variance / weight if self._robust else w.variance
-        return Linear(here, cost, violation, ends, maps, values, rows, variance, residual, weight)
+        return Linear(here, cost, violation, ends, maps, values, rows, *readings, loss, between)
 
     def between(self, start: Trajectory, end: Trajectory, fraction: float) -> Trajectory:
         """Return a trajectory on the line between two."""
@@ -173,16 +197,13 @@ class WindowProblem:
             x[:, s.bounded] = np.where(held[:, :states] != 0, limit, x[:, s.bounded])  # exactly, not but for rounding
         spread = np.maximum(np.sqrt(np.maximum(np.diag(swept.covariance), 0.0)), _KNOWN * s.scale)
         size = float(np.max(np.abs(x - at.point.x) / spread)) / s.tolerance
-        sensors = self._window.value.shape[1]
-        moved = _each(at.rows[:, :sensors], x - at.point.x) * self._window.present / self._std
+        moved = _each(at.rows[:, : at.value.shape[1]], x - at.point.x) * at.precision
         bowl = 0.5 * float(np.sum(at.weight * moved * (moved - 2.0 * at.residual)))
-        cost = 0.5 * force + self._cost(at.residual) + bowl
+        cost = 0.5 * force + at.loss + bowl
         multiplier = float(np.max(np.abs(adjoint) * s.scale))
-        smooth = np.array_equal(held, at.point.held) and not (self._robust and (at.weight < 1.0).any())
+        far = self._robust and ((at.weight < 1.0).any() or (at.between is not None and (at.between.weight < 1.0).any()))
+        smooth = not far and np.array_equal(held, at.point.held)
         return Step(Trajectory(x, adjoint, at.point.z, held), cost, multiplier, size, smooth)
-
-    def _cost(self, residual: Array) -> float:
-        return float(np.sum(costs(residual, self._s.limits))) if self._robust else 0.5 * _square(residual)
 
     def swept_free(self, at: Linear, held: Array) -> Swept:
         """Return the smoothed window with some constraints active."""
@@ -193,7 +214,7 @@ class WindowProblem:
         return Swept(
             *self._s.smooth(
                 w.arrival.mean, w.arrival.covariance, at.ends, at.maps, self._covariances[1:], at.point.x, at.values, at.rows,
-                w.value, at.variance, w.present, held, target,
+                at.value, at.variance, at.precision, held, target,
             )
         )  # fmt: skip
 
@@ -210,7 +231,7 @@ class WindowProblem:
 
     def _changed(self, at: Linear, swept: Swept, held: Array) -> Array | None:
         """Return the active set with what is violated, without what pushes the wrong way; None: no change."""
-        s, sensors = self._s, self._window.value.shape[1]
+        s, sensors = self._s, at.value.shape[1]
         if not held.shape[1]:
             return None
         values = at.values[:, sensors:] + _each(at.rows[:, sensors:], swept.smoothed - at.point.x)
@@ -250,9 +271,10 @@ class WindowProblem:
         """Return the quadratic programme in steps scaled by the nominal values."""
         s, w = self._s, self._window
         nodes, n = at.point.x.shape
-        sensors, states = w.value.shape[1], len(s.bounded)
-        scaled = at.rows[:, :sensors] * s.scale * (w.present / np.sqrt(at.variance))[:, :, None]
-        missing = w.present * (w.value - at.values[:, :sensors]) / np.sqrt(at.variance)
+        sensors, states = at.value.shape[1], len(s.bounded)
+        root = np.sqrt(at.weight)
+        scaled = at.rows[:, :sensors] * s.scale * (at.precision * root)[:, :, None]
+        missing = root * at.residual
         low, high = np.full((nodes, n), -np.inf), np.full((nodes, n), np.inf)
         low[:, s.bounded] = (s.low[:states] - at.point.x[:, s.bounded]) / s.scale[s.bounded]
         high[:, s.bounded] = (s.high[:states] - at.point.x[:, s.bounded]) / s.scale[s.bounded]
