@@ -383,22 +383,37 @@ class MovingHorizonEstimator(Filter):
 
     def _gated(self, window: Window, places: list[Place]) -> tuple[Window, dict[int, float]]:
         """Return the window without the new readings outside the gate, and by how many deviations those at which place."""
-        problem = WindowProblem(self.numbers, window)
-        at = problem.linearise(Trajectory(window.x, window.adjoint, window.z, window.held))
-        swept = problem.swept_free(at, np.zeros_like(window.held))
-        present, later, refused = window.present.copy(), window.between.present.copy(), dict[int, float]()
-        seen = self._innovations(window, at, swept, places, self.threshold)
-        for k, (_, node, column, between) in enumerate(places):
-            if between >= 0:
-                innovation, spread, accepted = seen[between]
-                later[between] *= accepted
+        refused = dict[int, float]()
+        while True:
+            problem = WindowProblem(self.numbers, window)
+            at = problem.linearise(Trajectory(window.x, window.adjoint, window.z, window.held))
+            swept = problem.swept_free(at, np.zeros_like(window.held))
+            far = self._far(window, at, swept, [place for k, place in enumerate(places) if k not in refused])
+            if not far:
+                return window, refused
+            # Those of the earliest node only: what they did to the later ones is undone before those are judged.
+            first = min(place.node for place in far)
+            present, later = window.present.copy(), window.between.present.copy()
+            for place, deviations in far.items():
+                if place.node == first:
+                    refused[places.index(place)] = deviations
+                    if place.between < 0:
+                        present[place.node, place.sensor] = 0.0
+                    else:
+                        later[place.between] = 0.0
+            window = replace(window, present=present, between=replace(window.between, present=later))
+
+    def _far(self, window: Window, at: Linear, swept: Swept, places: list[Place]) -> dict[Place, float]:
+        """Return the readings outside the gate, and by how many standard deviations they are."""
+        seen, found = self._innovations(window, at, swept, places, self.threshold), dict[Place, float]()
+        for place in places:
+            if place.between >= 0:
+                innovation, spread, _ = seen[place.between]
             else:
-                innovation, spread = swept.innovation[node, column], swept.spread[node, column]
-                accepted = node < 0 or innovation**2 <= self.threshold * spread
-                present[node, column] *= accepted
-            if not accepted:
-                refused[k] = float(innovation / math.sqrt(spread))
-        return replace(window, present=present, between=replace(window.between, present=later)), refused
+                innovation, spread = swept.innovation[place.node, place.sensor], swept.spread[place.node, place.sensor]
+            if place.node >= 0 and innovation**2 > self.threshold * spread:
+                found[place] = float(innovation / math.sqrt(spread))
+        return found
 
     def _innovations(
         self, window: Window, at: Linear, swept: Swept, places: list[Place], threshold: float = math.inf
