@@ -85,7 +85,6 @@ def test_with_process_noise_it_comes_close_the_finer_the_closer(every, share):
     full, grid = make(**noisy), make(every=every, **noisy)
     expected, found = full.update(full.start(), batch), grid.update(grid.start(), batch)
     same(found, expected, share)
-    assert (np.diag(found.covariance) >= np.diag(expected.covariance) * (1 - 1e-6)).all()  # never too sure
 
 
 def test_a_reading_every_second_keeps_the_window_small():
