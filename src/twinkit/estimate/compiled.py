@@ -19,7 +19,8 @@ References
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import casadi as ca
@@ -76,8 +77,8 @@ class Compiled:
     flow
         ``(t, h, x, z, c, modes, p) -> (x, z, error)``, a CasADi function to be mapped over samples.
     correct
-        ``(t, x, z, u, modes, p, P, value, variance, present, gate) -> (x, z, P, predicted, innovation, its
-        variance, accepted, nis terms)``.
+        ``(t, x, at, z, u, modes, p, P, value, variance, present, gate) -> (x, z, P, predicted, innovation, its
+        variance, accepted, nis terms)``; the sensors are linearised at `at` (where an iterated filter has got to).
     look
         ``(t, x, z, u, modes, p) -> (values, derivatives)`` of all states, algebraic variables and outputs.
     """
@@ -87,10 +88,41 @@ class Compiled:
     correct: Fast
     look: Any
     fast_look: Fast
+    symbols: Symbols = field(repr=False)
+    _mapped: dict[tuple[str, int], Fast] = field(default_factory=dict[tuple[str, int], Fast], repr=False)
+
+    def flows(self, count: int) -> Fast:
+        """Return ``flow`` for `count` points side by side: ``(t, h, X, Z, c, modes, p) -> (X, Z, errors)``."""
+        return self._side_by_side("flow", self.flow, count, [0, 1, 4, 5, 6], 0, 1)
+
+    def views(self, count: int) -> Fast:
+        """Return the quantities of `look`, without derivatives, for `count` points side by side."""
+        return self._side_by_side("view", self._view, count, [0, 3, 4, 5], 0)
+
+    @cached_property
+    def noise_root(self) -> Fast:
+        """``(t, h, x, z, c, modes, p, intensities) -> G`` ``(n, 3 n)``: ``G G'`` is the noise of one sub-step."""
+        with SYMBOLIC:
+            return Fast(_noise_root(self.symbols), 0)
+
+    @cached_property
+    def _view(self) -> Any:
+        s = self.symbols
+        z = s.solve(s.t, s.x, s.z, s.u, s.modes, s.p)[0]
+        arguments = [s.t, s.x, s.z, s.u, s.modes, s.p]
+        return ca.Function("view", arguments, [ca.densify(s.quantities(s.t, s.x, z, s.u, s.modes, s.p)[0])])
+
+    def _side_by_side(self, name: str, function: Any, count: int, shared: list[int], *matrices: int) -> Fast:
+        with SYMBOLIC:
+            found = self._mapped.get((name, count))
+            if found is None:
+                mapped = function.map(f"{name}_{count}", "serial", count, shared, [])
+                found = self._mapped[name, count] = Fast(mapped, *matrices)
+            return found
 
 
 @dataclass(frozen=True)
-class _Symbols:
+class Symbols:
     """The symbols every function starts from, and the model on the augmented vector."""
 
     t: Any
@@ -126,11 +158,12 @@ def compiled(model: Model, plan: Plan, rows: tuple[int, ...]) -> Compiled:
             s = _symbols(model, plan)
             propagate, flow = _prediction(s, plan.scale)
             look = _look(s)
-            found = _known[key] = Compiled(Fast(propagate, 2), flow, Fast(_correction(s, rows), 2), look, Fast(look, 1))
+            correct = Fast(_correction(s, rows), 2)
+            found = _known[key] = Compiled(Fast(propagate, 2), flow, correct, look, Fast(look, 1), s)
         return found
 
 
-def _symbols(model: Model, plan: Plan) -> _Symbols:
+def _symbols(model: Model, plan: Plan) -> Symbols:
     chosen, disturbances = plan.chosen, plan.disturbances
     reading, layout = casadi_model(model), model.layout
     t, x, z, u, p = reading.symbols
@@ -169,7 +202,7 @@ def _symbols(model: Model, plan: Plan) -> _Symbols:
             newton = newton + change
             size = ca.norm_inf(change / layout.algebraics.scales)
     solve = ca.Function("solve", arguments, [newton, size])
-    return _Symbols(t, full, z, held, modes, p, slope, solve, quantities)
+    return Symbols(t, full, z, held, modes, p, slope, solve, quantities)
 
 
 def _total(expression: Any, x: Any, z: Any, dzdx: Any) -> Any:
@@ -183,65 +216,89 @@ def _symmetric(matrix: Any) -> Any:
     return ca.densify(ca.tril2symm(ca.tril(ca.densify(matrix))))
 
 
-def _look(s: _Symbols) -> Any:
+def _look(s: Symbols) -> Any:
     """Return ``look``; see `Compiled`."""
     z = s.solve(s.t, s.x, s.z, s.u, s.modes, s.p)[0]
     found = s.quantities(s.t, s.x, z, s.u, s.modes, s.p)
     return ca.Function("look", [s.t, s.x, s.z, s.u, s.modes, s.p], [ca.densify(part) for part in found])
 
 
-def _prediction(s: _Symbols, scales: Array) -> tuple[Any, Any]:
-    """Return ``propagate`` and ``flow``; see `Compiled`."""
-    n, inputs = s.x.numel(), s.u.numel()
-    h, c = ca.SX.sym("h"), ca.SX.sym("c", inputs, 4)
-    covariance, intensity = ca.SX.sym("P", n, n), ca.SX.sym("q", n)
+@dataclass(frozen=True)
+class _Step:
+    """The expressions of one sub-step: two half steps of Runge-Kutta, their tangent maps, and one whole step."""
 
-    def stage(offset: Any, x: Any, z: Any) -> tuple[Any, Any, Any, Any]:
-        u = c[:, 0] + offset * (c[:, 1] + offset * (c[:, 2] + offset * c[:, 3]))
-        at = s.t + offset
-        z, size = s.solve(at, x, z, u, s.modes, s.p)
-        dx, jacobian = s.slope(at, x, z, u, s.modes, s.p)
-        return dx, jacobian, z, size
+    shared: list[Any]
+    end: Any
+    z: Any
+    first: Any
+    second: Any
+    error: Any
 
-    def runge_kutta(offset: Any, width: Any, x: Any, z: Any, residual: Any) -> tuple[Any, Any, Any, Any]:
-        eye = ca.SX.eye(n)
-        slopes, maps = [], []
-        for part in (0.0, 0.5, 0.5, 1.0):
-            shift = part * width
-            at = x + shift * slopes[-1] if slopes else x
-            dx, jacobian, z, size = stage(offset + shift, at, z)
-            maps.append(jacobian @ (eye + shift * maps[-1]) if maps else jacobian)
-            slopes.append(dx)
-            residual = ca.fmax(residual, size)
-        weights = (1 / 6, 1 / 3, 1 / 3, 1 / 6)
-        x = x + width * sum(w * k for w, k in zip(weights, slopes, strict=True))
-        return x, eye + width * sum(w * k for w, k in zip(weights, maps, strict=True)), z, residual
 
+def tangent_step(s: Symbols, c: Any, offset: Any, width: Any, x: Any, z: Any, residual: Any) -> tuple[Any, ...]:
+    """Return one classical Runge-Kutta step from ``t + offset``: state, tangent map, algebraics, Newton's residual."""
+    eye = ca.SX.eye(s.x.numel())
+    slopes, maps = [], []
+    for part in (0.0, 0.5, 0.5, 1.0):
+        shift = part * width
+        at = x + shift * slopes[-1] if slopes else x
+        moment = offset + shift
+        u = c[:, 0] + moment * (c[:, 1] + moment * (c[:, 2] + moment * c[:, 3]))
+        z, size = s.solve(s.t + moment, at, z, u, s.modes, s.p)
+        dx, jacobian = s.slope(s.t + moment, at, z, u, s.modes, s.p)
+        maps.append(jacobian @ (eye + shift * maps[-1]) if maps else jacobian)
+        slopes.append(dx)
+        residual = ca.fmax(residual, size)
+    weights = (1 / 6, 1 / 3, 1 / 3, 1 / 6)
+    x = x + width * sum(w * k for w, k in zip(weights, slopes, strict=True))
+    return x, eye + width * sum(w * k for w, k in zip(weights, maps, strict=True)), z, residual
+
+
+def _substep(s: Symbols, scales: Array) -> _Step:
+    h, c = ca.SX.sym("h"), ca.SX.sym("c", s.u.numel(), 4)
     half = 0.5 * h
-    middle, first, z, residual = runge_kutta(0.0, half, s.x, s.z, ca.SX(0))
-    end, second, z, residual = runge_kutta(half, half, middle, z, residual)
-    coarse, _, _, residual = runge_kutta(0.0, h, s.x, s.z, residual)
+    middle, first, z, residual = tangent_step(s, c, 0.0, half, s.x, s.z, ca.SX(0))
+    end, second, z, residual = tangent_step(s, c, half, half, middle, z, residual)
+    coarse, _, _, residual = tangent_step(s, c, 0.0, h, s.x, s.z, residual)
     local = (end - coarse) / (15.0 * (ca.DM(scales) + ca.fabs(end)))
     error = ca.fmax(ca.norm_inf(local), residual)
     u_end = c[:, 0] + h * (c[:, 1] + h * (c[:, 2] + h * c[:, 3]))
     z = s.solve(s.t + h, end, z, u_end, s.modes, s.p)[0]
-    a, q = second @ first, ca.diag(intensity)
-    noise = h / 6 * (a @ q @ a.T + 4 * second @ q @ second.T + q)
+    return _Step([s.t, h, s.x, s.z, c, s.modes, s.p], end, z, first, second, error)
+
+
+def _prediction(s: Symbols, scales: Array) -> tuple[Any, Any]:
+    """Return ``propagate`` and ``flow``; see `Compiled`."""
+    n, step = s.x.numel(), _substep(s, scales)
+    h = step.shared[1]
+    covariance, intensity = ca.SX.sym("P", n, n), ca.SX.sym("q", n)
+    a, q = step.second @ step.first, ca.diag(intensity)
+    noise = h / 6 * (a @ q @ a.T + 4 * step.second @ q @ step.second.T + q)
     after = a @ covariance @ a.T + noise
-    shared = [s.t, h, s.x, s.z, c, s.modes, s.p]
-    propagate = ca.Function("propagate", [*shared, covariance, intensity], [end, z, _symmetric(after), error])
-    return propagate, ca.Function("flow", shared, [end, z, error])
+    results = [step.end, step.z, _symmetric(after), step.error]
+    propagate = ca.Function("propagate", [*step.shared, covariance, intensity], results)
+    return propagate, ca.Function("flow", step.shared, [step.end, step.z, step.error])
 
 
-def _correction(s: _Symbols, rows: tuple[int, ...]) -> Any:
+def _noise_root(s: Symbols) -> Any:
+    """Return ``noise_root``: Simpson's rule for the noise, each of its three terms as a factor."""
+    n, step = s.x.numel(), _substep(s, np.ones(s.x.numel()))
+    root, intensities = ca.sqrt(step.shared[1] / 6), ca.SX.sym("q", n)
+    q = ca.diag(intensities)
+    terms = ca.horzcat(root * step.second @ step.first @ q, 2 * root * step.second @ q, root * q)
+    return ca.Function("noise_root", [*step.shared, intensities], [ca.densify(terms)])
+
+
+def _correction(s: Symbols, rows: tuple[int, ...]) -> Any:
     """Return ``correct``; see `Compiled`."""
     n, count = s.x.numel(), len(rows)
     prior = ca.SX.sym("P", n, n)
     value, variance, present = (ca.SX.sym(name, count) for name in ("value", "variance", "present"))
-    gate = ca.SX.sym("gate")
-    z = s.solve(s.t, s.x, s.z, s.u, s.modes, s.p)[0]
-    everything, derivative = s.quantities(s.t, s.x, z, s.u, s.modes, s.p)
-    predicted, h = ca.densify(everything[list(rows)]), ca.densify(derivative[list(rows), :])
+    gate, linearised = ca.SX.sym("gate"), ca.SX.sym("at", n)
+    z = s.solve(s.t, linearised, s.z, s.u, s.modes, s.p)[0]
+    everything, derivative = s.quantities(s.t, linearised, z, s.u, s.modes, s.p)
+    h = ca.densify(derivative[list(rows), :])
+    predicted = ca.densify(everything[list(rows)] + h @ (s.x - linearised))
     innovation = value - predicted
     spreads = ca.vertcat(*[h[j, :] @ prior @ h[j, :].T for j in range(count)]) + variance
     accepted = ca.logic_and(present, innovation**2 <= gate * spreads)
@@ -258,7 +315,7 @@ def _correction(s: _Symbols, rows: tuple[int, ...]) -> Any:
     z = s.solve(s.t, x, z, s.u, s.modes, s.p)[0]
     return ca.Function(
         "correct",
-        [s.t, s.x, s.z, s.u, s.modes, s.p, prior, value, variance, present, gate],
+        [s.t, s.x, linearised, s.z, s.u, s.modes, s.p, prior, value, variance, present, gate],
         [
             x,
             z,
