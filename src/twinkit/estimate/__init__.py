@@ -1,20 +1,33 @@
 """Estimation: where the process is, with honest uncertainty, from a model and measurements as they arrive."""
 
+from twinkit.estimate.constraints import Projection, Truncation, Unbounded
+from twinkit.estimate.ensemble import EnsembleKalmanFilter, EnsembleUpdate
 from twinkit.estimate.extended import ExtendedKalmanFilter
 from twinkit.estimate.filter import Filter
 from twinkit.estimate.forecast import Forecast, When
+from twinkit.estimate.particle import ParticleFilter
 from twinkit.estimate.result import Estimate, Reading
+from twinkit.estimate.samples import SampledEstimate
 from twinkit.estimate.sensors import Sensor
 from twinkit.estimate.uncertain import Adaptation, Disturbance
+from twinkit.estimate.unscented import UnscentedKalmanFilter
 
 __all__ = [
     "Adaptation",
     "Disturbance",
+    "EnsembleKalmanFilter",
+    "EnsembleUpdate",
     "Estimate",
     "ExtendedKalmanFilter",
     "Filter",
     "Forecast",
+    "ParticleFilter",
+    "Projection",
     "Reading",
+    "SampledEstimate",
     "Sensor",
+    "Truncation",
+    "Unbounded",
+    "UnscentedKalmanFilter",
     "When",
 ]
