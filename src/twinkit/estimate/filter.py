@@ -15,6 +15,7 @@ import numpy as np
 from twinkit.core import InvalidValueError, Measurement, Prediction, Quality
 from twinkit.core.component import Array
 from twinkit.core.identity import digest
+from twinkit.estimate.compiled import Moves
 from twinkit.estimate.constraints import Constraint, Projection
 from twinkit.estimate.problem import EstimationProblem
 from twinkit.estimate.result import Estimate, Reading
@@ -46,12 +47,16 @@ class Filter(EstimationProblem, ABC):
         Local error of a sub-step, relative to magnitude plus nominal value.
     constraint
         How estimates are kept within the declared bounds: `Projection`, `Truncation` or `Unbounded`.
+    substeps
+        Number of sub-steps of equal length from one time (of a reading, or of a jump of an input) to the next; None: as
+        many as `rtol` and `max_step` ask for. With a number, `rtol` and `max_step` are not looked at.
     """
 
     max_step: Any = None
     gate: float | None = 0.9999
     rtol: float = 1e-6
     constraint: Constraint = Projection()
+    substeps: int | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -63,6 +68,8 @@ class Filter(EstimationProblem, ABC):
             raise InvalidValueError(
                 f"constraint is Projection(), Truncation() or Unbounded(), not {self.constraint!r}"
             )
+        if self.substeps is not None and not (isinstance(self.substeps, int) and self.substeps >= 1):
+            raise InvalidValueError(f"substeps must be a whole number of at least 1 (or None), not {self.substeps!r}")
         if not self.longest > 0:
             raise InvalidValueError(f"max_step must be positive, not {self.max_step!r}")
 
@@ -78,7 +85,12 @@ class Filter(EstimationProblem, ABC):
     def settings(self) -> dict[str, Any]:
         """Return what defines this kind of filter beside the problem, for the content hash."""
         common = {"max_step": self.longest, "gate": self.gate, "rtol": self.rtol, "constraint": repr(self.constraint)}
-        return {"kind": type(self).__name__, **common}
+        return {"kind": type(self).__name__, "substeps": self.substeps, **common}
+
+    @cached_property
+    def moves(self) -> Moves:
+        """The functions that move the filter on by one sub-step."""
+        return self.functions.controlled if self.substeps is None else self.functions.fixed
 
     # -- settings in numbers ---------------------------------------------------------------------------------------
     @cached_property

@@ -160,7 +160,7 @@ class SampledFilter(Filter, ABC):
             x = cloud.x.copy()
             x[disturbed] += size * before
             arguments = (t, h, self.placed(x), cloud.z, self.given.piece(t, h), modes, parameters)
-            x, z, errors = self.functions.flows(count)(*arguments)
+            x, z, errors = self.moves.flows(count)(*arguments)
             x[disturbed] += size * after
             return Cloud(self.placed(x), z, cloud.weights, cloud.draws + 1), float(np.max(errors))
 

@@ -36,6 +36,8 @@ def stepped(kind: Filter, begin: float, end: float, state: S, attempt: Callable[
     attempt
         ``(t, h, state) -> (state, local error)``; it is called again with a shorter step where the error is too large.
     """
+    if kind.substeps is not None:
+        return _evenly(kind, begin, end, state, attempt)
     t = begin
     for stop in kind.given.breaks(begin, end):
         step = stop - t
@@ -53,6 +55,28 @@ def stepped(kind: Filter, begin: float, end: float, state: S, attempt: Callable[
     return state
 
 
+_SOLVED = 1e-6  # what Newton's method may leave of the algebraic equations, in nominal values
+
+
+def even(kind: Filter, begin: float, end: float, substeps: int) -> list[tuple[float, float]]:
+    """Return begin and length of the sub-steps of equal length between two times."""
+    found: list[tuple[float, float]] = []
+    for stop in kind.given.breaks(begin, end):
+        h = (stop - begin) / substeps
+        found += [(begin + k * h, h) for k in range(substeps)]
+        begin = stop
+    return found
+
+
+def _evenly(kind: Filter, begin: float, end: float, state: S, attempt: Callable[[float, float, S], tuple[S, Any]]) -> S:
+    """Return a state moved by sub-steps of equal length."""
+    for t, h in even(kind, begin, end, kind.substeps or 1):
+        state, error = attempt(t, h, state)
+        if not error <= _SOLVED:
+            raise SimulationError(_stuck(kind, t))
+    return state
+
+
 def propagated(ekf: ExtendedKalmanFilter, estimate: Estimate, end: float) -> tuple[Array, Array, Array]:
     """Return mean, covariance and algebraic variables at a later time."""
     modes, parameters = ekf.constants
@@ -61,7 +85,7 @@ def propagated(ekf: ExtendedKalmanFilter, estimate: Estimate, end: float) -> tup
     def attempt(t: float, h: float, state: tuple[Array, Array, Array]) -> tuple[tuple[Array, Array, Array], float]:
         x, covariance, z = state
         args = (t, h, x, z, ekf.given.piece(t, h), modes, parameters, covariance, q)
-        x, z, covariance, (error,) = ekf.functions.propagate(*args)
+        x, z, covariance, (error,) = ekf.moves.propagate(*args)
         return (ekf.constraint.placed(x, covariance, plan.low, plan.high), covariance, z), error
 
     return stepped(ekf, estimate.time, end, (estimate.vector, estimate.covariance, estimate.algebraics), attempt)

@@ -154,11 +154,11 @@ class UnscentedKalmanFilter(Filter):
         modes, parameters = self.constants
         points, piece = self._drawn(x, root), self.given.piece(t, h)
         count = points.shape[1]
-        after, zs, errors = self.functions.flows(count)(
+        after, zs, errors = self.moves.flows(count)(
             t, h, points, np.repeat(z[:, None], count, axis=1), piece, modes, parameters
         )
         mean = self.sigma.average(after)
-        noise = self.functions.noise_root(t, h, x, z, piece, modes, parameters, self.plan.noise)[0]
+        noise = self.moves.noise_root(t, h, x, z, piece, modes, parameters, self.plan.noise)[0]
         outer, centre = self.sigma.deviations(after, mean)
         root = downdated(triangular(np.column_stack([outer, noise])), centre, self.sigma.central)
         mean = self.constraint.placed(mean, product(root), self.plan.low, self.plan.high)
