@@ -6,6 +6,7 @@ from twinkit.estimate.extended import ExtendedKalmanFilter
 from twinkit.estimate.filter import Filter
 from twinkit.estimate.forecast import Forecast, When
 from twinkit.estimate.particle import ParticleFilter
+from twinkit.estimate.repeated import Engine, FilteredRecord, PreparedFilter, prepare_filter
 from twinkit.estimate.result import Estimate, Reading
 from twinkit.estimate.samples import SampledEstimate
 from twinkit.estimate.sensors import Sensor
@@ -15,13 +16,16 @@ from twinkit.estimate.unscented import UnscentedKalmanFilter
 __all__ = [
     "Adaptation",
     "Disturbance",
+    "Engine",
     "EnsembleKalmanFilter",
     "EnsembleUpdate",
     "Estimate",
     "ExtendedKalmanFilter",
     "Filter",
+    "FilteredRecord",
     "Forecast",
     "ParticleFilter",
+    "PreparedFilter",
     "Projection",
     "Reading",
     "SampledEstimate",
@@ -30,4 +34,5 @@ __all__ = [
     "Unbounded",
     "UnscentedKalmanFilter",
     "When",
+    "prepare_filter",
 ]

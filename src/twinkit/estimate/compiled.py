@@ -40,6 +40,7 @@ class Fast:
     """
 
     def __init__(self, function: Any, *matrices: int) -> None:
+        self.function = function
         self._buffer, self._run = function.buffer()
         self._lock = threading.Lock()
         self._args = [np.zeros(function.numel_in(i)) for i in range(function.n_in())]
@@ -116,7 +117,7 @@ class Compiled:
         How it moves: by sub-steps of controlled accuracy, or of given length.
     correct
         ``(t, x, at, z, u, modes, p, P, value, variance, present, gate) -> (x, z, P, predicted, innovation, its
-        variance, accepted, nis terms)``; the sensors are linearised at `at` (where an iterated filter has got to).
+        variance, accepted, nis terms, logarithm of the likelihood of the accepted)``; the sensors are linearised at `at` (where an iterated filter has got to).
     look
         ``(t, x, z, u, modes, p) -> (values, derivatives)`` of all states, algebraic variables and outputs.
     symbols
@@ -199,7 +200,7 @@ def _correction(s: Symbols, rows: tuple[int, ...]) -> Any:
     innovation = value - predicted
     spreads = ca.vertcat(*[h[j, :] @ prior @ h[j, :].T for j in range(count)]) + variance
     accepted = ca.logic_and(present, innovation**2 <= gate * spreads)
-    x, covariance, terms = s.x, prior, []
+    x, covariance, terms, likelihood = s.x, prior, [], ca.SX(0)
     for j in range(count):
         row = h[j, :]
         spread = row @ covariance @ row.T + variance[j]
@@ -209,6 +210,7 @@ def _correction(s: Symbols, rows: tuple[int, ...]) -> Any:
         keep = ca.SX.eye(n) - gain @ row
         covariance = keep @ covariance @ keep.T + variance[j] * gain @ gain.T
         terms.append(surprise**2 / spread)
+        likelihood -= 0.5 * ca.if_else(accepted[j], terms[-1] + ca.log(2 * np.pi * spread), 0.0)
     z = s.solve(s.t, x, z, s.u, s.modes, s.p)[0]
     return ca.Function(
         "correct",
@@ -222,5 +224,6 @@ def _correction(s: Symbols, rows: tuple[int, ...]) -> Any:
             spreads,
             accepted,
             ca.vertcat(*terms),
+            likelihood,
         ],
     )

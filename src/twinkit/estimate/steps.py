@@ -200,7 +200,7 @@ def corrected(ekf: ExtendedKalmanFilter, estimate: Estimate, items: Sequence[Ite
             time, prior, at, z, u, modes, parameters, estimate.covariance, come.value, come.variance, used, gate
         )
 
-    x, z, covariance, predicted, innovation, spreads, accepted, terms = once(prior, z, come.present, ekf.threshold)
+    x, z, covariance, predicted, innovation, spreads, accepted, terms, _ = once(prior, z, come.present, ekf.threshold)
     found = Judged(predicted, innovation, spreads, accepted > 0)
     scale = np.sqrt(np.diag(estimate.covariance)) + 1e-300
     for _ in range(ekf.iterations - 1 if accepted.any() else 0):
