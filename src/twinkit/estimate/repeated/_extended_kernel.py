@@ -26,16 +26,14 @@ def settled(t, x, z, u, modes, p, found):
 
 @njit(**_OPTIONS)
 def tangent(t, h, x, z, c, modes, p, u, at, total, found, stages, whole, second):
-    """Move `x` and `z` on by one sub-step and compute its tangent maps; return Newton's residual."""
-    a, b = stages[0], stages[1]
+    """Move `x` and `z` on by one sub-step and compute its tangent maps; return Newton's residual.
+
+    The maps of the stages are ``B1 = J1`` and ``Bk = Jk + s (Jk B(k-1))``.
+    """
     worst = 0.0
     for i in range(N):
         total[i] = 0.0
         at[i] = x[i]
-        for j in range(N):
-            whole[i, j] = 0.0
-            a[i, j] = 0.0
-        a[i, i] = 1.0
     for k in range(4):
         shift = 0.0 if k == 0 else (h if k == 3 else 0.5 * h)
         weight = h / 6.0 if (k == 0 or k == 3) else h / 3.0
@@ -45,36 +43,40 @@ def tangent(t, h, x, z, c, modes, p, u, at, total, found, stages, whole, second)
             z[i] = found[N + NJ + i]
         worst = max(worst, found[N + NJ + NZ])
         ahead = 0.5 * h if k < 2 else h
-        times(found[N : N + NJ], a, b)
         for i in range(N):
             total[i] += weight * found[i]
             at[i] = x[i] + ahead * found[i]
-            for j in range(N):
-                whole[i, j] += weight * b[i, j]
-                a[i, j] = ahead * b[i, j]
-            a[i, i] += 1.0
-        if k == 2:  # of the half step from the middle to the end
-            for i in range(N):
-                for j in range(N):
-                    stages[2, i, j] = 0.0
-                stages[2, i, i] = 1.0
-            times(found[N : N + NJ], stages[2], second)
-            for i in range(N):
-                for j in range(N):
-                    stages[2, i, j] = 0.5 * h * second[i, j]
-                stages[2, i, i] += 1.0
+        jacobian = found[N : N + NJ]
+        if k == 0:
+            clear(stages[0])
+        else:
+            times(jacobian, stages[k - 1], shift, stages[k])
+        scatter(jacobian, 1.0, stages[k])
+        if k == 2:  # for the map from the middle to the end
+            clear(whole)
+            scatter(jacobian, 1.0, whole)
         if k == 3:
-            times(found[N : N + NJ], stages[2], stages[3])
-            for i in range(N):
-                for j in range(N):
-                    second[i, j] = 0.25 * h * (second[i, j] + stages[3, i, j])
-                second[i, i] += 1.0
+            times(jacobian, whole, 0.125 * h * h, second)
+            scatter(jacobian, 0.25 * h, second)
     for i in range(N):
         x[i] += total[i]
+        for j in range(N):
+            second[i, j] += 0.25 * h * whole[i, j]
+            inner = stages[0, i, j] + 2.0 * (stages[1, i, j] + stages[2, i, j]) + stages[3, i, j]
+            whole[i, j] = h / 6.0 * inner
+        second[i, i] += 1.0
         whole[i, i] += 1.0
     inputs_at(c, h, u)
     settled(t + h, x, z, u, modes, p, found)
     return worst
+
+
+@njit(**_OPTIONS)
+def clear(matrix):
+    """Put zeros everywhere."""
+    for i in range(N):
+        for j in range(N):
+            matrix[i, j] = 0.0
 
 
 @njit(**_OPTIONS)
@@ -86,34 +88,53 @@ def mirrored(matrix):
 
 
 @njit(**_OPTIONS)
-def spread_on(h, covariance, q, whole, second, product, transposed):
-    """Move the covariance on: a sum of congruences."""
+def rows_times(a, b, count, matrix, out, second):
+    """Compute ``out += a @ matrix`` and ``second += b @ matrix`` for two rows; four rows of the matrix at a time."""
+    k = 0
+    while k + 4 <= count:
+        a0, a1, a2, a3 = a[k], a[k + 1], a[k + 2], a[k + 3]
+        b0, b1, b2, b3 = b[k], b[k + 1], b[k + 2], b[k + 3]
+        for j in range(N):
+            m0, m1, m2, m3 = matrix[k, j], matrix[k + 1, j], matrix[k + 2, j], matrix[k + 3, j]
+            out[j] += (a0 * m0 + a1 * m1) + (a2 * m2 + a3 * m3)
+            second[j] += (b0 * m0 + b1 * m1) + (b2 * m2 + b3 * m3)
+        k += 4
+    while k < count:
+        for j in range(N):
+            out[j] += a[k] * matrix[k, j]
+            second[j] += b[k] * matrix[k, j]
+        k += 1
+
+
+@njit(**_OPTIONS)
+def multiply(left, count, right, out, spare):
+    """Compute ``out = left[:, :count] @ right[:count]``, two rows at a time."""
+    for i in range(N):
+        for j in range(N):
+            out[i, j] = 0.0
+    for i in range(0, N - 1, 2):
+        rows_times(left[i], left[i + 1], count, right, out[i], out[i + 1])
+    if N % 2:
+        rows_times(left[N - 1], left[N - 1], count, right, out[N - 1], spare)
+
+
+@njit(**_OPTIONS)
+def spread_on(h, covariance, q, whole, second, left, right, spare):
+    """Move the covariance on: a sum of congruences, ``[A V, s S] [A, S]'`` with ``V = P + h/6 Q``."""
     for i in range(N):
         covariance[i, i] += h / 6.0 * q[i]
         for j in range(N):
-            transposed[j, i] = whole[i, j]
-            product[i, j] = 0.0
-    for i in range(N):
-        for k in range(N):
-            factor = whole[i, k]
-            for j in range(N):
-                product[i, j] += factor * covariance[k, j]
-    for i in range(N):
-        for j in range(N):
-            covariance[i, j] = 0.0
-        for k in range(N):
-            factor = product[i, k]
-            for j in range(i + 1):
-                covariance[i, j] += factor * transposed[k, j]
+            right[j, i] = whole[i, j]
+    columns = N
     for k in range(N):
         if q[k] > 0.0:
-            for i in range(N):
-                transposed[k, i] = second[i, k]
             size = 2.0 * h / 3.0 * q[k]
             for i in range(N):
-                factor = size * transposed[k, i]
-                for j in range(i + 1):
-                    covariance[i, j] += factor * transposed[k, j]
+                left[i, columns] = size * second[i, k]
+                right[columns, i] = second[i, k]
+            columns += 1
+    multiply(whole, N, covariance, left, spare)
+    multiply(left, columns, right, covariance, spare)
     for i in range(N):
         covariance[i, i] += h / 6.0 * q[i]
     mirrored(covariance)
@@ -162,7 +183,7 @@ def project(x, covariance, low, high, copy):
 def correct(x, covariance, found, value, variance, gate, prior, v, mh, innovation, spreads, accepted):
     """Take the readings in, one after the other, in Joseph's form; return NIS and the logarithm of the likelihood."""
     nis, likelihood = 0.0, 0.0
-    some = False
+    some, some_accepted = False, False
     for i in range(N):
         prior[i] = x[i]
     for j in range(M):
@@ -183,17 +204,15 @@ def correct(x, covariance, found, value, variance, gate, prior, v, mh, innovatio
         if not accepted[j]:
             continue
         likelihood -= 0.5 * (surprise * surprise / spread + math.log(6.283185307179586 * spread))
+        some_accepted = True
+        joseph(j, found[M:], covariance, spread, v, mh)  # (P - K h P) h'
         for i in range(N):
             gain = v[i] / spread
             x[i] += gain * surprise
+            rest = (variance[j] * gain - mh[i]) / spread
             for k in range(N):
-                covariance[i, k] -= gain * v[k]
-        for i in range(N):
-            mh[i] = onto(j, found[M:], covariance[i])
-        for i in range(N):
-            for k in range(i + 1):
-                gain = v[k] / spread
-                covariance[i, k] += (variance[j] * v[i] / spread - mh[i]) * gain
+                covariance[i, k] += rest * v[k] - gain * v[k]
+    if some_accepted:
         mirrored(covariance)
     return (nis if some else math.nan), likelihood
 
@@ -207,6 +226,7 @@ def run(
     u, at, total, v = np.empty(NU + 1), np.empty(N), np.empty(N), np.empty(N)
     found = np.empty(N + NJ + NZ + 1 + M + NH)
     stages, whole, second = np.empty((4, N, N)), np.empty((N, N)), np.empty((N, N))
+    left, right = np.empty((N, 2 * N)), np.empty((2 * N, N))
     keep = covariances.shape[0] > 0
     for row in range(len(ends)):
         for s in range(first[row], first[row + 1]):
@@ -214,7 +234,7 @@ def run(
             worst = tangent(
                 begins[s], h, x, z, coefficients[pieces[s]], modes, p, u, at, total, found, stages, whole, second
             )
-            spread_on(h, covariance, q, whole, second, stages[0], stages[1])
+            spread_on(h, covariance, q, whole, second, left, right, total)
             if not worst <= 1e-6:
                 return row
             if bounded:

@@ -16,6 +16,7 @@ from twinkit.core.errors import unknown_name
 from twinkit.core.units import as_array
 from twinkit.estimate.constraints import Truncation
 from twinkit.estimate.extended import ExtendedKalmanFilter
+from twinkit.estimate.factors import factor, triangular
 from twinkit.estimate.filter import Filter
 from twinkit.estimate.repeated.grid import Grid
 from twinkit.estimate.repeated.record import FilteredRecord
@@ -143,7 +144,7 @@ class PreparedFilter:
         extra = ()
         if isinstance(kind, UnscentedKalmanFilter):
             w = kind.sigma
-            extra = (np.array([w.reach, w.central, w.outer]),)
+            extra = (np.array([w.reach, w.central, w.outer]), np.ascontiguousarray(triangular(factor(task.covariance))))
         covariance = task.covariance.copy()
         failed = module.run(
             grid.begins, grid.widths, grid.pieces, grid.first, grid.times, grid.coefficients, grid.end_inputs,
@@ -256,6 +257,11 @@ def prepare_filter(
         raise InvalidValueError("a prepared filter takes constraint=Projection() or Unbounded(), not Truncation()")
     if isinstance(kind, ExtendedKalmanFilter) and kind.iterations != 1:
         raise InvalidValueError("a prepared filter linearises its sensors once: take iterations=1")
+    if isinstance(kind, UnscentedKalmanFilter) and kind.sigma.central < 0:
+        raise InvalidValueError(
+            f"a prepared unscented filter needs a central weight that is not negative, but alpha={kind.alpha:g}, "
+            f"beta={kind.beta:g}, kappa={kind.kappa:g} give {kind.sigma.central:.3g}: take alpha=1 and kappa=0"
+        )
     if engine is None:
         installed = importlib.util.find_spec("numba") is not None
         engine = Engine.NUMBA if installed or isinstance(kind, UnscentedKalmanFilter) else Engine.CASADI

@@ -90,23 +90,28 @@ def _sum(pairs: list[tuple[int, str]]) -> str:
 
 
 def _times(sparsity: Any, n: int) -> str:
-    """Write ``out = J m`` for the nonzeros `j` of a matrix: one loop over the columns, all rows in it."""
+    """Write ``out = s J m`` and ``out += s J`` for the nonzeros `j` of a matrix; a loop per row becomes vector code."""
     rows, cols = sparsity.get_triplet()
-    lines = [f"@njit(**_OPTIONS)\ndef times(j, m, out):\n    for i in range({n}):"]
+    lines = ["@njit(**_OPTIONS)\ndef times(j, m, s, out):"]
     for row in range(n):
         pairs = [(k, f"m[{c}, i]") for k, (r, c) in enumerate(zip(rows, cols, strict=True)) if r == row]
-        lines.append(f"        out[{row}, i] = {_sum(pairs)}")
+        lines.append(f"    for i in range({n}):\n        out[{row}, i] = s * ({_sum(pairs)})")
+    lines.append("\n\n@njit(**_OPTIONS)\ndef scatter(j, s, out):\n    pass")
+    lines += [f"    out[{r}, {c}] += s * j[{k}]" for k, (r, c) in enumerate(zip(rows, cols, strict=True))]
     return "\n".join(lines) + "\n"
 
 
 def _sensors(sparsity: Any) -> list[str]:
-    """Write ``v = P h`` and ``h v`` for the nonzeros `j` of the row of one sensor."""
+    """Write ``P h``, ``(P - K v') h`` and ``h v`` for the nonzeros `j` of the row of one sensor."""
     rows, cols = sparsity.get_triplet()
     through = ["@njit(**_OPTIONS)\ndef through(sensor, j, m, out):"]
+    joseph = ["@njit(**_OPTIONS)\ndef joseph(sensor, j, m, spread, v, out):"]
     onto = ["@njit(**_OPTIONS)\ndef onto(sensor, j, v):"]
     for row in range(sparsity.size1()):
         found = [(k, c) for k, (r, c) in enumerate(zip(rows, cols, strict=True)) if r == row]
         through.append(f"    if sensor == {row}:\n        for i in range(N):")
         through.append(f"            out[i] = {_sum([(k, f'm[{c}, i]') for k, c in found])}")
+        joseph.append(f"    if sensor == {row}:\n        for i in range(N):\n            gain = v[i] / spread")
+        joseph.append(f"            out[i] = {_sum([(k, f'(m[{c}, i] - gain * v[{c}])') for k, c in found])}")
         onto.append(f"    if sensor == {row}:\n        return {_sum([(k, f'v[{c}]') for k, c in found])}")
-    return ["\n".join(through) + "\n", "\n".join([*onto, "    return 0.0"]) + "\n"]
+    return ["\n".join(through) + "\n", "\n".join(joseph) + "\n", "\n".join([*onto, "    return 0.0"]) + "\n"]
