@@ -23,7 +23,7 @@ import numpy as np
 
 from twinkit.core import Model
 from twinkit.core.component import Array
-from twinkit.estimate.prediction import Step, controlled, fixed, flow, noise_root, propagate
+from twinkit.estimate.prediction import Step, controlled, fixed, flow, noise_root, propagate, tangent
 from twinkit.estimate.symbols import Symbols, symbols_of, symmetric
 from twinkit.estimate.uncertain import Plan
 from twinkit.readings.casadi import SYMBOLIC
@@ -93,6 +93,12 @@ class Moves:
         """``(t, h, x, z, c, modes, p, intensities) -> G`` ``(n, 3 n)``: ``G G'`` is the noise of the sub-step."""
         with SYMBOLIC:
             return Fast(noise_root(self._step), 0)
+
+    @cached_property
+    def tangent(self) -> Fast:
+        """``(t, h, x, z, c, modes, p) -> (x, z, A, error)`` with the tangent map `A`."""
+        with SYMBOLIC:
+            return Fast(tangent(self._step), 2)
 
     def flows(self, count: int) -> Fast:
         """Return ``flow`` for `count` points side by side: ``(t, h, X, Z, c, modes, p) -> (X, Z, errors)``."""

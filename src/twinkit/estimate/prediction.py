@@ -108,6 +108,11 @@ def flow(step: Step) -> Any:
     return ca.Function("flow", step.arguments, [step.end, step.z, step.error])
 
 
+def tangent(step: Step) -> Any:
+    """Return the function ``(...) -> (x, z, A, error)`` with the tangent map of the sub-step."""
+    return ca.Function("tangent", step.arguments, [step.end, step.z, ca.densify(step.whole), step.error])
+
+
 def noise_root(step: Step) -> Any:
     """Return the function ``(..., intensities) -> G``: each of the three terms of Simpson's rule as a factor."""
     root, intensities = ca.sqrt(step.arguments[1] / 6), ca.SX.sym("q", step.end.numel())

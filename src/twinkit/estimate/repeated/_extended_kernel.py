@@ -4,7 +4,22 @@ Everything below the line is put behind the emitted functions and the constants 
 quantities, ``M`` sensors, ``NZ`` algebraic variables, ``NU`` inputs, ``NJ`` and ``NH`` nonzeros of the Jacobians of
 rates and sensors. What it computes is `prediction.fixed` and `compiled._correction`; a test holds the two together.
 """
-# ruff: noqa: F821
+# ruff: noqa: F821 - the emitted functions
+
+import math
+from typing import Any
+
+import numpy as np
+
+_OPTIONS: dict[str, Any] = {}
+N = M = NZ = NU = NJ = NH = 0
+
+
+def njit(**_options: Any) -> Any:
+    """Stand in for numba's, so that this file can be imported without it."""
+    return lambda function: function
+
+
 # ------------------------------------------------------------------------------------------------------------ kernel
 
 

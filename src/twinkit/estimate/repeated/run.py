@@ -85,6 +85,10 @@ class PreparedFilter:
         SimulationError
             If the filter does not get through, with the time where it stops.
         """
+        return self.run(self.task(self._values(values), std, start), covariances)
+
+    def task(self, values: Array, std: Any = None, start: Estimate | None = None) -> Task:
+        """Return the numbers of a run, for readings ``(times, sensors)`` that have been checked."""
         kind = self.filter
         begin = kind.start(self.grid.begin) if start is None else start
         if abs(begin.time - self.grid.begin) > 1e-9 * max(1.0, abs(begin.time)):
@@ -94,11 +98,10 @@ class PreparedFilter:
         modes, p = kind.constants
         plan = kind.plan
         bounded = type(kind.constraint).__name__ != "Unbounded"
-        task = Task(
+        return Task(
             np.array(begin.vector), np.array(begin.algebraics), np.array(begin.covariance), modes, p, plan.noise**2,
-            plan.low, plan.high, bounded, self._values(values), self._variances(std), kind.threshold,
+            plan.low, plan.high, bounded, values, self._variances(std), kind.threshold,
         )  # fmt: skip
-        return self.run(task, covariances)
 
     def run(self, task: Task, covariances: bool = True) -> FilteredRecord:
         """Return what the filter finds, from numbers that have been checked."""
@@ -242,12 +245,12 @@ def prepare_filter(
     ...     k = tk.Parameter("1/h", 0.5)
     ...     def equations(self, v, m):
     ...         return {"c": -v.k * v.c}
-    >>> from twinkit.estimate import ExtendedKalmanFilter, Sensor, prepare_filter
+    >>> from twinkit.estimate import Engine, ExtendedKalmanFilter, Sensor, prepare_filter
     >>> ekf = ExtendedKalmanFilter(Decay(), [Sensor("c", std=0.1)], initial_std={"c": 2.0})
-    >>> run = prepare_filter(ekf, times=[1.0, 2.0, 3.0], substeps=10)
+    >>> run = prepare_filter(ekf, times=[1.0, 2.0, 3.0], substeps=10, engine=Engine.CASADI)
     >>> record = run([[3.0], [np.nan], [1.1]])
     >>> print(record["c"].round(3))
-    [3.013 1.828 1.107]
+    [3.013 1.827 1.107]
     """
     if not isinstance(kind, (ExtendedKalmanFilter, UnscentedKalmanFilter)):
         raise InvalidValueError(
