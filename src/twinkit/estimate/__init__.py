@@ -8,7 +8,7 @@ from twinkit.estimate.filter import Filter
 from twinkit.estimate.forecast import Forecast, When
 from twinkit.estimate.observability import ObservabilityReport, observability
 from twinkit.estimate.particle import ParticleFilter
-from twinkit.estimate.repeated import Engine, FilteredRecord, PreparedFilter, prepare_filter
+from twinkit.estimate.repeated import BatchedFilter, BatchedRecord, Engine, FilteredRecord, PreparedFilter, prepare_filter
 from twinkit.estimate.result import Estimate, Reading
 from twinkit.estimate.samples import SampledEstimate
 from twinkit.estimate.sensors import Sensor
@@ -18,6 +18,8 @@ from twinkit.estimate.unscented import UnscentedKalmanFilter
 
 __all__ = [
     "Adaptation",
+    "BatchedFilter",
+    "BatchedRecord",
     "ConsistencyReport",
     "Disturbance",
     "Engine",

@@ -73,3 +73,46 @@ class Grid:
             coefficients = np.array([given.piece(t, h) for t, h in flat]).reshape(len(flat), -1, 4)
             ends = np.array([given.at(float(t)) for t in times])
         return cls(begin, times, begins, widths, pieces, first.astype(np.int64), coefficients, ends)
+
+
+class Steps:
+    """A grid as one chain of sub-steps; where a time has none of its own, one of length zero stands in.
+
+    Parameters
+    ----------
+    grid
+        The grid.
+
+    Attributes
+    ----------
+    t, h, end
+        Begin, length and end of the sub-steps.
+    row
+        Which time a sub-step ends at; -1: none.
+    """
+
+    def __init__(self, grid: Grid) -> None:
+        begins: list[float] = []
+        widths: list[float] = []
+        pieces: list[int] = []
+        rows: list[int] = []
+        for row, end in enumerate(grid.times.tolist()):
+            inside = slice(int(grid.first[row]), int(grid.first[row + 1]))
+            begins += grid.begins[inside].tolist() or [end]
+            widths += grid.widths[inside].tolist() or [0.0]
+            pieces += grid.pieces[inside].tolist() or [-1]
+            rows += [-1] * (len(begins) - len(rows) - 1) + [row]
+        self.t, self.h, self.row = np.array(begins), np.array(widths), np.array(rows, dtype=np.int64)
+        self.end = np.where(self.row >= 0, grid.times[self.row], self.t + self.h)
+        self._pieces = np.array(pieces)
+        nothing = np.zeros((1, *grid.coefficients.shape[1:]))
+        self._coefficients = np.concatenate([grid.coefficients, nothing])  # the last one for a length of zero
+        self._inputs = np.broadcast_to(grid.end_inputs, (len(grid.times), grid.end_inputs.shape[1]))
+
+    def pieces(self, window: Any = slice(None)) -> Array:
+        """Return the input coefficients of sub-steps, ``(sub-steps, inputs, 4)``."""
+        return self._coefficients[self._pieces[window]]
+
+    def inputs(self) -> Array:
+        """Return the inputs at the end of every sub-step that ends at a time, ``(sub-steps, inputs)``."""
+        return self._inputs[self.row]

@@ -9,11 +9,11 @@ import numpy as np
 
 from twinkit.core.component import Array
 from twinkit.estimate.compiled import Fast
+from twinkit.estimate.repeated.grid import Grid, Steps
 from twinkit.readings.casadi import SYMBOLIC
 
 if TYPE_CHECKING:
     from twinkit.estimate.extended import ExtendedKalmanFilter
-    from twinkit.estimate.repeated.grid import Grid
     from twinkit.estimate.repeated.run import Task
 
 _CHUNK = 64
@@ -49,7 +49,7 @@ def _chain(ekf: ExtendedKalmanFilter) -> Fast:
 def run(ekf: ExtendedKalmanFilter, grid: Grid, task: Task, out: dict[str, Array]) -> int:
     """Filter a record into the arrays of `out`; return the position of the time that was not reached, or -1."""
     chain, n = _chain(ekf), len(task.x)
-    steps = _Steps(grid, task)
+    steps = _Script(grid, task)
     x, z, covariance = task.x, task.z, task.covariance
     free = np.isneginf(task.low).all() and np.isposinf(task.high).all()
     s = 0
@@ -77,51 +77,35 @@ def run(ekf: ExtendedKalmanFilter, grid: Grid, task: Task, out: dict[str, Array]
     return -1
 
 
-class _Steps:
-    """The record as a chain of sub-steps; where a time has no sub-step of its own, one of length zero stands in."""
+class _Script:
+    """A record as a chain of sub-steps, with its readings."""
 
     def __init__(self, grid: Grid, task: Task) -> None:
         self._task = task
-        begins, widths, pieces, rows = [], [], [], []
-        for row, end in enumerate(grid.times):
-            inside = range(grid.first[row], grid.first[row + 1])
-            begins += [*grid.begins[inside.start : inside.stop]] or [end]
-            widths += [*grid.widths[inside.start : inside.stop]] or [0.0]
-            pieces += [*grid.pieces[inside.start : inside.stop]] or [-1]
-            rows += [-1] * (len(inside) - 1) + [row]
-        self.t, self.h, self.row = np.array(begins), np.array(widths), np.array(rows, dtype=np.int64)
-        self.count = len(rows)
-        self._pieces = np.array(pieces)
-        nothing = np.zeros((1, *grid.coefficients.shape[1:]))
-        self._coefficients = np.concatenate([grid.coefficients, nothing])
-        self.end = np.where(self.row >= 0, grid.times[self.row], self.t + self.h)
-        self._inputs = np.broadcast_to(grid.end_inputs, (len(grid.times), grid.end_inputs.shape[1]))
-        known = np.where((self.row >= 0)[:, None], task.values[self.row], np.nan)
+        self.steps = steps = Steps(grid)
+        self.row, self.count = steps.row, len(steps.row)
+        known = np.where((steps.row >= 0)[:, None], task.values[steps.row], np.nan)
         self.present = np.isfinite(known)
         self._values = np.where(self.present, known, 0.0)
         self._variances = np.broadcast_to(task.variances, task.values.shape)
-
-    def piece(self, s: int) -> Array:
-        """Return the input coefficients of a sub-step."""
-        return self._coefficients[self._pieces[s]]
+        self._inputs = steps.inputs()
 
     def at(self, s: int) -> tuple[Array, Array, Array]:
         """Return inputs, readings and variances at the end of a sub-step."""
-        row = self.row[s]
-        return self._inputs[row], self._values[s], self._variances[row]
+        return self._inputs[s], self._values[s], self._variances[self.row[s]]
 
     def arguments(self, window: Any) -> list[Any]:
         """Return the columns of a window of sub-steps, in the order of the chain's arguments."""
-        task, rows, count = self._task, self.row[window], len(window)
+        task, rows, count, steps = self._task, self.row[window], len(window), self.steps
 
         def alike(values: Array) -> Array:
             return np.repeat(values[:, None], count, axis=1)
 
-        c = self._coefficients[self._pieces[window]].transpose(1, 0, 2).reshape(-1, 4 * count)
+        c = steps.pieces(window).transpose(1, 0, 2).reshape(-1, 4 * count)
         return [
-            self.t[window], self.h[window], self.end[window], c, self._inputs[rows].T, alike(task.modes), alike(task.p),
-            alike(task.q), self._values[window].T, self._variances[rows].T, self.present[window].T.astype(float),
-            np.full(count, task.gate),
+            steps.t[window], steps.h[window], steps.end[window], c, self._inputs[window].T, alike(task.modes),
+            alike(task.p), alike(task.q), self._values[window].T, self._variances[rows].T,
+            self.present[window].T.astype(float), np.full(count, task.gate),
         ]  # fmt: skip
 
 
@@ -136,12 +120,12 @@ def _reached(s: int, count: int, xs: Array, ahead: Array, error: Array, free: bo
 
 
 def _with_care(
-    ekf: ExtendedKalmanFilter, steps: _Steps, s: int, x: Array, z: Array, covariance: Array, task: Task
+    ekf: ExtendedKalmanFilter, steps: _Script, s: int, x: Array, z: Array, covariance: Array, task: Task
 ) -> tuple[Array, Array, Array, list[Array]] | None:
     """Return one sub-step and its correction with the mean kept within its bounds; None if it is not finite."""
     functions, place = ekf.functions, ekf.constraint.placed
     x, z, covariance, (error,) = functions.fixed.propagate(
-        steps.t[s], steps.h[s], x, z, steps.piece(s), task.modes, task.p, covariance, task.q
+        steps.steps.t[s], steps.steps.h[s], x, z, steps.steps.pieces([s])[0], task.modes, task.p, covariance, task.q
     )
     if not (error <= 1e-6 and np.isfinite(x).all()):
         return None
@@ -151,7 +135,7 @@ def _with_care(
     u, value, variance = steps.at(s)
     on = steps.present[s].astype(float)
     x, z, covariance, _, *parts = functions.correct(
-        steps.end[s], x, x, z, u, task.modes, task.p, covariance, value, variance, on, task.gate
+        steps.steps.end[s], x, x, z, u, task.modes, task.p, covariance, value, variance, on, task.gate
     )
     if not np.isfinite(x).all():
         return None
