@@ -36,7 +36,7 @@ class EnsembleKalmanFilter(SampledFilter):
 
     Parameters
     ----------
-    kind
+    scheme
         `EnsembleUpdate.TRANSFORM` [1]_ or `EnsembleUpdate.PERTURBED` [2]_.
     inflation
         Factor on the members' distances from their mean before every correction; a little above 1 makes up for what a
@@ -66,19 +66,19 @@ class EnsembleKalmanFilter(SampledFilter):
        Review 126 (1998) 1719-1724. doi:10.1175/1520-0493(1998)126<1719:ASITEK>2.0.CO;2
     """
 
-    kind: EnsembleUpdate = EnsembleUpdate.TRANSFORM
+    scheme: EnsembleUpdate = EnsembleUpdate.TRANSFORM
     inflation: float = 1.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not isinstance(self.kind, EnsembleUpdate):
-            raise InvalidValueError(f"kind is EnsembleUpdate.TRANSFORM or .PERTURBED, not {self.kind!r}")
+        if not isinstance(self.scheme, EnsembleUpdate):
+            raise InvalidValueError(f"scheme is EnsembleUpdate.TRANSFORM or .PERTURBED, not {self.scheme!r}")
         if not 1.0 <= self.inflation <= 10.0:
             raise InvalidValueError(f"inflation must be within [1, 10], not {self.inflation!r}")
 
     def settings(self) -> dict[str, Any]:
         """Return what defines this kind of filter beside the problem, for the content hash."""
-        return {**super().settings(), "update": self.kind.value, "inflation": self.inflation}
+        return {**super().settings(), "update": self.scheme.value, "inflation": self.inflation}
 
     def renewed(self, cloud: Cloud) -> Cloud:
         """Return the members as they are."""
@@ -98,7 +98,7 @@ class EnsembleKalmanFilter(SampledFilter):
         draws = cloud.draws
         if used.any():
             noise = come.variance[used]
-            if self.kind is EnsembleUpdate.TRANSFORM:
+            if self.scheme is EnsembleUpdate.TRANSFORM:
                 x = _transformed(x, seen[used], found.innovation[used], noise)
             else:
                 rng, draws = self.random(draws), draws + 1

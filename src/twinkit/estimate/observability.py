@@ -292,12 +292,17 @@ def _blind(direction: Array, names: Sequence[str], scale: Array, x0: Array) -> B
     if len(which) == 2:
         (a, b), (i, j) = listed, which
         first, second = change[a], change[b]
-        if x0[i] and x0[j] and math.isclose(first / x0[i], second / x0[j], rel_tol=1e-3):
-            words = f"Of {a} and {b} only the ratio {a} / {b} is seen."
-        elif x0[i] and x0[j] and math.isclose(first / x0[i], -second / x0[j], rel_tol=1e-3):
-            words = f"Of {a} and {b} only the product {a} * {b} is seen."
-        elif math.isclose(first, second, rel_tol=1e-3):
-            words = f"Of {a} and {b} only the difference {a} - {b} is seen."
-        elif math.isclose(first, -second, rel_tol=1e-3):
-            words = f"Of {a} and {b} only the sum {a} + {b} is seen."
+        relative = (first * x0[j], second * x0[i]) if x0[i] and x0[j] else (math.nan, math.nan)
+        fitting = [
+            word
+            for word, (one, other) in {
+                f"ratio {a} / {b}": relative,
+                f"product {a} * {b}": (relative[0], -relative[1]),
+                f"difference {a} - {b}": (first, second),
+                f"sum {a} + {b}": (first, -second),
+            }.items()
+            if math.isclose(one, other, rel_tol=1e-3)
+        ]
+        if len(fitting) == 1:  # where two fit, one trajectory cannot tell which it is
+            words = f"Of {a} and {b} only the {fitting[0]} is seen."
     return Blind(change, words)
