@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from twinkit.estimate.extended import ExtendedKalmanFilter
     from twinkit.estimate.repeated.run import Task
 
-_CHUNK = 64
+_CHUNK = 256
 _chains: dict[int, tuple[Any, Fast]] = {}
 
 
@@ -58,10 +58,9 @@ def run(ekf: ExtendedKalmanFilter, grid: Grid, task: Task, out: dict[str, Array]
         xs, zs, many, ahead, error, *seen = chain(x, z, covariance, *steps.arguments(window))
         good = _reached(window[0], steps.count, xs, ahead, error, free or not task.bounded, task)
         many = many.reshape(n, n, -1, order="F").transpose(2, 0, 1)
-        for k in range(good):
-            row = steps.row[s + k]
-            if row >= 0:
-                _keep(out, row, xs[:, k], zs[:, k], many[k], [part[:, k] for part in seen], steps.present[s + k])
+        kept = np.flatnonzero(steps.row[s : s + good] >= 0)
+        parts = [part[:, kept].T for part in (xs, zs, *seen)]
+        _keep(out, steps.row[s + kept], many[kept], steps.present[s + kept], *parts)
         if good:
             x, z, covariance = xs[:, good - 1], zs[:, good - 1], many[good - 1]
             s += good
@@ -71,7 +70,8 @@ def run(ekf: ExtendedKalmanFilter, grid: Grid, task: Task, out: dict[str, Array]
                 return int(np.searchsorted(grid.first, s, side="right") - 1)
             x, z, covariance, parts = found
             if steps.row[s] >= 0:
-                _keep(out, steps.row[s], x, z, covariance, parts, steps.present[s])
+                each = [part[None] for part in (x, z, *parts)]
+                _keep(out, steps.row[s : s + 1], covariance[None], steps.present[s : s + 1], *each)
             s += 1
     out["last"][...] = covariance
     return -1
@@ -143,14 +143,15 @@ def _with_care(
 
 
 def _keep(
-    out: dict[str, Array], row: int, x: Array, z: Array, covariance: Array, parts: list[Array], present: Array
-) -> None:
-    innovation, spreads, accepted, terms, likelihood = parts
-    out["mean"][row], out["algebraics"][row] = x, z
-    out["std"][row] = np.sqrt(np.maximum(np.diag(covariance), 0.0))
+    out: dict[str, Array], rows: Any, covariances: Array, present: Array, x: Array, z: Array, innovation: Array,
+    spreads: Array, accepted: Array, terms: Array, likelihood: Array,
+) -> None:  # fmt: skip
+    """Write what was found at some times into the results."""
+    out["mean"][rows], out["algebraics"][rows] = x, z
+    out["std"][rows] = np.sqrt(np.maximum(np.diagonal(covariances, axis1=1, axis2=2), 0.0))
     if out["covariance"].size:
-        out["covariance"][row] = covariance
-    out["innovation"][row] = np.where(present, innovation, np.nan)
-    out["spreads"][row], out["accepted"][row] = spreads, accepted
-    out["nis"][row] = terms @ present if present.any() else np.nan
-    out["likelihood"][row] = likelihood[0]
+        out["covariance"][rows] = covariances
+    out["innovation"][rows] = np.where(present, innovation, np.nan)
+    out["spreads"][rows], out["accepted"][rows] = spreads, accepted
+    out["nis"][rows] = np.where(present.any(axis=1), np.sum(terms * present, axis=1), np.nan)
+    out["likelihood"][rows] = likelihood[:, 0]
