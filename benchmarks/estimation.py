@@ -7,8 +7,8 @@ Two cases: a fermentation with an adapted growth rate (4 estimated quantities, 1
 
 filterpy (MIT) is the peer, in an environment of its own if `--peer` names its interpreter. Its extended filter runs
 twice: with the arithmetic of twinkit, so that the results agree (the ratio is judged on that), and as users write it,
-which does less: one Euler step for the covariance, ``F = I + h J`` and ``h Q``, beside the same Runge-Kutta step for the
-mean in plain Python floats.
+which does less: one Euler step for the covariance, ``F = I + h J`` and ``h Q``, beside the same Runge-Kutta step for
+the mean in plain Python floats.
 """
 
 import argparse
@@ -22,9 +22,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from tests.estimation_examples import Column
 
 from benchmarks.report import table
-from tests.estimation_examples import Column
 from twinkit import Input, Model, Parameter, State
 from twinkit.estimate import (
     Adaptation,
@@ -243,14 +243,16 @@ def main(arguments: list[str] | None = None) -> int:
         print("filterpy: " + ", ".join(f"{name} {1e6 * one:.0f} µs" for name, one in peer[0].items()))
         mine = prepare_filter(yeast(ExtendedKalmanFilter), times[:peer_count])(readings[:peer_count]).mean[-1]
         print(f"largest relative difference of the last means: {np.max(np.abs(mine / peer[1] - 1)):.1g}")
-    sharp = replace(
-        column, sensors=[Sensor(s.output, 1e-4) for s in sensors], process_noise={"c": [0.05] + [0.0] * 19}
-    )
+    sharp = replace(column, sensors=[Sensor(s.output, 1e-4) for s in sensors], process_noise={"c": [0.05] + [0.0] * 19})
     worst, steps = looped(sharp, many[:1000], seen[:1000], loops)
     print(f"20 quantities over {steps:g} steps of looped data: least eigenvalue / trace {worst:.2g}")
     if options.json:
         RESULTS.parent.mkdir(exist_ok=True)
-        record = {"seconds": found, "filterpy": None if peer is None else peer[0], "looped": {"steps": steps, "least eigenvalue over trace": worst}}
+        record = {
+            "seconds": found,
+            "filterpy": None if peer is None else peer[0],
+            "looped": {"steps": steps, "least eigenvalue over trace": worst},
+        }
         RESULTS.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     return 0
 

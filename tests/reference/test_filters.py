@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from scipy.linalg import expm
+from tests.estimation_examples import LINEAR, Column, Dimerisation, Growth, Linear
 
 import twinkit as tk
-from tests.estimation_examples import LINEAR, Column, Dimerisation, Growth, Linear
 from twinkit.estimate import (
     Adaptation,
     BatchedFilter,
@@ -376,7 +376,9 @@ def test_observability_says_in_words_what_the_sensors_cannot_see():
     assert set(report.unseen) == {"X", "q", "D", "E"}
     assert "only the product X * q" in words
     assert "D is not seen at all" in words
-    summed = observability(Cells(), [Sensor("P", 0.1), Sensor("X", 0.1), Sensor("dyes", 0.1)], until="10 h", adapt=["q"])
+    summed = observability(
+        Cells(), [Sensor("P", 0.1), Sensor("X", 0.1), Sensor("dyes", 0.1)], until="10 h", adapt=["q"]
+    )
     assert summed.unseen == ("D", "E")
     assert "only the sum D + E" in repr(summed)
     full = [Sensor(name, 0.1) for name in ("P", "X", "D", "E")]

@@ -8,7 +8,14 @@ from twinkit.estimate.filter import Filter
 from twinkit.estimate.forecast import Forecast, When
 from twinkit.estimate.observability import ObservabilityReport, observability
 from twinkit.estimate.particle import ParticleFilter
-from twinkit.estimate.repeated import BatchedFilter, BatchedRecord, Engine, FilteredRecord, PreparedFilter, prepare_filter
+from twinkit.estimate.repeated import (
+    BatchedFilter,
+    BatchedRecord,
+    Engine,
+    FilteredRecord,
+    PreparedFilter,
+    prepare_filter,
+)
 from twinkit.estimate.result import Estimate, Reading
 from twinkit.estimate.samples import SampledEstimate
 from twinkit.estimate.sensors import Sensor
@@ -38,8 +45,8 @@ __all__ = [
     "SampledEstimate",
     "Sensor",
     "Truncation",
-    "Unbounded",
     "TuningResult",
+    "Unbounded",
     "UnscentedKalmanFilter",
     "When",
     "consistency_report",

@@ -28,6 +28,7 @@ from twinkit.estimate.symbols import Symbols, symbols_of, symmetric
 from twinkit.estimate.uncertain import Plan
 from twinkit.readings.casadi import SYMBOLIC
 
+
 class Fast:
     """A CasADi function on fixed buffers: a call costs microseconds, not tens of them. Safe among threads.
 
@@ -105,7 +106,9 @@ class Moves:
         return side_by_side(self.flow, count, [0, 1, 4, 5, 6], (0, 1), self._mapped)
 
 
-def side_by_side(function: Any, count: int, shared: list[int], matrices: tuple[int, ...], known: dict[int, Fast]) -> Fast:
+def side_by_side(
+    function: Any, count: int, shared: list[int], matrices: tuple[int, ...], known: dict[int, Fast]
+) -> Fast:
     """Return a function of `count` points side by side, of which some arguments are the same for all."""
     with SYMBOLIC:
         if count not in known:
@@ -123,7 +126,8 @@ class Compiled:
         How it moves: by sub-steps of controlled accuracy, or of given length.
     correct
         ``(t, x, at, z, u, modes, p, P, value, variance, present, gate) -> (x, z, P, predicted, innovation, its
-        variance, accepted, nis terms, logarithm of the likelihood of the accepted)``; the sensors are linearised at `at` (where an iterated filter has got to).
+        variance, accepted, nis terms, logarithm of the likelihood of the accepted)``; the sensors are
+        linearised at `at` (where an iterated filter has got to).
     look
         ``(t, x, z, u, modes, p) -> (values, derivatives)`` of all states, algebraic variables and outputs.
     symbols

@@ -257,6 +257,8 @@ def consistency_report(
         raise InvalidValueError(f"lags must be a whole number of at least 1, not {lags!r}")
     many = not isinstance(found, FilteredRecord)
     given: list[Any] = list(found) if not isinstance(found, FilteredRecord) else [found]
+    if not all(isinstance(one, (Estimate, FilteredRecord, Iterable)) for one in given):
+        raise InvalidValueError("consistency_report takes estimates, or a record of a prepared filter, or several")
     several = many and bool(given) and not isinstance(given[0], Estimate)
     runs = [_run(one) for one in given] if several else [_run(given if many else found)]
     checks: list[Check] = []
@@ -269,7 +271,9 @@ def consistency_report(
         truths = list(truth) if several else [truth]
         if len(truths) != len(runs):
             raise ShapeError(f"{len(runs)} runs need {len(runs)} truths, but {len(truths)} were given")
-        checks += _error_checks(runs, [_true_values(run, one) for run, one in zip(runs, truths, strict=True)], confidence)
+        checks += _error_checks(
+            runs, [_true_values(run, one) for run, one in zip(runs, truths, strict=True)], confidence
+        )
     return ConsistencyReport(tuple(checks), confidence, shown, runs[0].time_unit)
 
 

@@ -21,7 +21,7 @@ class EnsembleUpdate(Enum):
     """How readings correct an ensemble."""
 
     TRANSFORM = "transform"
-    """The mean by the Kalman gain, the deviations by a symmetric square root: no noise is drawn (Bishop et al. 2001)."""
+    """The mean by the Kalman gain, the deviations by a symmetric root: no noise is drawn (Bishop et al. 2001)."""
     PERTURBED = "perturbed observations"
     """Every member by a reading with noise of its own (Burgers, van Leeuwen & Evensen 1998)."""
 
@@ -92,7 +92,7 @@ class EnsembleKalmanFilter(SampledFilter):
         cloud = Cloud(x, cloud.z, cloud.weights, cloud.draws)
         seen, come = self.seen(time, cloud)[list(self.rows)], arrived(self, items)
         predicted, covariance = moments(seen, cloud.weights)
-        found = judged(self, come, predicted, np.diag(covariance))
+        found = judged(self, time, come, predicted, np.diag(covariance))
         used = found.accepted
         total = total_nis(found, come, (covariance + np.diag(come.variance))[np.ix_(used, used)])
         draws = cloud.draws
@@ -114,7 +114,7 @@ def _transformed(x: Array, seen: Array, innovation: Array, variance: Array) -> A
     mean = x.mean(axis=1, keepdims=True)
     away = x - mean
     scaled = (seen - seen.mean(axis=1, keepdims=True)) / np.sqrt((count - 1) * variance)[:, None]
-    # With the thin singular value decomposition of what the sensors see, the rest of the ensemble's space stays as it is.
+    # In the thin singular value decomposition of what the sensors see; the rest of the ensemble's space stays.
     _, values, right = np.linalg.svd(scaled, full_matrices=False)
     shrunk = 1.0 / np.sqrt(1.0 + values**2)
     moved = away + ((away @ right.T) * (shrunk - 1.0)) @ right

@@ -28,8 +28,8 @@ class ExtendedKalmanFilter(Filter):
     Parameters
     ----------
     iterations
-        How often the sensors are linearised in a correction. 1: the extended Kalman filter; more: the iterated one, which
-        linearises again where the correction has led, until it stands still. It helps where a sensor is strongly
+        How often the sensors are linearised in a correction. 1: the extended Kalman filter; more: the iterated one,
+        which linearises again where the correction has led, until it stands still. It helps where a sensor is strongly
         nonlinear over the spread of the estimate; its limit is the mode of the posterior [1]_.
 
     Examples

@@ -23,7 +23,7 @@ def triangular(columns: Array) -> Array:
     >>> triangular(np.array([[3.0, 4.0]]))
     array([[5.]])
     """
-    found = np.linalg.qr(columns.T, mode="r").T
+    found: Array = np.asarray(np.linalg.qr(columns.T, mode="r")).T
     if found.shape[1] < columns.shape[0]:  # fewer columns than rows
         found = np.pad(found, ((0, 0), (0, columns.shape[0] - found.shape[1])))
     return found * np.where(np.diag(found) < 0, -1.0, 1.0)
@@ -57,7 +57,8 @@ def array_update(root: Array, seen: Array, variances: Array) -> tuple[Array, Arr
         np.block([[noise, seen], [np.zeros((len(root), count)), root]])  # pre-array
     )
     spread, cross, left = whole[:count, :count], whole[count:, :count], whole[count:, count:]
-    return np.linalg.solve(spread.T, cross.T).T, left, spread
+    gain: Array = np.asarray(np.linalg.solve(spread.T, cross.T).T, dtype=np.float64)
+    return gain, left, spread
 
 
 def downdated(root: Array, column: Array, weight: float) -> Array:

@@ -25,6 +25,8 @@ from twinkit.readings.casadi import SYMBOLIC
 if TYPE_CHECKING:
     from twinkit.estimate.forecast import Forecast
 
+_PROJECTION = Projection()  # frozen: one serves all
+
 Item = tuple[Measurement, float, float]
 """A measurement with its value and standard deviation in the model's unit."""
 
@@ -55,7 +57,7 @@ class Filter(EstimationProblem, ABC):
     max_step: Any = None
     gate: float | None = 0.9999
     rtol: float = 1e-6
-    constraint: Constraint = Projection()
+    constraint: Constraint = _PROJECTION
     substeps: int | None = None
 
     def __post_init__(self) -> None:
@@ -65,9 +67,7 @@ class Filter(EstimationProblem, ABC):
         if not 1e-13 <= self.rtol < 1.0:
             raise InvalidValueError(f"rtol must be within [1e-13, 1), not {self.rtol!r}")
         if not isinstance(self.constraint, Constraint):
-            raise InvalidValueError(
-                f"constraint is Projection(), Truncation() or Unbounded(), not {self.constraint!r}"
-            )
+            raise InvalidValueError(f"constraint is Projection(), Truncation() or Unbounded(), not {self.constraint!r}")
         if self.substeps is not None and not (isinstance(self.substeps, int) and self.substeps >= 1):
             raise InvalidValueError(f"substeps must be a whole number of at least 1 (or None), not {self.substeps!r}")
         if not self.longest > 0:

@@ -122,7 +122,7 @@ class ObservabilityReport:
         relative = self.std / self.scale
         shown = np.where(np.isfinite(relative), relative, np.nan)
         axes.barh(np.arange(len(self.names)), shown)
-        for k in np.flatnonzero(~np.isfinite(relative)):
+        for k in np.flatnonzero(~np.isfinite(relative)).tolist():
             axes.text(0.02, k, "not fixed", transform=axes.get_yaxis_transform(), va="center")
         axes.axvline(1.0, linestyle="--", color="grey")
         if np.isfinite(shown).any() and np.nanmax(shown) > 0:
@@ -282,7 +282,7 @@ def _sparse(null: Array) -> Array:
 def _blind(direction: Array, names: Sequence[str], scale: Array, x0: Array) -> Blind:
     """Return a direction that no reading shows, in words."""
     direction = direction / np.max(np.abs(direction))
-    which = np.flatnonzero(np.abs(direction) > _SMALL)
+    which = np.flatnonzero(np.abs(direction) > _SMALL).tolist()
     change = {names[k]: float(direction[k] * scale[k]) for k in which}
     listed = [names[k] for k in which]
     if len(which) == 1:

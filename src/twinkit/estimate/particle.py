@@ -34,8 +34,9 @@ class ParticleFilter(SampledFilter):
     resample_below
         Resample when the effective number of particles falls below this fraction.
     roughening
-        Spread added to resampled particles, as a fraction of the particles' range times ``samples**(-1/n)`` [1]_. Adapted
-        parameters without noise need it (0.05 to 0.2), for resampling alone leaves fewer and fewer values of them.
+        Spread added to resampled particles, as a fraction of the particles' range times ``samples**(-1/n)`` [1]_.
+        Adapted parameters without noise need it (0.05 to 0.2), for resampling alone leaves fewer and fewer values of
+        them.
 
     Examples
     --------
@@ -94,7 +95,7 @@ class ParticleFilter(SampledFilter):
         cloud, time = self.cloud(estimate), estimate.time
         seen, come = self.seen(time, cloud)[list(self.rows)], arrived(self, items)
         predicted, covariance = moments(seen, cloud.weights)
-        found = judged(self, come, predicted, np.diag(covariance))
+        found = judged(self, time, come, predicted, np.diag(covariance))
         used = found.accepted
         total = total_nis(found, come, (covariance + np.diag(come.variance))[np.ix_(used, used)])
         if used.any():
@@ -108,7 +109,7 @@ class ParticleFilter(SampledFilter):
         return self.estimated(time, cloud, fates(self, time, come, found), total)
 
 
-def systematic(weights: Array, start: float) -> Array:
+def systematic(weights: Array, start: float) -> Any:
     """Return which particles are kept: one look every ``1/count`` of the distribution function, from `start`.
 
     Examples

@@ -2,8 +2,8 @@
 
 Of controlled accuracy: two half steps of the classical Runge-Kutta method for the mean, together with the derivative of
 that very map (the discrete variational equation), ``A = A2 A1``. The noise is integrated by Simpson's rule,
-``Qd = h/6 (A Q A' + 4 A2 Q A2' + Q)``, and ``P+ = A P A' + Qd``: a sum of congruences, so `P` stays positive semidefinite
-whatever the step. One full step beside the two half steps gives the local error.
+``Qd = h/6 (A Q A' + 4 A2 Q A2' + Q)``, and ``P+ = A P A' + Qd``: a sum of congruences, so `P` stays positive
+semidefinite whatever the step. One full step beside the two half steps gives the local error.
 
 Of given length: one step of the same method, with ``A2`` from the Jacobians of its last two stages.
 """

@@ -19,7 +19,7 @@ from twinkit.estimate.sensors import position
 from twinkit.estimate.steps import stepped
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class SampledEstimate(Estimate):
     """An estimate that carries its samples; mean and covariance are theirs.
 
@@ -58,7 +58,8 @@ def moments(values: Array, weights: Array) -> tuple[Array, Array]:
     """Return mean and (unbiased) covariance of weighted values ``(rows, count)``."""
     mean = values @ weights
     away = values - mean[:, None]
-    covariance = (away * weights) @ away.T / max(1.0 - float(np.sum(weights**2)), 1e-300)
+    left = 1.0 - float(np.sum(weights**2))
+    covariance = (away * weights) @ away.T / (left if left > 1e-9 else 1.0)  # one sample that has all the weight
     return mean, 0.5 * (covariance + covariance.T)
 
 
@@ -169,9 +170,7 @@ class SampledFilter(Filter, ABC):
     def seen(self, time: float, cloud: Cloud) -> Array:
         """Return states, algebraic variables and outputs of every sample, ``(rows, count)``."""
         modes, parameters = self.constants
-        return self.functions.views(cloud.x.shape[1])(
-            time, cloud.x, cloud.z, self.given.at(time), modes, parameters
-        )[0]
+        return self.functions.views(cloud.x.shape[1])(time, cloud.x, cloud.z, self.given.at(time), modes, parameters)[0]
 
     def output(self, estimate: Estimate, name: str, coverage: float = 0.95) -> Prediction:
         """Return a quantity with its uncertainty: mean, standard deviation and quantiles of the samples."""

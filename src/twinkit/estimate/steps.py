@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
 from twinkit.core import Measurement, Quality, SimulationError
 from twinkit.core.component import Array
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 _SHORTEST = 2.0**-20  # of the interval
 S = TypeVar("S")
+Mask = npt.NDArray[np.bool_]
+"""Which of the sensors."""
 
 
 def stepped(kind: Filter, begin: float, end: float, state: S, attempt: Callable[[float, float, S], tuple[S, Any]]) -> S:
@@ -115,7 +118,7 @@ class Arrived:
     present: Array
 
     @property
-    def usable(self) -> Array:
+    def usable(self) -> Mask:
         """Which sensors have a reading that is not marked bad."""
         return self.present > 0
 
@@ -138,12 +141,13 @@ class Judged:
     predicted: Array
     innovation: Array
     spreads: Array
-    accepted: Array
+    accepted: Mask
 
 
-def judged(kind: Filter, come: Arrived, predicted: Array, variances: Array) -> Judged:
+def judged(kind: Filter, time: float, come: Arrived, predicted: Array, variances: Array) -> Judged:
     """Return which readings pass the gate, given the mean and variance of what was expected (without sensor noise)."""
     innovation, spreads = come.value - predicted, variances + come.variance
+    finite(kind, time, predicted[come.usable], variances[come.usable])
     return Judged(predicted, innovation, spreads, come.usable & (innovation**2 <= kind.threshold * spreads))
 
 
@@ -217,7 +221,7 @@ def corrected(ekf: ExtendedKalmanFilter, estimate: Estimate, items: Sequence[Ite
 
 
 def _from_factor(
-    ekf: ExtendedKalmanFilter, estimate: Estimate, x: Array, z: Array, variance: Array, used: Array
+    ekf: ExtendedKalmanFilter, estimate: Estimate, x: Array, z: Array, variance: Array, used: Mask
 ) -> Array:
     """Return the corrected covariance by the array algorithm, which cannot become indefinite."""
     modes, parameters = ekf.constants

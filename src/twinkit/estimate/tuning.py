@@ -101,7 +101,9 @@ class TuningResult:
         return "\n".join([self._head(), *rows])
 
     def _repr_html_(self) -> str:
-        rows = "".join("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in self._rows())
+        rows = "".join(
+            "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in self._rows()
+        )
         titles = ("name", "unit", "before", "after", f"{self.confidence:.0%} interval", "")
         head = "".join(f"<th>{title}</th>" for title in titles)
         return f"<div><b>{html.escape(self._head())}</b><table><tr>{head}</tr>{rows}</table></div>"
@@ -128,7 +130,7 @@ class _Past:
 
     run: PreparedFilter
     task: Task
-    own: Array  # readings that carry a standard deviation of their own
+    own: Any  # readings that carry a standard deviation of their own
     factors: Array  # on the sensor's standard deviation, for uncertain readings
 
 
@@ -137,7 +139,7 @@ class _Free:
     """What is tuned: parts of the vector, and sensors."""
 
     parts: tuple[Part, ...]
-    positions: tuple[Array, ...]
+    positions: tuple[Any, ...]
     tags: tuple[str, ...]
     start: Array
 

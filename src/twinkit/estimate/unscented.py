@@ -15,10 +15,10 @@ from twinkit.core.component import Array
 from twinkit.estimate.factors import array_update, downdated, factor, product, triangular
 from twinkit.estimate.filter import Filter, Item
 from twinkit.estimate.result import Estimate
-from twinkit.estimate.steps import Arrived, arrived, fates, finite, judged, stepped, total_nis
+from twinkit.estimate.steps import Arrived, Mask, arrived, fates, finite, judged, stepped, total_nis
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class FactoredEstimate(Estimate):
     """An estimate with a factor of its covariance.
 
@@ -177,7 +177,7 @@ class UnscentedKalmanFilter(Filter):
         predicted = self.sigma.average(seen)
         outer, centre = self.sigma.deviations(seen, predicted)
         variances = np.sum(outer**2, axis=1) + self.sigma.central * centre**2
-        found = judged(self, come, predicted, np.maximum(variances, 0.0))
+        found = judged(self, estimate.time, come, predicted, np.maximum(variances, 0.0))
         spread = np.empty((0, 0))
         if found.accepted.any():
             x, root, spread = self._taken(points, outer, centre, found.innovation, come, found.accepted)
@@ -191,7 +191,7 @@ class UnscentedKalmanFilter(Filter):
         return _factored(made, root)
 
     def _taken(
-        self, points: Array, outer: Array, centre: Array, innovation: Array, come: Arrived, used: Array
+        self, points: Array, outer: Array, centre: Array, innovation: Array, come: Arrived, used: Mask
     ) -> tuple[Array, Array, Array]:
         """Return mean, factor, and factor of the covariance of the innovations, after the accepted readings."""
         mean = self.sigma.average(points)
@@ -200,13 +200,13 @@ class UnscentedKalmanFilter(Filter):
         if w >= 0:  # the central point is one more column
             away = np.column_stack([away, math.sqrt(w) * middle])
             outer = np.column_stack([outer, math.sqrt(w) * centre])
-            gain, root, spread = array_update(away, outer[used], come.variance[used])
-            return mean + gain @ innovation[used], root, spread
+            found, root, spread = array_update(away, outer[used], come.variance[used])
+            return mean + found @ innovation[used], root, spread
         seen, middle_seen = outer[used], centre[used]
         noise = np.diag(np.sqrt(come.variance[used]))
         spread = downdated(triangular(np.column_stack([seen, noise])), middle_seen, w)
         cross = away @ seen.T + w * np.outer(middle, middle_seen)
-        gain = np.linalg.solve(spread @ spread.T, cross.T).T
+        gain: Array = np.asarray(np.linalg.solve(spread @ spread.T, cross.T).T, dtype=np.float64)
         root = triangular(np.column_stack([away - gain @ seen, gain @ noise]))
         return mean + gain @ innovation[used], downdated(root, middle - gain @ middle_seen, w), spread
 
@@ -222,8 +222,9 @@ class UnscentedKalmanFilter(Filter):
 
 def _root(estimate: Estimate) -> Array:
     """Return a factor of an estimate's covariance (its own, where a filter of this kind made it)."""
-    kept = isinstance(estimate, FactoredEstimate) and estimate.root.shape == estimate.covariance.shape
-    return estimate.root if kept else factor(estimate.covariance)
+    if isinstance(estimate, FactoredEstimate) and estimate.root.shape == estimate.covariance.shape:
+        return estimate.root
+    return factor(estimate.covariance)
 
 
 def _factored(made: Estimate, root: Array) -> FactoredEstimate:

@@ -43,7 +43,7 @@ class BatchedRecord:
     covariance: Array
     innovation: Array
     innovation_std: Array
-    accepted: Array
+    accepted: Any
     log_likelihood: Array
 
     @property
@@ -68,8 +68,8 @@ class BatchedRecord:
 class BatchedFilter:
     """An extended Kalman filter over many batches with the same times, at once on whatever device JAX has.
 
-    For ordinary differential equations. The result is that of `prepare_filter`, batch by batch. Double precision is used
-    inside and not left switched on.
+    For ordinary differential equations. The result is that of `prepare_filter`, batch by batch. Double precision is
+    used inside and not left switched on.
 
     Parameters
     ----------

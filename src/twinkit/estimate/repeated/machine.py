@@ -46,12 +46,12 @@ def _chain(ekf: ExtendedKalmanFilter) -> Fast:
     return fast
 
 
-def run(ekf: ExtendedKalmanFilter, grid: Grid, task: Task, out: dict[str, Array]) -> int:
+def run(ekf: ExtendedKalmanFilter, grid: Grid, task: Task, out: dict[str, Any]) -> int:
     """Filter a record into the arrays of `out`; return the position of the time that was not reached, or -1."""
     chain, n = _chain(ekf), len(task.x)
     steps = _Script(grid, task)
     x, z, covariance = task.x, task.z, task.covariance
-    free = np.isneginf(task.low).all() and np.isposinf(task.high).all()
+    free = bool(np.isneginf(task.low).all() and np.isposinf(task.high).all())
     s = 0
     while s < steps.count:
         window = np.minimum(np.arange(s, s + _CHUNK), steps.count - 1)
@@ -143,7 +143,7 @@ def _with_care(
 
 
 def _keep(
-    out: dict[str, Array], rows: Any, covariances: Array, present: Array, x: Array, z: Array, innovation: Array,
+    out: dict[str, Any], rows: Any, covariances: Array, present: Array, x: Array, z: Array, innovation: Array,
     spreads: Array, accepted: Array, terms: Array, likelihood: Array,
 ) -> None:  # fmt: skip
     """Write what was found at some times into the results."""

@@ -60,7 +60,7 @@ class FilteredRecord:
     algebraics: Array
     innovation: Array
     innovation_std: Array
-    accepted: Array
+    accepted: Any
     nis: Array
     log_likelihood: Array
     filter: Filter
@@ -75,7 +75,9 @@ class FilteredRecord:
     @cached_property
     def last(self) -> Estimate:
         """The estimate after the last reading."""
-        made = self.filter.make(float(self.time[-1]), self.mean[-1].copy(), self._last.copy(), self.algebraics[-1].copy())
+        made = self.filter.make(
+            float(self.time[-1]), self.mean[-1].copy(), self._last.copy(), self.algebraics[-1].copy()
+        )
         return made
 
     def estimate(self, index: int) -> Estimate:
@@ -118,8 +120,8 @@ class FilteredRecord:
 
     def _repr_html_(self) -> str:
         rows = "".join(
-            f"<tr><td><b>{html.escape(name)}</b></td><td>{html.escape(unit)}</td><td>{mean}</td><td>± {spread}</td></tr>"
-            for name, unit, mean, spread in self._rows()
+            f"<tr><td><b>{html.escape(name)}</b></td><td>{html.escape(unit)}</td><td>{mean}</td><td>± {std}</td></tr>"
+            for name, unit, mean, std in self._rows()
         )
         head = "<tr><th>name</th><th>unit</th><th>last mean</th><th>standard deviation</th></tr>"
         return f"<div><b>{html.escape(self._head())}</b><table>{head}{rows}</table></div>"

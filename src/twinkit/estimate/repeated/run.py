@@ -113,10 +113,13 @@ class PreparedFilter:
             failed = run(self.filter, self.grid, task, out)
         else:
             failed = self._compiled(task, out)
+        blind = (np.isnan(out["innovation"]) & np.isfinite(task.values)).any(axis=1)  # a sensor that is not finite
+        if failed < 0 and blind.any():
+            failed = int(np.argmax(blind))
         if failed >= 0:
             raise SimulationError(
-                f"the filter did not get to {self.grid.times[failed]:g} {self.filter.model.time_unit}: the model is too "
-                "fast for its sub-steps there, or a sensor is not finite; take more substeps"
+                f"the filter did not get to {self.grid.times[failed]:g} {self.filter.model.time_unit}: the model is "
+                "too fast for its sub-steps there, or a sensor is not finite; take more substeps"
             )
         names, tags = self.filter.plan.labels, tuple(self.filter.lines)
         return FilteredRecord(
@@ -125,7 +128,7 @@ class PreparedFilter:
             out["accepted"], out["nis"], out["likelihood"], self.filter, out["last"],
         )  # fmt: skip
 
-    def _arrays(self, task: Task, covariances: bool) -> dict[str, Array]:
+    def _arrays(self, task: Task, covariances: bool) -> dict[str, Any]:
         count, n, sensors = len(self.grid.times), len(task.x), len(self.filter.lines)
         return {
             "mean": np.empty((count, n)),
@@ -140,7 +143,7 @@ class PreparedFilter:
             "last": np.empty((n, n)),
         }
 
-    def _compiled(self, task: Task, out: dict[str, Array]) -> int:
+    def _compiled(self, task: Task, out: dict[str, Any]) -> int:
         kind, grid = self.filter, self.grid
         kernel = "extended" if isinstance(kind, ExtendedKalmanFilter) else "unscented"
         module = compiled_module(kind.functions, kind.rows, kernel)
@@ -196,7 +199,7 @@ class PreparedFilter:
             for tag, line in lines.items():
                 what = f"the standard deviation of {tag!r}"
                 unit = spread_unit(line.place.unit, self.filter.model.time_unit)
-                given.append(as_array(raw[tag] if tag in raw else line.std, unit, what))
+                given.append(as_array(raw.get(tag, line.std), unit, what))
             raw = np.stack(np.broadcast_arrays(*given), axis=-1)
         stds = np.atleast_2d(np.array(raw, dtype=np.float64))
         if stds.shape not in ((1, len(lines)), (count, len(lines))):
@@ -211,8 +214,8 @@ def prepare_filter(
 ) -> PreparedFilter:
     """Prepare an extended or unscented Kalman filter for records with readings at given times.
 
-    The whole record is filtered in one compiled call: for repeated runs, tuning, and long records. It takes sub-steps of
-    equal length from time to time; the result is that of the ordinary filter with the same ``substeps``.
+    The whole record is filtered in one compiled call: for repeated runs, tuning, and long records. It takes sub-steps
+    of equal length from time to time; the result is that of the ordinary filter with the same ``substeps``.
 
     Parameters
     ----------
@@ -273,5 +276,3 @@ def prepare_filter(
     kind = replace(kind, substeps=kind.substeps or 1 if substeps is None else substeps)
     grid = Grid.of(kind, times, kind.time(begin, "the begin of the record"), kind.substeps or 1)
     return PreparedFilter(kind, grid, engine)
-
-
