@@ -148,7 +148,8 @@ def judged(kind: Filter, time: float, come: Arrived, predicted: Array, variances
     """Return which readings pass the gate, given the mean and variance of what was expected (without sensor noise)."""
     innovation, spreads = come.value - predicted, variances + come.variance
     finite(kind, time, predicted[come.usable], variances[come.usable])
-    return Judged(predicted, innovation, spreads, come.usable & (innovation**2 <= kind.threshold * spreads))
+    near = np.abs(innovation) <= np.sqrt(kind.threshold * spreads)  # not squared: an absurd reading would overflow
+    return Judged(predicted, innovation, spreads, come.usable & near)
 
 
 def total_nis(found: Judged, come: Arrived, covariance: Array) -> float:
@@ -160,7 +161,8 @@ def total_nis(found: Judged, come: Arrived, covariance: Array) -> float:
         return math.nan
     ok = found.accepted
     rejected = come.usable & ~ok
-    total = float(np.sum(found.innovation[rejected] ** 2 / found.spreads[rejected]))
+    with np.errstate(over="ignore"):
+        total = float(np.sum((found.innovation[rejected] / np.sqrt(found.spreads[rejected])) ** 2))
     if ok.any():
         total += float(found.innovation[ok] @ np.linalg.solve(covariance, found.innovation[ok]))
     return total
@@ -175,7 +177,8 @@ def fates(kind: Filter, time: float, come: Arrived, found: Judged) -> tuple[Read
         surprise, spread, ok = float(found.innovation[j]), math.sqrt(found.spreads[j]), bool(found.accepted[j])
         if m.quality is Quality.BAD:
             surprise = spread = math.nan
-        nis, reason = (surprise / spread) ** 2, _reason(m, surprise, spread, ok)
+        ratio, reason = surprise / spread, _reason(m, surprise, spread, ok)
+        nis = ratio * ratio  # infinite, where ** would refuse
         numbers = (number, std, float(found.predicted[j]), surprise, spread, nis)
         readings.append(Reading(m.tag, time, kind.lines[m.tag].place.unit, *numbers, m.quality, ok, reason))
     return tuple(readings)
