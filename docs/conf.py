@@ -60,6 +60,8 @@ ROOMS = [
     "testing",
     "fmi",
     "graph",
+    "graph.ssp",
+    "graph.ssp.structure",
     "hybrid",
     "estimate",
     "control",

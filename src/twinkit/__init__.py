@@ -12,6 +12,12 @@ from twinkit.core.providers import provide as _provide
 
 if TYPE_CHECKING:
     from twinkit.core import *  # noqa: F403
+    from twinkit.estimate import EKF as EKF
+    from twinkit.estimate import Adaptation as Adaptation
+    from twinkit.estimate import Disturbance as Disturbance
+    from twinkit.estimate import Estimator as Estimator
+    from twinkit.estimate import Sensor as Sensor
+    from twinkit.estimate import calibrate as calibrate
     from twinkit.fmi import FMU as FMU
     from twinkit.graph import *  # noqa: F403
     from twinkit.simulate import *  # noqa: F403
@@ -21,6 +27,7 @@ _HOMES = {
         "Algebraic",
         "AuditSink",
         "Balance",
+        "Batch",
         "BoundsError",
         "Crossing",
         "DataError",
@@ -36,6 +43,7 @@ _HOMES = {
         "Option",
         "Output",
         "Parameter",
+        "ParameterSet",
         "Prediction",
         "Quality",
         "Schedule",
@@ -49,6 +57,14 @@ _HOMES = {
         "UnitError",
         "UnknownNameError",
         "no_audit",
+    ),
+    "twinkit.estimate": (
+        "Adaptation",
+        "Disturbance",
+        "EKF",
+        "Estimator",
+        "Sensor",
+        "calibrate",
     ),
     "twinkit.fmi": ("FMU",),
     "twinkit.graph": (

@@ -24,6 +24,7 @@ from twinkit.estimate import (
     consistency_report,
     observability,
     prepare_filter,
+    smooth,
     tune,
 )
 
@@ -208,6 +209,29 @@ def test_constrained_filters_stay_non_negative_there_and_converge(kind):
     found = np.array([e.vector for e in followed(kind, times, readings)])
     assert np.all(found >= 0)
     assert np.max(np.abs(found[-20:] - truth[-20:])) < 0.1
+
+
+@pytest.mark.parametrize(
+    ("kind", "tolerance"),
+    [
+        (linear(UnscentedKalmanFilter, max_step=0.02), 1e-8),
+        (linear(EnsembleKalmanFilter, samples=4000, max_step=0.1), 0.1),
+    ],
+    ids=["unscented", "ensemble"],
+)
+def test_smoothing_gives_what_smoothing_the_extended_filter_gives(kind, tolerance):
+    _, readings = linear_plant(0, TIMES)
+    batch = [
+        tk.Measurement(tag, value, "g/L", time)
+        for time, row in zip(TIMES, readings, strict=True)
+        for tag, value in zip(("both", "a"), row, strict=True)
+    ]
+    expected = smooth(linear(ExtendedKalmanFilter, max_step=0.02).history(batch)).estimates
+    found = smooth(kind.history(batch)).estimates
+    for one, other in zip(found, expected, strict=True):
+        std = np.sqrt(np.diag(other.covariance))
+        assert np.max(np.abs(one.vector - other.vector) / std) < tolerance
+        assert np.max(np.abs(np.sqrt(np.diag(one.covariance)) / std - 1)) < tolerance
 
 
 class Range(tk.Model):

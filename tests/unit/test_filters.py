@@ -400,3 +400,15 @@ def test_an_absurd_reading_leaves_a_finite_estimate(kind, value):
     estimate = made.update(made.start(), [reading(value), reading(value, 1e-9)])
     assert np.all(np.isfinite(estimate.vector))
     assert np.all(np.isfinite(estimate.covariance))
+
+
+def test_tuning_takes_batches_with_their_own_inputs_and_time_unit():
+    kind = sensed(process_noise={"S": 0.1}, adapt={}, gate=0.99)
+    truth = tk.simulate(Growth(S=15.0), until="6 h", inputs={"F": 2.0}, outputs=np.arange(0.25, 6.01, 0.25))
+    noise = 0.5 * np.random.default_rng(0).standard_normal(len(truth.time))
+    minutes = [
+        tk.Measurement("S", s, "g/L", 60 * t) for t, s in zip(truth.time, truth["S"].values + noise, strict=True)
+    ]
+    batch = tk.Batch("B1", minutes, inputs={"F": 2.0}, initial={"S": 15.0}, time_unit="min")
+    result = tune(kind, [batch], std=["S"], engine=Engine.CASADI, progress=False)
+    assert result["std(S)"].interval[0] < 0.5 < result["std(S)"].interval[1]

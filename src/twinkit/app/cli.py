@@ -1,4 +1,4 @@
-"""The command line: ``twinkit demo``, ``twinkit fmu`` and ``twinkit --version``."""
+"""The command line: ``twinkit demo``, ``twinkit fmu``, ``twinkit graph`` and ``twinkit --version``."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from twinkit._version import __version__
-from twinkit.core.errors import MissingDependencyError, StorageError, TwinkitError
+from twinkit.app.run_options import check_output
+from twinkit.core.errors import MissingDependencyError, TwinkitError
 
 if TYPE_CHECKING:
-    from twinkit.app.fermentation import FermentationResult
+    from twinkit.app.fermentation import FermentationResult, LateSamples
 
 REPORT = "fermentation-report.html"
 OK, FAILED, MISSING, INTERRUPTED = 0, 1, 2, 130
@@ -71,12 +72,15 @@ def _parser() -> argparse.ArgumentParser:
     from twinkit.app.fmu_commands import add_fmu_commands
 
     add_fmu_commands(commands)
+    from twinkit.app.graph_commands import add_graph_commands
+
+    add_graph_commands(commands)
     return parser
 
 
 def _demo(chosen: argparse.Namespace) -> int:
     for target in (chosen.report, chosen.json):
-        _check_target(target)
+        check_output(target)
     from twinkit.app.fermentation import run
 
     result = run(progress=not chosen.quiet)
@@ -90,6 +94,8 @@ def _demo(chosen: argparse.Namespace) -> int:
     if not chosen.quiet:
         print()
         print(table(result.metrics))
+        if result.late is not None:
+            print(f"\n{late_table(result.late)}")
         print()
         width = max(40, min(shutil.get_terminal_size().columns, 110))
         for line in result.summary:
@@ -98,16 +104,6 @@ def _demo(chosen: argparse.Namespace) -> int:
         for path in written:
             print(f"written: {path}")
     return OK
-
-
-def _check_target(target: Path | None) -> None:
-    """Refuse a file that cannot be written before the work, not after it."""
-    if target is None:
-        return
-    if target.is_dir():
-        raise StorageError(f"{target} is a folder; name a file in it")
-    if not target.absolute().parent.is_dir():
-        raise StorageError(f"the folder {target.absolute().parent} does not exist; make it first")
 
 
 def table(metrics: Mapping[str, Any]) -> str:
@@ -129,13 +125,24 @@ def table(metrics: Mapping[str, Any]) -> str:
     if "coverage_95_glucose" in m and "coverage_95_ethanol" in m:
         parts = f"{100 * m['coverage_95_glucose']:.0f} / {100 * m['coverage_95_ethanol']:.0f} %"
         rows.insert(5, ("  glucose / ethanol", f"{100 * m['coverage_95_sensor']:.0f} %", parts))
-    widths = [max(len(row[k]) for row in rows) for k in range(3)]
-    lines = [f"  {a:<{widths[0]}}  {b:>{widths[1]}}  {c:>{widths[2]}}" for a, b, c in rows]
-    lines.insert(1, "  " + "-" * (sum(widths) + 4))
+    lines = _columns(rows)
     lines.append("")
     lines.append(f"  spectra flagged: {m['spectra_flagged']} of {m['spectra_total']}")
     lines.append(f"  speed: {m['samples_per_second']:,.0f} spectra per second")
     return "\n".join(lines)
+
+
+def late_table(late: LateSamples) -> str:
+    """Return what late laboratory samples changed, as a table of plain text."""
+    return "\n".join(_columns([("late laboratory samples", "without", "with"), *late.rows]))
+
+
+def _columns(rows: Sequence[tuple[str, str, str]]) -> list[str]:
+    """Return the lines of a table with a rule under its head."""
+    widths = [max(len(row[k]) for row in rows) for k in range(3)]
+    lines = [f"  {a:<{widths[0]}}  {b:>{widths[1]}}  {c:>{widths[2]}}" for a, b, c in rows]
+    lines.insert(1, "  " + "-" * (sum(widths) + 4))
+    return lines
 
 
 def as_json(result: FermentationResult, made_by: Mapping[str, Any]) -> bytes:

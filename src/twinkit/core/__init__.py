@@ -1,5 +1,6 @@
 """The language every room speaks: variables, models, units, solutions, records, errors, identity."""
 
+from twinkit.core.batch import Batch
 from twinkit.core.component import Causality, Component, Port, PortKind, StepError, Variability
 from twinkit.core.errors import (
     BoundsError,
@@ -18,6 +19,7 @@ from twinkit.core.errors import (
 from twinkit.core.events import Balance, Crossing, Event, Schedule
 from twinkit.core.maths import Maths, Table
 from twinkit.core.model import Model
+from twinkit.core.parameter_set import ParameterSet
 from twinkit.core.records import AuditSink, Measurement, Prediction, Quality, no_audit
 from twinkit.core.solution import Occurrence, RunStatus, Solution, Trace
 from twinkit.core.variables import Algebraic, Input, Mode, Option, Output, Parameter, State
@@ -26,6 +28,7 @@ __all__ = [
     "Algebraic",
     "AuditSink",
     "Balance",
+    "Batch",
     "BoundsError",
     "Causality",
     "Component",
@@ -45,6 +48,7 @@ __all__ = [
     "Option",
     "Output",
     "Parameter",
+    "ParameterSet",
     "Port",
     "PortKind",
     "Prediction",

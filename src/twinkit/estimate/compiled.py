@@ -206,7 +206,7 @@ def _correction(s: Symbols, rows: tuple[int, ...]) -> Any:
     z = s.solve(s.t, linearised, s.z, s.u, s.modes, s.p)[0]
     everything, derivative = s.quantities(s.t, linearised, z, s.u, s.modes, s.p)
     h = ca.densify(derivative[list(rows), :])
-    predicted = ca.densify(everything[list(rows)] + h @ (s.x - linearised))
+    predicted = ca.densify(everything[list(rows), 0] + h @ (s.x - linearised))
     innovation = value - predicted
     spreads = ca.vertcat(*[h[j, :] @ prior @ h[j, :].T for j in range(count)]) + variance
     accepted = ca.logic_and(present, innovation**2 <= gate * spreads)

@@ -13,6 +13,7 @@ import numpy as np
 from twinkit.core import InvalidValueError, Quality, ShapeError
 from twinkit.core.component import Array
 from twinkit.core.errors import unknown_name
+from twinkit.estimate.history import History
 from twinkit.estimate.repeated.record import FilteredRecord
 from twinkit.estimate.result import Estimate
 
@@ -193,7 +194,7 @@ def _run(found: Any) -> _Run:
             readings[tag] = found.time[known], values
         unit = found.filter.model.time_unit
         return _Run(readings, found.time, found.names, found.mean, found.covariance, unit)
-    estimates = list(found)
+    estimates = list(found.estimates if isinstance(found, History) else found)
     if not estimates or not all(isinstance(estimate, Estimate) for estimate in estimates):
         raise InvalidValueError("consistency_report takes estimates, or a record of a prepared filter, or several")
     collected: dict[str, list[tuple[float, float]]] = {}
@@ -214,7 +215,7 @@ def _run(found: Any) -> _Run:
 
 
 def consistency_report(
-    found: FilteredRecord | Iterable[Estimate] | Sequence[FilteredRecord] | Sequence[Sequence[Estimate]],
+    found: FilteredRecord | History | Iterable[Estimate] | Sequence[Any],
     truth: Any = None,
     *,
     confidence: float = 0.95,
@@ -230,7 +231,7 @@ def consistency_report(
     Parameters
     ----------
     found
-        A record of a prepared filter or the estimates of a run, or a list of several runs.
+        A `History`, the estimates of a run, or the record of a prepared filter; or a list of several of them.
     truth
         Name -> true values at the times of the run; a list of such mappings for several runs. A `Solution` of a
         simulation with these outputs will do.
@@ -255,12 +256,11 @@ def consistency_report(
         raise InvalidValueError(f"confidence is a probability between 0 and 1, not {confidence!r}")
     if not (isinstance(lags, int) and lags >= 1):
         raise InvalidValueError(f"lags must be a whole number of at least 1, not {lags!r}")
-    many = not isinstance(found, FilteredRecord)
-    given: list[Any] = list(found) if not isinstance(found, FilteredRecord) else [found]
-    if not all(isinstance(one, (Estimate, FilteredRecord, Iterable)) for one in given):
+    given: list[Any] = [found] if isinstance(found, (FilteredRecord, History)) else list(found)
+    if not given or not all(isinstance(one, (Estimate, FilteredRecord, History, Iterable)) for one in given):
         raise InvalidValueError("consistency_report takes estimates, or a record of a prepared filter, or several")
-    several = many and bool(given) and not isinstance(given[0], Estimate)
-    runs = [_run(one) for one in given] if several else [_run(given if many else found)]
+    several = not isinstance(found, (FilteredRecord, History)) and not isinstance(given[0], Estimate)
+    runs = [_run(given)] if isinstance(given[0], Estimate) else [_run(one) for one in given]
     checks: list[Check] = []
     shown: dict[str, tuple[Array, Array]] = {}
     for tag in dict.fromkeys(tag for run in runs for tag in run.readings):

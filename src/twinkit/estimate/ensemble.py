@@ -84,6 +84,12 @@ class EnsembleKalmanFilter(SampledFilter):
         """Return the members as they are."""
         return cloud
 
+    def crossed(self, estimate: Estimate, end: float) -> tuple[Estimate, Array]:
+        """Return the estimate at a later time, and its cross-covariance with the one now (see `Smoothable`)."""
+        before, later = self.cloud(estimate).x, self.moved(estimate, end)
+        away, behind = before - before.mean(axis=1, keepdims=True), later.samples - later.vector[:, None]
+        return later, away @ behind.T / (before.shape[1] - 1)
+
     def corrected(self, estimate: Estimate, items: Sequence[Item]) -> Estimate:
         """Return the estimate after readings of its own instant."""
         cloud, time = self.cloud(estimate), estimate.time

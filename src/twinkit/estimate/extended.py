@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from twinkit.core import InvalidValueError
+from twinkit.core.component import Array
 from twinkit.estimate.filter import Filter, Item
 from twinkit.estimate.result import Estimate
-from twinkit.estimate.steps import corrected, propagated
+from twinkit.estimate.steps import corrected, crossed, propagated
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,3 +73,7 @@ class ExtendedKalmanFilter(Filter):
     def corrected(self, estimate: Estimate, items: Sequence[Item]) -> Estimate:
         """Return the estimate after readings of its own instant."""
         return corrected(self, estimate, items)
+
+    def crossed(self, estimate: Estimate, end: float) -> tuple[Estimate, Array]:
+        """Return the estimate at a later time, and its cross-covariance with the one now (see `Smoothable`)."""
+        return crossed(self, estimate, end)

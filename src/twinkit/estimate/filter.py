@@ -24,11 +24,23 @@ from twinkit.readings.casadi import SYMBOLIC
 
 if TYPE_CHECKING:
     from twinkit.estimate.forecast import Forecast
+    from twinkit.estimate.history import History
+
+_PIECE = 200  # measurements between two looks at the progress bar
 
 _PROJECTION = Projection()  # frozen: one serves all
 
 Item = tuple[Measurement, float, float]
 """A measurement with its value and standard deviation in the model's unit."""
+
+
+def batch_of(measurements: Measurement | Iterable[Measurement]) -> list[Measurement]:
+    """Return one measurement or many as a new list."""
+    if isinstance(measurements, Measurement):
+        return [measurements]
+    if not isinstance(measurements, Iterable):
+        raise InvalidValueError(f"measurements are Measurement(...) objects, one or many, not {measurements!r}")
+    return list(measurements)
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,9 +164,10 @@ class Filter(EstimationProblem, ABC):
     def update(self, estimate: Estimate, measurements: Measurement | Iterable[Measurement]) -> Estimate:
         """Return the estimate after one measurement or a batch of them (of any sensors, in any order).
 
-        The estimate is propagated to each `source_time` and corrected there. Readings marked `Quality.BAD` only
-        propagate; `Quality.UNCERTAIN` ones count with a standard deviation `Sensor.uncertain_factor` times as large;
-        readings outside the gate are not used. `Estimate.readings` tells what became of each.
+        The estimate is propagated to each `source_time` and corrected there. Readings marked `Quality.BAD`, and
+        those outside `Sensor.valid`, only propagate; `Quality.UNCERTAIN` ones count with a standard deviation
+        `Sensor.uncertain_factor` times as large; readings outside the gate are not used. `Estimate.readings` tells
+        what became of each.
 
         Raises
         ------
@@ -165,8 +178,8 @@ class Filter(EstimationProblem, ABC):
         UnitError
             For a unit that does not fit.
         """
-        batch = [measurements] if isinstance(measurements, Measurement) else list(measurements)
-        checked = [(m, *self.checked(m)) for m in batch]
+        batch = batch_of(measurements)
+        checked = [self.judged(m) for m in batch]
         for m in batch:
             if m.source_time < estimate.time - 1e-12 * max(1.0, abs(estimate.time)):
                 raise InvalidValueError(
@@ -195,6 +208,47 @@ class Filter(EstimationProblem, ABC):
         for measurement in measurements:
             estimate = self.update(estimate, measurement)
             yield estimate
+
+    def history(
+        self, measurements: Measurement | Iterable[Measurement], start: Any = 0.0, progress: bool = False
+    ) -> History:
+        """Return the estimates over a whole batch of measurements, in any order; see `Estimator` and `History`.
+
+        Parameters
+        ----------
+        measurements
+            The batch.
+        start
+            Where to begin: a time, or an estimate of this filter.
+        progress
+            Show a progress bar.
+
+        Raises
+        ------
+        InvalidValueError
+            As for `update`; also for a measurement before the start.
+        """
+        from twinkit.estimate.estimator import Estimator
+
+        batch = batch_of(measurements)
+        estimator = Estimator(self, lag=math.inf, start=start, limit=max(len(batch), 1))
+        for item in batch:
+            self.judged(item)  # all of it, before the work begins
+        early = next((m for m in batch if m.source_time < estimator.now), None)
+        if early is not None:
+            raise InvalidValueError(
+                f"measurement {early.tag!r} is of {early.source_time:g} {self.model.time_unit}, before the start "
+                f"({estimator.now:g}): pass start=..."
+            )
+        batch.sort(key=lambda m: m.source_time)
+        pieces = [batch[k : k + _PIECE] for k in range(0, len(batch), _PIECE)]
+        if progress:
+            from tqdm import tqdm
+
+            pieces = tqdm(pieces, desc=type(self.model).__name__, unit_scale=_PIECE, unit="measurement")
+        for piece in pieces:
+            estimator.update(piece)
+        return estimator.history
 
     def forecast(
         self,

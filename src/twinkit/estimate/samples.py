@@ -143,7 +143,7 @@ class SampledFilter(Filter, ABC):
         carried = {"samples": cloud.x, "weights": cloud.weights, "sampled_algebraics": cloud.z, "draws": cloud.draws}
         return SampledEstimate(**known, **carried)
 
-    def moved(self, estimate: Estimate, end: float) -> Estimate:
+    def moved(self, estimate: Estimate, end: float) -> SampledEstimate:
         """Return the estimate at a later time, without readings."""
         begin = self.renewed(self.cloud(estimate))
         return self.estimated(end, stepped(self, estimate.time, end, begin, self._noisy(self.plan.noise)))

@@ -80,8 +80,18 @@ def _evenly(kind: Filter, begin: float, end: float, state: S, attempt: Callable[
     return state
 
 
-def propagated(ekf: ExtendedKalmanFilter, estimate: Estimate, end: float) -> tuple[Array, Array, Array]:
-    """Return mean, covariance and algebraic variables at a later time."""
+def propagated(
+    ekf: ExtendedKalmanFilter, estimate: Estimate, end: float, trace: list[tuple[Any, ...]] | None = None
+) -> tuple[Array, Array, Array]:
+    """Return mean, covariance and algebraic variables at a later time.
+
+    Parameters
+    ----------
+    ekf, estimate, end
+        What is moved, and where to.
+    trace
+        Receives the arguments ``(t, h, x, z, c, modes, p)`` of every sub-step, for `crossed`.
+    """
     modes, parameters = ekf.constants
     plan, q = ekf.plan, ekf.plan.noise**2
 
@@ -89,9 +99,21 @@ def propagated(ekf: ExtendedKalmanFilter, estimate: Estimate, end: float) -> tup
         x, covariance, z = state
         args = (t, h, x, z, ekf.given.piece(t, h), modes, parameters, covariance, q)
         x, z, covariance, (error,) = ekf.moves.propagate(*args)
+        if trace is not None and (ekf.substeps is not None or error <= ekf.rtol):
+            trace.append(args[:7])
         return (ekf.constraint.placed(x, covariance, plan.low, plan.high), covariance, z), error
 
     return stepped(ekf, estimate.time, end, (estimate.vector, estimate.covariance, estimate.algebraics), attempt)
+
+
+def crossed(ekf: ExtendedKalmanFilter, estimate: Estimate, end: float) -> tuple[Estimate, Array]:
+    """Return the estimate at a later time, and the covariance of the vector now with the vector then."""
+    trace: list[tuple[Any, ...]] = []
+    later = ekf.make(end, *propagated(ekf, estimate, end, trace))
+    cross = estimate.covariance
+    for args in trace:
+        cross = cross @ ekf.moves.tangent(*args)[2].T
+    return later, cross
 
 
 def resized(error: float, tolerance: float) -> float:
@@ -130,7 +152,7 @@ def arrived(kind: Filter, items: Sequence[Item]) -> Arrived:
     for m, number, std in items:
         if m.quality is not Quality.BAD:
             j = tags.index(m.tag)
-            value[j], variance[j], present[j] = number, std**2, 1.0
+            value[j], variance[j], present[j] = number, std * std, 1.0
     return Arrived(items, value, variance, present)
 
 
@@ -241,7 +263,8 @@ def _reason(m: Measurement, surprise: float, spread: float, accepted: bool) -> s
     if m.quality is Quality.BAD:
         return f"marked bad{note}; the model alone was followed"
     if not accepted:
-        return f"{abs(surprise) / spread:.1f} standard deviations from what the model expects; not used"
+        ratio = abs(surprise) / spread
+        return f"{ratio:.{'1f' if ratio < 1e6 else '1e'}} standard deviations from what the model expects; not used"
     if m.quality is Quality.UNCERTAIN:
         return f"marked uncertain{note}; used with a larger standard deviation"
     return ""

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import html
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from twinkit.core import InvalidValueError, Measurement, Quality
+from twinkit.core.batch import Batch
 from twinkit.core.component import Array
 from twinkit.core.errors import unknown_name
-from twinkit.core.units import unit_label
+from twinkit.core.units import affine, unit_label
 from twinkit.estimate.filter import Filter
 from twinkit.estimate.repeated.run import Engine, PreparedFilter, Task, prepare_filter
 from twinkit.estimate.uncertain import Part, noise_unit, spread_unit
@@ -149,7 +150,7 @@ class _Free:
 
 def tune(
     kind: Filter,
-    batches: Iterable[Iterable[Measurement]],
+    batches: Iterable[Batch | Iterable[Measurement]],
     *,
     noise: Sequence[str] = (),
     std: Sequence[str] = (),
@@ -171,13 +172,14 @@ def tune(
     kind
         An extended or unscented Kalman filter; where it has a number, the search starts there.
     batches
-        Measurements of past batches, each batch begun from the filter's initial values.
+        Past batches, each begun from the filter's initial values: lists of measurements, or `Batch` objects,
+        whose inputs, initial values and settings then take the place of the filter's.
     noise
         What gets a tuned process noise: states, adapted parameters, or ``disturbance(NAME)``.
     std
         Tags of sensors that get a tuned standard deviation.
     begin
-        Time at which batches begin.
+        Time at which batches begin that do not say it themselves.
     substeps
         Sub-steps from one reading to the next.
     starts
@@ -205,7 +207,7 @@ def tune(
     if not 0.0 < confidence < 1.0:
         raise InvalidValueError(f"confidence is a probability between 0 and 1, not {confidence!r}")
     known = _with(kind, free, free.start)
-    past = [_past(replace(known, gate=None), list(batch), begin, substeps, engine) for batch in batches]
+    past = [_past(*_of(replace(known, gate=None), batch, begin), substeps, engine) for batch in batches]
     if not past:
         raise InvalidValueError("there is nothing to learn from: batches is empty")
 
@@ -265,10 +267,26 @@ def _with(kind: Filter, free: _Free, values: Array) -> Filter:
     return replace(kind, sensors=sensors, **changes)
 
 
+def _of(kind: Filter, batch: Batch | Iterable[Measurement], begin: Any) -> tuple[Filter, list[Measurement], Any]:
+    """Return the filter of a batch, its measurements in the model's time unit, and its begin."""
+    if not isinstance(batch, Batch):
+        return kind, list(batch), begin
+    scale, _ = affine(batch.time_unit, kind.model.time_unit)
+    inputs = {**kind.inputs, **batch.inputs} if isinstance(kind.inputs, Mapping) else batch.inputs
+    own = replace(
+        kind,
+        model=kind.model.with_(**batch.settings),
+        initial={**(kind.initial or {}), **batch.initial},
+        inputs=inputs if batch.inputs else kind.inputs,
+    )
+    moved = [replace(m, source_time=m.source_time * scale, received_time=None) for m in batch.measurements]
+    return own, moved, batch.begin * scale
+
+
 def _past(kind: Filter, measurements: list[Measurement], begin: Any, substeps: int, engine: Engine | None) -> _Past:
     """Return a batch as a record: one row per time, and one more for a second reading of the same sensor."""
     tags = list(kind.lines)
-    checked = [(m, *kind.checked(m)) for m in measurements if m.quality is not Quality.BAD]
+    checked = [item for item in map(kind.judged, measurements) if item[0].quality is not Quality.BAD]
     if not checked:
         raise InvalidValueError("a batch has no usable measurement")
     rows: list[tuple[float, dict[str, tuple[float, float, bool, float]]]] = []

@@ -143,6 +143,41 @@ class UnscentedKalmanFilter(Filter):
         x, root, z = stepped(self, estimate.time, end, begin, self._attempt)
         return _factored(self.make(end, x, product(root), z), root)
 
+    def crossed(self, estimate: Estimate, end: float) -> tuple[Estimate, Array]:
+        """Return the estimate at a later time, and its cross-covariance with the one now (see `Smoothable`)."""
+        begin = (estimate.vector, _root(estimate), estimate.algebraics)
+        trace: list[tuple[Array, Array]] = []
+
+        def attempt(t: float, h: float, state: tuple[Array, Array, Array]) -> tuple[tuple[Array, Array, Array], float]:
+            after, error = self._attempt(t, h, state)
+            if self.substeps is not None or error <= self.rtol:
+                trace.append((product(state[1]), self._cross(t, h, state)))
+            return after, error
+
+        x, root, z = stepped(self, estimate.time, end, begin, attempt)
+        whole: Array | None = None
+        for covariance, cross in trace:
+            whole = cross if whole is None else whole @ np.linalg.pinv(covariance, hermitian=True) @ cross
+        later = _factored(self.make(end, x, product(root), z), root)
+        return later, estimate.covariance if whole is None else whole
+
+    def _cross(self, t: float, h: float, state: tuple[Array, Array, Array]) -> Array:
+        """Return the cross-covariance of the vector before a sub-step with the one after it."""
+        points, after, _, _ = self._flowed(t, h, state)
+        before, centre = self.sigma.deviations(points, self.sigma.average(points))
+        behind, other = self.sigma.deviations(after, self.sigma.average(after))
+        return before @ behind.T + self.sigma.central * np.outer(centre, other)
+
+    def _flowed(self, t: float, h: float, state: tuple[Array, Array, Array]) -> tuple[Array, Array, Array, Array]:
+        """Return the sigma points before and after a sub-step, algebraic variables, and local errors."""
+        x, root, z = state
+        modes, parameters = self.constants
+        points = self._drawn(x, root)
+        count = points.shape[1]
+        zs = np.repeat(z[:, None], count, axis=1)
+        after, zs, errors = self.moves.flows(count)(t, h, points, zs, self.given.piece(t, h), modes, parameters)
+        return points, after, zs, errors
+
     def _drawn(self, x: Array, root: Array) -> Array:
         return self.constraint.members(self.sigma.points(x, root), self.plan.low, self.plan.high)
 
@@ -152,11 +187,8 @@ class UnscentedKalmanFilter(Filter):
         """Return mean, factor and algebraic variables after one sub-step, and the largest local error."""
         x, root, z = state
         modes, parameters = self.constants
-        points, piece = self._drawn(x, root), self.given.piece(t, h)
-        count = points.shape[1]
-        after, zs, errors = self.moves.flows(count)(
-            t, h, points, np.repeat(z[:, None], count, axis=1), piece, modes, parameters
-        )
+        _, after, zs, errors = self._flowed(t, h, state)
+        piece = self.given.piece(t, h)
         mean = self.sigma.average(after)
         noise = self.moves.noise_root(t, h, x, z, piece, modes, parameters, self.plan.noise)[0]
         outer, centre = self.sigma.deviations(after, mean)

@@ -1,4 +1,4 @@
-"""Strict extraction of FMU archives: nothing is written outside the target, and nothing that is not expected."""
+"""Strict extraction of archives (FMU, SSP): nothing is written outside the target, and nothing that is not expected."""
 
 from __future__ import annotations
 
@@ -10,11 +10,10 @@ import zlib
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from twinkit.core.errors import DataError
 from twinkit.fmi._errors import FMUFileError
 
 DESCRIPTION = "modelDescription.xml"
-_EXPECTED = {"binaries", "resources", "sources", "documentation", "extra", "terminalsandicons", "licenses"}
-_ROOT_FILES = (".xml", ".png", ".svg", ".txt", ".md", ".html", ".buildinfo")
 _RESERVED = {"con", "prn", "aux", "nul", *(f"{kind}{i}" for kind in ("com", "lpt") for i in range(1, 10))}
 
 
@@ -37,7 +36,48 @@ class ArchiveLimits:
     ratio: float = 200.0
 
 
-def archive_problems(archive: zipfile.ZipFile, limits: ArchiveLimits) -> list[str]:
+@dataclass(frozen=True)
+class Layout:
+    """What a kind of archive holds.
+
+    Attributes
+    ----------
+    name
+        What it is, in messages.
+    required
+        The member it must have.
+    folders
+        Folders it may have, in lower case; None: any.
+    root_files
+        Endings of the files it may have outside folders.
+    error
+        What is raised when an archive is refused.
+    """
+
+    name: str
+    required: str
+    folders: frozenset[str] | None
+    root_files: tuple[str, ...]
+    error: type[DataError]
+
+    def expects(self, name: str) -> bool:
+        """Return whether such an archive may have a member of this name."""
+        parts = name.rstrip("/").split("/")
+        if self.folders is None:
+            return True
+        return parts[0].lower() in self.folders if "/" in name else name.lower().endswith(self.root_files)
+
+
+FMU_LAYOUT = Layout(
+    "FMU",
+    DESCRIPTION,
+    frozenset({"binaries", "resources", "sources", "documentation", "extra", "terminalsandicons", "licenses"}),
+    (".xml", ".png", ".svg", ".txt", ".md", ".html", ".buildinfo"),
+    FMUFileError,
+)
+
+
+def archive_problems(archive: zipfile.ZipFile, limits: ArchiveLimits, layout: Layout = FMU_LAYOUT) -> list[str]:
     """Return everything about the members that speaks against extracting them."""
     members = archive.infolist()
     problems: list[str] = []
@@ -50,7 +90,7 @@ def archive_problems(archive: zipfile.ZipFile, limits: ArchiveLimits) -> list[st
     folders: set[str] = set()
     files: set[str] = set()
     for member in members:
-        problems += _member_problems(member, limits)
+        problems += _member_problems(member, limits, layout)
         folded = unicodedata.normalize("NFC", member.filename).casefold().rstrip("/")
         if folded in seen and not (member.filename.endswith("/") and member.filename == seen[folded]):
             problems.append(f"{member.filename!r} and {seen[folded]!r} are the same file on some systems")
@@ -58,12 +98,12 @@ def archive_problems(archive: zipfile.ZipFile, limits: ArchiveLimits) -> list[st
         (folders if member.filename.endswith("/") else files).add(folded)
         folders.update(str(parent) for parent in PurePosixPath(folded).parents)
     problems += [f"{seen.get(name, name)!r} is a file and a folder" for name in sorted(files & folders)]
-    if not any(member.filename == DESCRIPTION for member in members):
-        problems.append(f"it has no {DESCRIPTION}: it is not an FMU")
+    if not any(member.filename == layout.required for member in members):
+        problems.append(f"it has no {layout.required}: it is not an {layout.name}")
     return problems
 
 
-def _member_problems(member: zipfile.ZipInfo, limits: ArchiveLimits) -> list[str]:
+def _member_problems(member: zipfile.ZipInfo, limits: ArchiveLimits, layout: Layout) -> list[str]:
     name = member.filename
     parts = name.rstrip("/").split("/")
     problems: list[str] = []
@@ -83,68 +123,68 @@ def _member_problems(member: zipfile.ZipInfo, limits: ArchiveLimits) -> list[str
     if member.flag_bits & 0x1:
         problems.append(f"{name!r}: it is encrypted")
     if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        problems.append(f"{name!r}: compressed in a way FMUs may not be")
+        problems.append(f"{name!r}: compressed in a way {layout.name}s may not be")
     if member.file_size > 1024**2 and member.file_size > limits.ratio * max(member.compress_size, 1):
         problems.append(f"{name!r}: {member.file_size} bytes from {member.compress_size}, a decompression bomb")
-    expected = (
-        parts[0].lower() in _EXPECTED
-        if len(parts) > 1 or member.filename.endswith("/")
-        else name.lower().endswith(_ROOT_FILES)
-    )
-    if not expected:
-        problems.append(f"{name!r}: FMUs have nothing there")
+    if not layout.expects(name):
+        problems.append(f"{name!r}: {layout.name}s have nothing there")
     return problems
 
 
-def open_archive(path: str | os.PathLike[str]) -> zipfile.ZipFile:
-    """Open an FMU file as an archive.
+def open_archive(path: str | os.PathLike[str], layout: Layout = FMU_LAYOUT) -> zipfile.ZipFile:
+    """Open a file as an archive.
 
     Raises
     ------
-    FMUFileError
-        If it is missing or not a zip archive.
+    DataError
+        The layout's error, if it is missing or not a zip archive.
     """
     try:
         return zipfile.ZipFile(path)
     except FileNotFoundError:
-        raise FMUFileError(f"there is no file {os.fspath(path)!r}") from None
+        raise layout.error(f"there is no file {os.fspath(path)!r}") from None
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, UnicodeError, IndexError) as error:
-        raise FMUFileError(f"{os.fspath(path)!r} is not an FMU: {error}") from None
+        raise layout.error(f"{os.fspath(path)!r} is not an {layout.name}: {error}") from None
 
 
-def read_member(archive: zipfile.ZipFile, name: str, limit: int) -> bytes:
+def read_member(archive: zipfile.ZipFile, name: str, limit: int, layout: Layout = FMU_LAYOUT) -> bytes:
     """Return one member, at most `limit` bytes of it.
 
     Raises
     ------
-    FMUFileError
-        If it is missing, damaged or larger.
+    DataError
+        The layout's error, if it is missing, damaged or larger.
     """
     try:
         with archive.open(name) as file:
             data = file.read(limit + 1)
     except (KeyError, zipfile.BadZipFile, zlib.error, OSError, EOFError, RuntimeError, NotImplementedError) as error:
-        raise FMUFileError(f"{name} cannot be read from the archive: {error}") from None
+        raise layout.error(f"{name} cannot be read from the archive: {error}") from None
     except (ValueError, IndexError) as error:  # a damaged header
-        raise FMUFileError(f"{name} cannot be read from the archive: {error}") from None
+        raise layout.error(f"{name} cannot be read from the archive: {error}") from None
     if len(data) > limit:
-        raise FMUFileError(f"{name} is larger than {limit} bytes")
+        raise layout.error(f"{name} is larger than {limit} bytes")
     return data
 
 
-def extract(path: str | os.PathLike[str], target: Path, limits: ArchiveLimits) -> None:
-    """Extract an FMU into an existing, empty folder, or raise with everything that speaks against it.
+def refuse_problems(archive: zipfile.ZipFile, path: str, limits: ArchiveLimits, layout: Layout) -> None:
+    """Raise the layout's error if anything speaks against extracting an archive."""
+    problems = archive_problems(archive, limits, layout)
+    if problems:
+        more = f" (and {len(problems) - 5} more)" if len(problems) > 5 else ""
+        raise layout.error(f"{path!r} is refused: {'; '.join(problems[:5])}{more}")
+
+
+def extract(path: str | os.PathLike[str], target: Path, limits: ArchiveLimits, layout: Layout = FMU_LAYOUT) -> None:
+    """Extract an archive into an existing, empty folder, or raise with everything that speaks against it.
 
     Raises
     ------
-    FMUFileError
-        If the archive is damaged or has members that are refused.
+    DataError
+        The layout's error, if the archive is damaged or has members that are refused.
     """
-    with open_archive(path) as archive:
-        problems = archive_problems(archive, limits)
-        if problems:
-            more = f" (and {len(problems) - 5} more)" if len(problems) > 5 else ""
-            raise FMUFileError(f"{os.fspath(path)!r} is refused: {'; '.join(problems[:5])}{more}")
+    with open_archive(path, layout) as archive:
+        refuse_problems(archive, os.fspath(path), limits, layout)
         left = limits.size
         for member in archive.infolist():
             place = target.joinpath(*member.filename.rstrip("/").split("/"))
@@ -152,10 +192,10 @@ def extract(path: str | os.PathLike[str], target: Path, limits: ArchiveLimits) -
                 place.mkdir(parents=True, exist_ok=True)
                 continue
             place.parent.mkdir(parents=True, exist_ok=True)
-            left -= _write(archive, member, place, min(left, member.file_size))
+            left -= _write(archive, member, place, min(left, member.file_size), layout.error)
 
 
-def _write(archive: zipfile.ZipFile, member: zipfile.ZipInfo, place: Path, limit: int) -> int:
+def _write(archive: zipfile.ZipFile, member: zipfile.ZipInfo, place: Path, limit: int, refused: type[DataError]) -> int:
     """Write one member, which may not be larger than it says; return its size."""
     written = 0
     try:
@@ -163,10 +203,10 @@ def _write(archive: zipfile.ZipFile, member: zipfile.ZipInfo, place: Path, limit
             while chunk := source.read(1024 * 1024):
                 written += len(chunk)
                 if written > limit:
-                    raise FMUFileError(f"{member.filename!r} is larger than it says")
+                    raise refused(f"{member.filename!r} is larger than it says")
                 target.write(chunk)
-    except FMUFileError:
+    except refused:
         raise
     except (zipfile.BadZipFile, zlib.error, OSError, EOFError, RuntimeError, ValueError, IndexError) as error:
-        raise FMUFileError(f"{member.filename!r} cannot be extracted: {error}") from None
+        raise refused(f"{member.filename!r} cannot be extracted: {error}") from None
     return written

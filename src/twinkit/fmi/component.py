@@ -30,9 +30,9 @@ class FMU:
     path
         The ``.fmu`` file.
     start
-        Parameter or initial value -> value, in the FMU's units.
+        Parameter or initial value -> value, in the FMU's units. Structural parameters give the ports their shapes.
     **options
-        As for `twinkit.fmi.Session`: ``backend``, ``kind``, ``isolate``, ``integration``, ``limits``.
+        As for `twinkit.fmi.Session`: ``backend``, ``kind``, ``isolate``, ``integration``, ``limits``, ``event_mode``.
 
     Attributes
     ----------
@@ -48,7 +48,8 @@ class FMU:
 
     def __init__(self, path: str | os.PathLike[str], start: Mapping[str, Any] | None = None, **options: Any) -> None:
         self.path = Path(path)
-        self.description: FMUDescription = read_description(path)
+        declared = read_description(path)
+        self.description: FMUDescription = declared.resized(start or {})
         self.kind = choose_kind(self.description, options.get("kind"))
         self.start = dict(start or {})
         for name in self.start:
@@ -68,24 +69,25 @@ class FMU:
     def _offer(self) -> None:
         """Offer only what this FMU can do, so that ``isinstance(fmu, RollsBack)`` says the truth."""
         interface = self.description.interface(self.kind)
-        plain = not self._options.get("isolate")
-        if interface is not None and interface.can_save_state and plain:
+        if interface is not None and interface.can_save_state:
             self.snapshot, self.restore = self._snapshot, self._restore
-        if interface is not None and interface.directional_derivatives and plain:
+        if interface is not None and interface.directional_derivatives:
             self.derivatives = self._derivatives
 
     def _ports(self, role: str, causality: Causality) -> dict[str, Port]:
         ports: dict[str, Port] = {}
+        ticks = self.kind is Kind.MODEL_EXCHANGE or bool(self._options.get("event_mode"))
         for v in self.description.of(role):
-            if not v.type.is_number or v.clocked or v.width < 1:
-                self.notes.append(f"{role} {v.name!r} ({v.type.value}{', clocked' if v.clocked else ''}) is not a port")
+            if not v.type.is_number or (v.clocked and not ticks) or v.width < 1:
+                why = ", clocked: it needs event_mode" if v.clocked and not ticks else ", empty" if v.width < 1 else ""
+                self.notes.append(f"{role} {v.name!r} ({v.type.value}{why}) is not a port")
                 continue
             unit, note = unit_of(v.unit, self.description.units.get(v.unit)) if v.type.is_float else ("", "")
             if note:
                 self.notes.append(f"{role} {v.name!r}: {note}")
             ports[v.name] = Port(
                 v.name, unit, causality, None if not v.shape else v.width,
-                variability=Variability.CONTINUOUS if v.type.is_float else Variability.DISCRETE,
+                variability=Variability.CONTINUOUS if v.type.is_float and not v.clocked else Variability.DISCRETE,
                 default=_default(v) if role == "input" else None, doc=v.description,
             )  # fmt: skip
         return ports

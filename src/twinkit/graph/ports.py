@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -108,18 +109,22 @@ class Node:
 
 @dataclass(frozen=True)
 class Connection:
-    """One edge: ``target = scale * source + offset``.
+    """One edge: ``target = scale * source + offset``, the conversion of units and a transformation together.
 
     Attributes
     ----------
     source, target
         ``(node, port)``.
     scale, offset
-        Conversion of units, worked out when the edge was made.
+        Worked out when the edge was made.
     source_unit, target_unit
         What is converted.
     guess
         First value of the target where the edge closes an algebraic loop.
+    transformation
+        ``(factor, offset)`` applied after the units are converted.
+    convert_units
+        False where the numbers were taken as they are.
     """
 
     source: tuple[str, str]
@@ -129,6 +134,8 @@ class Connection:
     source_unit: str
     target_unit: str
     guess: float | tuple[float, ...] | None = None
+    transformation: tuple[float, float] = (1.0, 0.0)
+    convert_units: bool = True
 
     @property
     def converts(self) -> bool:
@@ -136,14 +143,34 @@ class Connection:
         return (self.scale, self.offset) != (1.0, 0.0)
 
     def __str__(self) -> str:
-        how = ""
-        if self.converts:
-            shift = f" {'+' if self.offset > 0 else '-'} {abs(self.offset):.6g}" if self.offset else ""
-            how = f"  ({unit_label(self.source_unit)} -> {unit_label(self.target_unit)}: x {self.scale:.6g}{shift})"
+        units = f"{unit_label(self.source_unit)} -> {unit_label(self.target_unit)}"
+        how = f"  ({units}: {_affine_text(self.scale, self.offset)})" if self.converts else ""
+        if not self.convert_units:
+            how = f"  (units not converted: {_affine_text(self.scale, self.offset)})"
+        elif self.transformation != (1.0, 0.0):
+            how = how[:-1] + f", with the transformation {_affine_text(*self.transformation)})"
         return f"{'.'.join(self.source)} -> {'.'.join(self.target)}{how}"
 
 
-def join(source: Plug, target: Plug, guess: Any) -> list[Connection]:
+def _affine_text(scale: float, offset: float) -> str:
+    shift = f" {'+' if offset > 0 else '-'} {abs(offset):.6g}" if offset else ""
+    return f"x {scale:.6g}{shift}"
+
+
+@dataclass(frozen=True)
+class Transformation:
+    """What an edge does to a value besides carrying it: ``factor * value + offset``, after units are converted."""
+
+    factor: float = 1.0
+    offset: float = 0.0
+    convert_units: bool = True
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.factor) and math.isfinite(self.offset)):
+            raise ConnectError(f"a transformation is finite, not x {self.factor} + {self.offset}")
+
+
+def join(source: Plug, target: Plug, guess: Any, how: Transformation) -> list[Connection]:
     """Return the edges from one plug to another, or raise what is wrong with them.
 
     Raises
@@ -168,17 +195,19 @@ def join(source: Plug, target: Plug, guess: Any) -> list[Connection]:
     if source.stream:
         if guess is not None:
             raise ConnectError(f"{what}: a guess is given for a port, not for a stream")
-        return [_edge(source.node, target.node, port, target.ports[field], None)
+        if how != Transformation():
+            raise ConnectError(f"{what}: a transformation is given for a port, not for a stream")
+        return [_edge(source.node, target.node, port, target.ports[field], None, how)
                 for field, port in source.ports.items()]  # fmt: skip
     a, b = next(iter(source.ports.values())), next(iter(target.ports.values()))
     for plug, port in ((source, a), (target, b)):
         if port.kind is PortKind.MATERIAL and "." in port.name:
             stream = port.name.rpartition(".")[0]
             raise ConnectError(f"{what}: {plug.label} is part of the stream {stream!r}: connect the stream whole")
-    return [_edge(source.node, target.node, a, b, guess)]
+    return [_edge(source.node, target.node, a, b, guess, how)]
 
 
-def _edge(source: str, target: str, a: Port, b: Port, guess: Any) -> Connection:
+def _edge(source: str, target: str, a: Port, b: Port, guess: Any, how: Transformation) -> Connection:
     what = f"{source}.{a.name} -> {target}.{b.name}"
     if a.kind is not b.kind:
         raise ConnectError(f"{what}: a {a.kind.value} port cannot be joined to a {b.kind.value} port")
@@ -186,14 +215,17 @@ def _edge(source: str, target: str, a: Port, b: Port, guess: Any) -> Connection:
         sizes = ["a single value" if p.shape is None else f"a vector of length {p.shape}" for p in (a, b)]
         raise ShapeError(f"{what}: {sizes[0]} cannot be joined to {sizes[1]}")
     try:
-        scale, offset = affine(a.unit, b.unit)
+        scale, offset = affine(a.unit, b.unit) if how.convert_units else (1.0, 0.0)
     except UnitError as error:
         raise UnitError(f"{what}: {error}") from None
     first = None
     if guess is not None:
         flat = b.flat(guess, f"the guess of {what}")
         first = float(flat[0]) if b.shape is None else tuple(float(value) for value in flat)
-    return Connection((source, a.name), (target, b.name), scale, offset, a.unit, b.unit, first)
+    return Connection(
+        (source, a.name), (target, b.name), how.factor * scale, how.factor * offset + how.offset, a.unit, b.unit, first,
+        (how.factor, how.offset), how.convert_units,
+    )  # fmt: skip
 
 
 def material(name: str, causality: Causality, *, flow: str, temperature: str,

@@ -7,6 +7,7 @@ import twinkit as tk
 from twinkit.core.component import Causality, Port, PortKind
 from twinkit.core.errors import InvalidValueError, ShapeError, UnitError, UnknownNameError
 from twinkit.graph import ConnectError, GaussSeidel, GraphCheckError, Jacobi, Midpoint, material
+from twinkit.readings.dimensions import dimension_problems
 
 
 def block(inputs=None, outputs=None):
@@ -186,3 +187,43 @@ def test_labels_of_the_picture_are_escaped():
     assert "<script>" not in svg
     ET.fromstring(svg)
     ET.fromstring(tk.Graph()._repr_svg_())
+
+
+def test_an_edge_transforms_after_the_units_are_converted(graph):
+    a = graph.add("a", block(outputs={"out": "degC"}))
+    b = graph.add("b", block({"in": "K"}, {"out": "K"}))
+    edge = graph.connect(a.out["out"], b.inp["in"], factor=2.0, offset=-1.0)[0]
+    assert (edge.scale, edge.offset, edge.transformation) == (2.0, 2 * 273.15 - 1, (2.0, -1.0))
+    assert "with the transformation x 2 - 1" in str(edge)
+    assert tk.simulate(graph, 1.0, master=Jacobi(0.5)).success
+
+
+def test_numbers_can_be_taken_as_they_are(graph):
+    a, b = graph.add("a", block(outputs={"out": "m"})), graph.add("b", block({"in": "kg"}))
+    edge = graph.connect(a.out["out"], b.inp["in"], convert_units=False)[0]
+    assert (edge.scale, edge.offset) == (1.0, 0.0)
+    assert "units not converted" in str(edge)
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_a_transformation_is_finite(graph, bad):
+    a, b = graph.add("a", block()), graph.add("b", block({"in": ""}))
+    with pytest.raises(ConnectError, match="finite"):
+        graph.connect(a.out["out"], b.inp["in"], factor=bad)
+
+
+def test_an_edge_with_a_transformation_is_flattened_and_stays_when_a_node_changes():
+    graph = quarter_truck()
+    other = tk.Graph()
+    names = list(graph.nodes)
+    nodes = {name: other.add(name, graph[name].component.model) for name in names}
+    for edge in graph.edges:
+        (a, out), (b, inp) = edge.source, edge.target
+        other.connect(nodes[a].out[out], nodes[b].inp[inp], factor=0.9, offset=0.01, convert_units=inp != "F")
+    changed = other.with_(wheel=graph["wheel"].component.model)
+    assert [(e.transformation, e.convert_units) for e in changed.edges] == [
+        ((0.9, 0.01), e.target[1] != "F") for e in graph.edges]  # fmt: skip
+    report = changed.compare(0.5, tk.graph.Midpoint(0.004))
+    assert report.shrinks
+    assert report.order == pytest.approx(2.0, abs=0.2)
+    assert dimension_problems(other.flatten()) == []

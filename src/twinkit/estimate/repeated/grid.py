@@ -10,6 +10,7 @@ import numpy as np
 from twinkit.core import InvalidValueError
 from twinkit.core.component import Array
 from twinkit.core.units import as_array
+from twinkit.estimate.inputs import Inputs
 from twinkit.estimate.steps import even
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ class Grid:
                 f"times must not go backwards: {edges[late + 1]:g} {unit} comes after {edges[late]:g} {unit}"
             )
         given.check(begin, float(times[-1]))
-        if given.constant:
+        if isinstance(given, Inputs) and given.constant:
             lengths = np.diff(edges)
             widths = np.repeat(lengths / substeps, substeps)
             begins = np.repeat(edges[:-1], substeps) + np.tile(np.arange(substeps), len(times)) * widths
