@@ -170,6 +170,7 @@ def test_particles_beat_the_extended_filter_where_there_are_two_peaks():
     assert errors["pf"] < 0.5 * errors["ekf"]
 
 
+# The example of Haseltine & Rawlings (doi:10.1021/ie034308l). Its numbers are from memory: the report was out of reach.
 RUBBISH = {  # a bad guess that is thought to be good enough: mean (0.1, 4.5), standard deviation 6, truth (3, 1)
     "initial": {"A": 0.1, "B": 4.5},
     "initial_std": {"A": 6.0, "B": 6.0},
