@@ -142,8 +142,10 @@ def test_gates_losses_and_bad_readings_hold_between_nodes():
     robust = make(every="1 min", loss={"T": Huber(2.0)})
     weighed = robust.update(robust.start(), batch)
     assert any("counted with a weight of" in r.reason for r in weighed.readings)
-    assert abs(weighed.vector[2] - clean.vector[2]) < 0.3 < abs(
-        plain.update(plain.start(), batch).vector[2] - clean.vector[2]
+    assert (
+        abs(weighed.vector[2] - clean.vector[2])
+        < 0.3
+        < abs(plain.update(plain.start(), batch).vector[2] - clean.vector[2])
     )
 
 

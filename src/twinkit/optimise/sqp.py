@@ -222,9 +222,7 @@ def sqp(
     return Solved(here.point, here, stopped)
 
 
-def _search(
-    problem: Problem[PointT, AtT], here: AtT, step: Step[PointT], weight: float
-) -> tuple[AtT, bool] | None:
+def _search(problem: Problem[PointT, AtT], here: AtT, step: Step[PointT], weight: float) -> tuple[AtT, bool] | None:
     """Return the first point on the way that lowers the merit function enough, and whether it is the whole step.
 
     Where the equations are strongly curved their violation alone would cut steps short (the Maratos effect), so each

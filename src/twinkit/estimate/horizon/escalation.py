@@ -85,10 +85,12 @@ def _problem(mhe: MovingHorizonEstimator, window: Window, guess: Trajectory) -> 
         def of(x: Any) -> Any:
             values, total = seen(k, x), ca.MX(0)
             for j in np.flatnonzero(window.present[k] > 0).tolist():
-                total = total + loss((window.value[k, j] - values[j]) / np.sqrt(window.variance[k, j]), s.limits[j])
+                total = total + loss(
+                    (window.value[k, j] - values[j]) / np.sqrt(window.variance[k, j]), float(s.limits[j])
+                )
             for i in np.flatnonzero((between.node == k) & (between.present > 0)).tolist():
                 missing = (between.value[i] - later(i, x)) / np.sqrt(between.variance[i])
-                total = total + loss(missing, s.limits[between.sensor[i]])
+                total = total + loss(missing, float(s.limits[between.sensor[i]]))
             return total
 
         return of

@@ -7,7 +7,7 @@ import time as clock
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from itertools import groupby
+from itertools import chain, groupby
 from typing import Any
 
 import numpy as np
@@ -19,13 +19,14 @@ from twinkit.estimate.calibration.noise import Huber
 from twinkit.estimate.filter import Filter, Item, batch_of
 from twinkit.estimate.horizon.escalation import escalated
 from twinkit.estimate.horizon.functions import Functions, window_functions
-from twinkit.estimate.horizon.grid import Innovation, grid_time, gridded, innovations
+from twinkit.estimate.horizon.gate import gated, new_innovations
+from twinkit.estimate.horizon.grid import grid_time, gridded
 from twinkit.estimate.horizon.placement import SAME, Place, placed
 from twinkit.estimate.horizon.problem import Linear, Positions, Settings, Trajectory, WindowProblem
 from twinkit.estimate.horizon.readings import kept, reported, too_old
 from twinkit.estimate.horizon.result import HorizonEstimate, Propagated
-from twinkit.estimate.horizon.smoother import Swept, smoother
-from twinkit.estimate.horizon.transcription import Transcriber
+from twinkit.estimate.horizon.smoother import smoother
+from twinkit.estimate.horizon.transcription import Transcriber, refined
 from twinkit.estimate.horizon.window import Arrival, Window, nothing_between
 from twinkit.estimate.horizon.within import constraints
 from twinkit.estimate.result import Estimate, Reading
@@ -135,7 +136,13 @@ class MovingHorizonEstimator(Filter):
     def settings(self) -> dict[str, Any]:
         """Return what defines this estimator beside the problem, for the content hash."""
         losses = {tag: repr(loss) for tag, loss in self.loss.items()}
-        own = {"horizon": self.span, "nodes": self.nodes, "every": None if self.every is None else self.grid, "loss": losses, "tolerance": self.tolerance}
+        own = {
+            "horizon": self.span,
+            "nodes": self.nodes,
+            "every": None if self.every is None else self.grid,
+            "loss": losses,
+            "tolerance": self.tolerance,
+        }
         constraints = [(row, low, high) for row, low, high, _ in self.constraints]
         return {**super().settings(), **own, "within": constraints, "iterations": self.limits.iterations}
 
@@ -286,7 +293,7 @@ class MovingHorizonEstimator(Filter):
             several = half * len(self.lines)
             return [items[first : first + several] for first in range(0, len(items), several)]
         nodes = [list(group) for _, group in groupby(items, lambda item: grid_time(self, window, item[0].source_time))]
-        return [sum(nodes[first : first + half], []) for first in range(0, len(nodes), half)]
+        return [[*chain(*nodes[first : first + half])] for first in range(0, len(nodes), half)]
 
     def run(
         self, measurements: Iterable[Measurement], start: Estimate | None = None, *, progress: bool = False
@@ -340,7 +347,7 @@ class MovingHorizonEstimator(Filter):
     ) -> tuple[HorizonEstimate, list[Reading]]:
         refused: dict[int, float] = {}
         if self.gate is not None:
-            window, refused = self._gated(window, places)
+            window, refused = gated(self, window, places)
         guess, left = Trajectory(window.x, window.adjoint, window.z, window.held), _REFINED
         contraction = estimate.contraction
         while True:
@@ -352,7 +359,7 @@ class MovingHorizonEstimator(Filter):
             if not status.usable or at is None:
                 now = float(window.times[-1])
                 return self._propagated(estimate, max(now, estimate.time), status), []
-            window, changed = self._refined(window, point)
+            window, changed = refined(self.transcriber, window, point.x, point.z)
             left -= 1
             if not changed or not left:
                 break
@@ -360,67 +367,6 @@ class MovingHorizonEstimator(Filter):
         error = max((interval.error for interval in window.intervals), default=0.0)
         result, done = self._finished(window, problem, point, at, status, places, refused, error)
         return replace(result, contraction=contraction), done
-
-    def _refined(self, window: Window, point: Trajectory) -> tuple[Window, bool]:
-        """Return the window with its intervals as accurate along a trajectory, and whether that changes anything."""
-        renewed = self.transcriber.outdated(window.intervals, point.x[:-1])
-        intervals, changed = list(window.intervals), False
-        for k in renewed:
-            i = intervals[k]
-            intervals[k] = self.transcriber.interval(i.start, i.end, point.x[k], point.z[k], i)[0]
-            changed = changed or len(intervals[k].steps) > len(i.steps) or intervals[k].method != i.method
-        window = replace(window, intervals=tuple(intervals)) if changed or renewed else window
-        b = window.between
-        old = self.transcriber.outdated(b.spans, point.x[b.node]) if len(b) else []
-        if old:
-            spans = list(b.spans)
-            for k in old:
-                i, node = spans[k], b.node[k]
-                spans[k] = self.transcriber.span(i.start, i.end, point.x[node], point.z[node], i)[0]
-                changed = changed or len(spans[k].steps) > len(i.steps) or spans[k].method != i.method
-            window = replace(window, between=replace(b, spans=tuple(spans)))
-        return window, changed
-
-    def _gated(self, window: Window, places: list[Place]) -> tuple[Window, dict[int, float]]:
-        """Return the window without the new readings outside the gate, and by how many deviations those at which place."""
-        refused = dict[int, float]()
-        while True:
-            problem = WindowProblem(self.numbers, window)
-            at = problem.linearise(Trajectory(window.x, window.adjoint, window.z, window.held))
-            swept = problem.swept_free(at, np.zeros_like(window.held))
-            far = self._far(window, at, swept, [place for k, place in enumerate(places) if k not in refused])
-            if not far:
-                return window, refused
-            # Those of the earliest node only: what they did to the later ones is undone before those are judged.
-            first = min(place.node for place in far)
-            present, later = window.present.copy(), window.between.present.copy()
-            for place, deviations in far.items():
-                if place.node == first:
-                    refused[places.index(place)] = deviations
-                    if place.between < 0:
-                        present[place.node, place.sensor] = 0.0
-                    else:
-                        later[place.between] = 0.0
-            window = replace(window, present=present, between=replace(window.between, present=later))
-
-    def _far(self, window: Window, at: Linear, swept: Swept, places: list[Place]) -> dict[Place, float]:
-        """Return the readings outside the gate, and by how many standard deviations they are."""
-        seen, found = self._innovations(window, at, swept, places, self.threshold), dict[Place, float]()
-        for place in places:
-            if place.between >= 0:
-                innovation, spread, _ = seen[place.between]
-            else:
-                innovation, spread = swept.innovation[place.node, place.sensor], swept.spread[place.node, place.sensor]
-            if place.node >= 0 and innovation**2 > self.threshold * spread:
-                found[place] = float(innovation / math.sqrt(spread))
-        return found
-
-    def _innovations(
-        self, window: Window, at: Linear, swept: Swept, places: list[Place], threshold: float = math.inf
-    ) -> dict[int, Innovation]:
-        """Return the innovations of readings between the nodes, by position."""
-        chosen = {place.between for place in places if place.between >= 0}
-        return innovations(window, at.between, swept, at.point.x, chosen, threshold) if at.between and chosen else {}
 
     def _finished(
         self, window: Window, problem: WindowProblem, point: Trajectory, at: Linear, status: Status,
@@ -430,7 +376,7 @@ class MovingHorizonEstimator(Filter):
         free = problem.swept_free(at, np.zeros_like(point.held)) if point.held.any() or problem.swept is None else None
         swept = free or problem.swept
         assert swept is not None
-        seen = self._innovations(window, at, swept, places)
+        seen = new_innovations(window, at, swept, places)
         done = [reported(self, place, at, swept, seen, refused.get(k)) for k, place in enumerate(places)]
         used = sorted({p.node for p in places if p.node >= 0 and p.between < 0 and window.present[p.node, p.sensor]})
         surprises = [*swept.surprise[used], *(i.value**2 / i.spread for i in seen.values() if i.accepted)]

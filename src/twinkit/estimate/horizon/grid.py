@@ -3,7 +3,7 @@
 A reading at ``t`` within an interval is predicted by the model from the node before it, ``y(t) = h(x(t; x[k]))``, so it
 is a reading of that node. The process noise of an interval acts at its end. All readings of one node together are
 replaced by at most as many as there are states, which give the same least squares: of the whitened derivatives and
-residuals ``[J e] = Q [R d; 0 r]`` only `R` and `d` are kept [1]_. The smoother's work therefore does not grow with their
+residuals ``[J e] = Q [R d; 0 r]`` only `R` and `d` are kept [1]_. So the smoother's work does not grow with their
 number.
 
 References
@@ -123,7 +123,8 @@ def condensed(seen: Seen, b: Between, nodes: int) -> tuple[Array, Array]:
     padded[b.node, np.arange(len(b)) - first[b.node]] = stacked
     if padded.shape[1] > n:
         finite = np.isfinite(padded).all()
-        padded = np.linalg.qr(padded, mode="r")[:, :n] if finite else np.full((nodes, n, n + 1), np.nan)
+        reduced: Array = np.asarray(np.linalg.qr(padded, mode="r")) if finite else np.full_like(padded, np.nan)
+        padded = reduced[:, :n]
     return padded[:, :, n], np.ascontiguousarray(padded[:, :, :n])
 
 
@@ -166,5 +167,3 @@ def innovations(
                 m = m + gain * (value / spread)
                 p = p - np.outer(gain, gain) / spread
     return found
-
-

@@ -135,22 +135,22 @@ class WindowProblem:
         weight = weights(residual, s.limits) if self._robust else self._full
         loss = float(np.sum(costs(residual, s.limits))) if self._robust else 0.5 * _square(residual)
         variance = w.variance / weight if self._robust else w.variance
-        readings = w.value, self._precision, variance, residual, weight
+        value, precision = w.value, self._precision
         seen_here, own = [values[:, :sensors]], [rows[:, :sensors]]
         between = None
         if len(w.between):
             between = seen_between(s, w, point)
             missing, derivatives = condensed(between, w.between, len(x))
             ones, known = np.ones_like(missing), (derivatives != 0.0).any(axis=2).astype(float)
-            more = (missing, known, ones, missing, ones)
-            readings = tuple(np.hstack(pair) for pair in zip(readings, more, strict=True))
+            readings, more = (value, precision, variance, residual, weight), (missing, known, ones, missing, ones)
+            value, precision, variance, residual, weight = map(np.hstack, zip(readings, more, strict=True))
             seen_here.append(np.zeros_like(missing))
             own.append(derivatives)
             loss += between.loss
         if len(own) > 1 or s.bounded.size:
             values = np.hstack([*seen_here, x[:, s.bounded], values[:, sensors:]])
             rows = np.concatenate([*own, self._unit, rows[:, sensors:]], axis=1)
-            sensors = readings[0].shape[1]
+            sensors = value.shape[1]
         noise = self._noises(point.adjoint)
         cost = loss - 0.5 * _product(point.adjoint, noise)
         targets = np.vstack([w.arrival.mean, ends]) + noise
@@ -159,7 +159,9 @@ class WindowProblem:
         if not np.isfinite(np.sum(maps) + np.sum(rows)):
             cost = np.nan
         here = Trajectory(x, point.adjoint, seen[:, :m], point.held)
-        return Linear(here, cost, violation, ends, maps, values, rows, *readings, loss, between)
+        return Linear(
+            here, cost, violation, ends, maps, values, rows, value, precision, variance, residual, weight, loss, between
+        )
 
     def between(self, start: Trajectory, end: Trajectory, fraction: float) -> Trajectory:
         """Return a trajectory on the line between two."""
@@ -213,8 +215,8 @@ class WindowProblem:
             target = np.where(held < 0, self._s.low, np.where(held > 0, self._s.high, 0.0))
         return Swept(
             *self._s.smooth(
-                w.arrival.mean, w.arrival.covariance, at.ends, at.maps, self._covariances[1:], at.point.x, at.values, at.rows,
-                at.value, at.variance, at.precision, held, target,
+                w.arrival.mean, w.arrival.covariance, at.ends, at.maps, self._covariances[1:], at.point.x, at.values,
+                at.rows, at.value, at.variance, at.precision, held, target,
             )
         )  # fmt: skip
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 
 import numpy as np
@@ -13,7 +13,7 @@ from twinkit.core import SimulationError
 from twinkit.core.component import Array
 from twinkit.estimate.held import HeldInputs
 from twinkit.estimate.horizon.functions import METHODS, Functions, carried
-from twinkit.estimate.horizon.window import Interval, Span
+from twinkit.estimate.horizon.window import Interval, Span, Window
 from twinkit.estimate.inputs import Inputs
 from twinkit.optimise import Chains
 
@@ -201,3 +201,22 @@ class Transcriber:
             places, chosen = zip(*group, strict=True)
             ends[list(places)] = chains[method](start[list(places)], [i.steps for i in chosen], self.shared)
         return ends
+
+
+def refined(transcriber: Transcriber, window: Window, x: Array, z: Array) -> tuple[Window, bool]:
+    """Return the window with all spans as accurate along a trajectory, and whether that takes more sub-steps."""
+    b, changed = window.between, False
+    intervals, spans = list(window.intervals), list(b.spans)
+    old = transcriber.outdated(intervals, x[:-1])
+    later = transcriber.outdated(spans, x[b.node]) if spans else []
+    if not old and not later:
+        return window, False
+    for k in old:
+        before = intervals[k]
+        intervals[k] = after = transcriber.interval(before.start, before.end, x[k], z[k], before)[0]
+        changed = changed or len(after.steps) > len(before.steps) or after.method != before.method
+    for k in later:
+        before, node = spans[k], b.node[k]
+        spans[k] = after = transcriber.span(before.start, before.end, x[node], z[node], before)[0]
+        changed = changed or len(after.steps) > len(before.steps) or after.method != before.method
+    return replace(window, intervals=tuple(intervals), between=replace(b, spans=tuple(spans))), changed

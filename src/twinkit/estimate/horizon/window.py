@@ -180,7 +180,7 @@ class Window:
 
         return replace(
             self,
-            times=put(self.times, np.float64(time)),
+            times=put(self.times, np.array(time)),
             inputs=put(self.inputs, u),
             intervals=(*self.intervals[: at - 1], *around, *self.intervals[at:]),
             x=put(self.x, x),
