@@ -92,7 +92,7 @@ class Unbounded(Reaction):
     B = tk.State("atm", initial=1.0)
 
 
-# E. L. Haseltine, J. B. Rawlings, Ind. Eng. Chem. Res. 44 (2005) 2451-2460, doi:10.1021/ie034308l (TWMCC report 2002-03).
+# E. L. Haseltine, J. B. Rawlings, Ind. Eng. Chem. Res. 44 (2005) 2451-2460, doi:10.1021/ie034308l; TWMCC 2002-03.
 # Confirmed: the equations, k = 0.16 and C = [1 1], by a third party's code written from the report; the time step 0.1,
 # x(0) = [3 1], the guess [0.1 4.5], R = 0.1^2 and ten intervals, by the example "comparison of different prior update
 # strategies" of MPCTools, by Rawlings' group, for the same reactor with the reverse reaction added (`Reversible`). Not

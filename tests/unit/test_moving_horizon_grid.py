@@ -177,3 +177,20 @@ def test_a_saved_estimator_goes_on_bit_by_bit(tmp_path, every):
         assert a.status == b.status
         assert len(a.window) == len(b.window)
         assert a.window.x.tobytes() == b.window.x.tobytes()
+
+
+def test_a_reading_with_a_huge_standard_deviation_tells_nothing():
+    for every in (None, "1 min"):
+        mhe = make(every=every)
+        found = mhe.update(mhe.start(), tk.Measurement("T", 30.0, "degC", 1.0, std=1e200))
+        assert not found.readings[0].accepted
+        assert "too uncertain" in found.readings[0].reason
+        np.testing.assert_allclose(found.vector, mhe.predict(mhe.start(), 1.0).vector)
+
+
+def test_an_interval_of_hours_is_integrated():
+    """CasADi's linear solver gives up in the first attempt: its buffer must not be taken for a result."""
+    mhe = make()
+    found = mhe.predict(mhe.start(), 500.0)
+    expected = tk.simulate(Culture(), until=500.0, outputs=[0.0, 500.0], rtol=1e-9)
+    np.testing.assert_allclose(found.vector[:3], [expected[n].values[-1] for n in "XST"], atol=1e-4)

@@ -124,11 +124,14 @@ class Fast:
                     set_one(i, memoryview(array))  # pyright: ignore[reportArgumentType]
 
     def __call__(self, *values: Any) -> list[Array]:
-        """Return the results as new arrays."""
+        """Return the results as new arrays; NaN where CasADi gave up."""
         with self._lock:
             for array, value in zip(self._args, values, strict=True):
                 array[...] = value.ravel("F") if isinstance(value, np.ndarray) else value
             self._run()
+            if self._buffer.ret():  # it gave up, and what is in the buffers is from some earlier call
+                for array in self._results:
+                    array.fill(np.nan)
             results = [array.copy() for array in self._results]
         return [array.reshape(shape, order="F") for array, shape in zip(results, self._shapes, strict=True)]
 

@@ -64,7 +64,7 @@ def gridded(mhe: MovingHorizonEstimator, window: Window, items: list[Item]) -> t
         np.array(nodes, dtype=np.intp),
         np.array(columns, dtype=np.intp),
         np.array([value for _, value, _ in good]),
-        np.array([std**2 for _, _, std in good]),
+        np.array([std * std for _, _, std in good]),
         np.ones(len(good)),
         np.array(inputs).reshape(len(good), window.inputs.shape[1]),
         tuple(spans),

@@ -55,6 +55,8 @@ def reported(
     else:
         innovation, variance = float(swept.innovation[node, column]), float(swept.spread[node, column])
         weight = float(at.weight[node, column])
+    if not 0.0 < variance < math.inf:
+        return kept(mhe, item, "too uncertain to tell anything; not used")
     spread = math.sqrt(variance)
     reason = f"marked uncertain{note}; used with a larger standard deviation" if m.quality is Quality.UNCERTAIN else ""
     if weight < 1.0:

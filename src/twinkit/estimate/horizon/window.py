@@ -197,7 +197,7 @@ class Window:
         """Return the window with readings ``(node, sensor, value, std)``."""
         value, variance, present = self.value.copy(), self.variance.copy(), self.present.copy()
         for node, sensor, number, std in found:
-            value[node, sensor], variance[node, sensor], present[node, sensor] = number, std**2, 1.0
+            value[node, sensor], variance[node, sensor], present[node, sensor] = number, std * std, 1.0
         return replace(self, value=value, variance=variance, present=present)
 
     def from_node(self, first: int, covariance: Array, adjoint: Array) -> Window:
