@@ -16,7 +16,7 @@ from twinkit.estimate.calibration import (
     calibrate,
     cross_validate,
 )
-from twinkit.estimate.component import EstimatorComponent, Sampled
+from twinkit.estimate.component import EstimatorComponent
 from twinkit.estimate.estimator import Estimator, Snapshot
 from twinkit.estimate.extended import ExtendedKalmanFilter
 from twinkit.estimate.filter import Filter
@@ -55,7 +55,6 @@ __all__ = [
     "Normal",
     "PerBatch",
     "Reading",
-    "Sampled",
     "Sensor",
     "Smoothable",
     "Snapshot",

@@ -78,6 +78,7 @@ def _both(
     rtol, atol = tolerance
     allowed = atol + rtol * np.maximum(engine.extra["scale"], np.abs(engine.Y))
     each = np.abs(engine.Y - coarse) / (2**_ORDER - 1) / allowed
+    each[~engine.continuous] = 0.0  # a count or a flag has no error: it jumps by its nature, however short the step
     worst = int(np.argmax(each)) if each.size else 0
     return middle, float(each[worst]) if each.size else 0.0, worst
 

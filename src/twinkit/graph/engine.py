@@ -98,6 +98,9 @@ class Engine:
             if first is not None:
                 self.U[self.at_input[edge.target]] = first
         self.start_inputs = self.U.copy()
+        self.continuous = np.concatenate([np.full(port.width, port.variability is Variability.CONTINUOUS)
+                                          for node in self.nodes.values()
+                                          for port in node.component.outputs.values()] or [np.empty(0, bool)])  # fmt: skip
         self.plan = instant_order(self.nodes, self.edges)
         aliases = self._aliases() if alias and not self.plan else {}
         self.slots = {name: self._slot(name, node, aliases.get(name)) for name, node in self.nodes.items()}
@@ -150,9 +153,13 @@ class Engine:
 
     # -- moving values -----------------------------------------------------------------------------------------
     def is_discrete(self, edge: Connection) -> bool:
-        """Return whether what an edge carries jumps, so that it is held over a step, never averaged."""
-        port = self.nodes[edge.source[0]].component.outputs[edge.source[1]]
-        return port.variability is Variability.DISCRETE
+        """Return whether an edge carries the value of the start of a step, under every master.
+
+        It does where the output jumps, so that it is held over a step, never averaged; and where the input samples.
+        """
+        source = self.nodes[edge.source[0]].component.outputs[edge.source[1]]
+        target = self.nodes[edge.target[0]].component.inputs[edge.target[1]]
+        return Variability.DISCRETE in (source.variability, target.variability)
 
     def pieces(self, edges: Sequence[Connection]) -> list[Piece]:
         """Return what a mover copies for these edges."""
@@ -325,8 +332,8 @@ class Engine:
     # -- failing loudly ----------------------------------------------------------------------------------------
     def failure(self, name: str, t: float, error: Exception) -> StepError:
         """Return an error that names the component, the time and its inputs."""
-        if isinstance(error, StepError) and error.component:
-            return error
+        if isinstance(error, StepError) and error.component in self.slots:
+            return error  # it has been through here (a component knows itself by another name, such as its file's)
         for edge in self._bad_inputs(name):
             port, to = edge.source[1], ".".join(edge.target)
             value = self.Y[self.at_output[edge.source]]

@@ -108,18 +108,22 @@ class _Rates:
     """A step in which components have steps of their own."""
 
     def __init__(self, engine: Engine, rates: Mapping[str, Rate], order: Sequence[str], together: bool) -> None:
-        self._engine, self._rates, self._order, self._together = engine, rates, order, together
-        self._movers = {name: engine.move_into(name) for name in order}
+        self._engine, self._rates, self._order = engine, rates, order
+        # Values that jump are taken where a step begins; the others, one after the other, when others have stepped.
+        self._early = {name: engine.move_into(name, discrete=None if together else True) for name in order}
+        self._movers = {} if together else {name: engine.move_into(name, discrete=False) for name in order}
         engine.extra.setdefault("pending", {})
 
-    def _pull(self, name: str, t: float) -> None:
-        """Take the inputs, where a step begins."""
+    def _begin(self, t: float) -> list[str]:
+        """Take what is taken at `t` by the components whose step begins there; return their names."""
         pending = self._engine.extra["pending"]
-        if name not in pending:
-            move = self._movers[name]
-            if move is not None:
-                move()
+        beginning = [name for name in self._order if name not in pending]
+        for name in beginning:
+            early = self._early[name]
+            if early is not None:
+                early()
             pending[name] = t
+        return beginning
 
     def _push(self, name: str, end: float, *, last: bool = False) -> None:
         """Take the steps that are due at `end`."""
@@ -137,14 +141,12 @@ class _Rates:
 
     def macro(self, t: float, dt: float) -> None:
         """Advance by one exchange."""
-        name = ""
+        name, beginning = "", self._begin(t)
         try:
-            if self._together:
-                for name in self._order:
-                    self._pull(name, t)
             for name in self._order:
-                if not self._together:
-                    self._pull(name, t)
+                move = self._movers.get(name) if name in beginning else None
+                if move is not None:
+                    move()
                 self._push(name, t + dt)
         except Exception as error:
             raise self._engine.failure(name, t, error) from error
