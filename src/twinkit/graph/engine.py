@@ -86,7 +86,7 @@ class Engine:
         self.nodes, self.edges, self.time_unit, self.loops = dict(nodes), list(edges), time_unit, loops
         self.statistics: dict[str, Any] = {}
         self.extra: dict[str, Any] = {}
-        self.time = 0.0
+        self.time, self.last = 0.0, np.inf  # where it is; where a run ends that goes no further
         self.fresh = True  # no loop has been solved yet: its guesses count
         self._place()
         self.Y, self.U = np.zeros(self._sizes[1]), np.zeros(self._sizes[0])
@@ -284,13 +284,16 @@ class Engine:
     def next_event(self, t: float, end: float, *, exact: bool = True) -> float:
         """Return the first known event in ``(t, end)``, else `end`.
 
-        Without `exact`, an event that is at `end` but for rounding is returned in its place, on either side of it.
+        Without `exact`, an event that is at `end` but for rounding is returned in its place, on either side of it. An
+        event at the very end of a run is left out: the time just before is returned.
         """
         first, slack = np.inf, rounding(t, end)
         for slot in self.event_slots:
             event = slot.component.next_event(slot.scale * t)  # type: ignore[attr-defined]
             if event is not None and event / slot.scale > t + slack:
                 first = min(first, event / slot.scale)
+        if end == self.last and abs(first - end) <= slack:
+            return end - 4.0 * float(np.spacing(abs(end)))  # less than any event, after a change of units too
         return first if first < (end - slack if exact else end + slack) else end
 
     @property

@@ -97,6 +97,9 @@ class Session:
     def advance(self, until: Any) -> None:
         """Go on to `until`, or to where an event of a component ends the run (see `ended`).
 
+        What is scheduled for `until` happens in this call, not in the next one. (`Graph.simulate` leaves out what is
+        scheduled for its very end, as a run of a model does.)
+
         Raises
         ------
         StepError
@@ -105,8 +108,11 @@ class Session:
             If the run has ended or failed, or is beyond `until` already. After a failure (or an interrupt) components
             stand in the middle of a step: the run goes on only from a snapshot, with `restore`.
         """
+        self._go(as_number(until, self.engine.time_unit, "until"))
+
+    def _go(self, end: float, *, last: bool = False) -> None:
+        """Go on to `end`; as the last stretch of a run, without what is scheduled there."""
         engine, unit = self.engine, self.engine.time_unit
-        end = as_number(until, unit, "until")
         self._need_whole()
         if engine.ended is not None:
             raise InvalidValueError(f"the run has ended: {self._how_it_ended()}")
@@ -114,7 +120,10 @@ class Session:
             raise InvalidValueError(f"the run is at {engine.time:g} {unit} and goes forward, not to {end:g}")
         began, self._until = perf_counter(), end if self._until is None else max(end, self._until)
         try:
+            engine.last = end if last else np.inf
             self._master.march(engine, end, self._record)
+            if engine.ended is None:
+                engine.time = self._record.times[-1] = end
         except StepError as error:
             self._failure = str(error)
             error.partial = self._solution(None)
@@ -260,5 +269,6 @@ def simulate_graph(
         session = stack.enter_context(Session(graph, master, start=begin, inputs=inputs, until=end, progress=told))
         for stop in stops:
             if session.ended is None:
-                session.advance(stop)
+                session._go(stop, last=stop == end)  # pyright: ignore[reportPrivateUsage]
         return session.solution(outputs)
+

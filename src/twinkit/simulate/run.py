@@ -205,9 +205,9 @@ def _solve_by_legs(problem: Problem, solver: Solver) -> Solution:
 
 
 def _schedule(problem: Problem) -> list[tuple[float, str]]:
-    unit, schedules = problem.layout.time_unit, problem.reading.schedules
-    after = float(np.nextafter(problem.end, np.inf))  # what happens at the end is in the run, as inputs that jump there
-    planned = [(t, name) for name, plan in schedules.items() for t in plan.times(problem.begin, after, unit)]
+    unit = problem.layout.time_unit
+    schedules = problem.reading.schedules
+    planned = [(t, name) for name, plan in schedules.items() for t in plan.times(problem.begin, problem.end, unit)]
     return sorted(planned, key=lambda item: item[0])
 
 
