@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
+from weakref import WeakValueDictionary
 
 import numpy as np
 
@@ -46,6 +47,15 @@ def has(component: Component, protocol: Any, unless: str) -> bool:
 def rounding(t: float, end: float) -> float:
     """Return by how much two times may differ and be one, in a step from `t` to `end`."""
     return 1e-12 * max(1.0, abs(t), abs(end) if end < np.inf else 0.0)
+
+
+def just_before(end: float) -> float:
+    """Return a time that is `end` for all but what is scheduled there (after a change of units, too)."""
+    return end - 4.0 * float(np.spacing(abs(end)))
+
+
+_owners: WeakValueDictionary[int, Engine] = WeakValueDictionary()
+"""Which run a component is in, by its `id` (a run keeps its components alive)."""
 
 
 @dataclass
@@ -113,7 +123,8 @@ class Engine:
         self.move_all: Mover = mover(self.pieces(self.edges), self.U, self.Y) or _nothing
         smooth = [edge for edge in self.edges if not self.is_discrete(edge)]
         self.smooth = _indices([self.at_input[edge.target] for edge in smooth])
-        self.propagate: Evaluator | None = self._propagation()
+        self.propagate: Evaluator | None = self._propagation(self.move_all, self.move_into)
+        self.propagate_held = self.propagate if len(smooth) == len(self.edges) else self._held_propagation(smooth)
 
     def _place(self) -> None:
         self.at_input: dict[tuple[str, str], slice] = {}
@@ -176,18 +187,23 @@ class Engine:
         edges = [e for e in self.edges if e.target[0] == name and discrete in (None, self.is_discrete(e))]
         return mover(self.pieces(edges), self.U, self.Y)
 
-    def _propagation(self) -> Evaluator | None:
+    def _held_propagation(self, smooth: Sequence[Connection]) -> Evaluator | None:
+        """Return the same, with what jumps as it was during the step: what there is just before an instant."""
+        move = mover(self.pieces(smooth), self.U, self.Y) or _nothing
+        return self._propagation(move, lambda name: self.move_into(name, discrete=False))
+
+    def _propagation(self, move_all: Mover, move_into: Callable[[str], Mover | None]) -> Evaluator | None:
         """Return what carries values through feedthrough at one instant; None when there is none."""
         work: list[tuple[str, Callable[[], None], Evaluator]] = []
         for item in self.plan:
             if isinstance(item, Loop):
                 members = [self.slots[name] for name in item.nodes]
                 if self.loops is not None and all(slot.evaluate is not None for slot in members):
-                    work.append((item.nodes[0], self.move_all, self.loops.solver(self, item)))
+                    work.append((item.nodes[0], move_all, self.loops.solver(self, item)))
             elif self.slots[item].evaluate is not None:
                 evaluate = self.slots[item].evaluate
                 assert evaluate is not None
-                work.append((item, self.move_into(item) or _nothing, evaluate))
+                work.append((item, move_into(item) or _nothing, evaluate))
         if not work:
             return None
 
@@ -206,6 +222,8 @@ class Engine:
     def initialize(self, t0: float) -> None:
         """Start all components and carry their outputs along until nothing changes any more."""
         self.time = t0
+        for slot in self.slots.values():
+            _owners[id(slot.component)] = self
         self.U[:], self.Y[:] = self.start_inputs, 0.0
         self.extra.clear()
         self.fresh = True
@@ -254,6 +272,15 @@ class Engine:
         except Exception as error:
             raise self.failure(slot.name, t0, error) from error
 
+    def need_own(self) -> None:
+        """Raise unless the components are where this run has left them."""
+        taken = [name for name, slot in self.slots.items() if _owners.get(id(slot.component)) is not self]
+        if taken:
+            raise InvalidValueError(
+                f"another run has started since with the same components ({', '.join(taken)}): finish one run before the "
+                "next, or give each graph components of its own"
+            )
+
     # -- going back --------------------------------------------------------------------------------------------
     def snapshot(self) -> Any:
         """Return everything that determines how the run goes on."""
@@ -293,7 +320,7 @@ class Engine:
             if event is not None and event / slot.scale > t + slack:
                 first = min(first, event / slot.scale)
         if end == self.last and abs(first - end) <= slack:
-            return end - 4.0 * float(np.spacing(abs(end)))  # less than any event, after a change of units too
+            return just_before(end)
         return first if first < (end - slack if exact else end + slack) else end
 
     @property

@@ -108,7 +108,7 @@ def _plain(engine: Engine, macro: Macro, times: list[float], record: Recorder) -
             macro(t, following - t)
             rows[k] = y
             t = following
-    except StepError:
+    except BaseException:
         _file(engine, rows[:k], times, record)  # a NaN of an earlier step would be the reason
         raise
     _file(engine, rows, times, record)

@@ -105,7 +105,7 @@ class Session:
         StepError
             If a component fails, or gives NaN or infinity; its `partial` is the solution up to there.
         InvalidValueError
-            If the run has ended or failed, or is beyond `until` already. After a failure (or an interrupt) components
+            If the run has ended or failed, is beyond `until` already, or another run uses its components. After a failure (or an interrupt) components
             stand in the middle of a step: the run goes on only from a snapshot, with `restore`.
         """
         self._go(as_number(until, self.engine.time_unit, "until"))
@@ -149,6 +149,7 @@ class Session:
     def restore(self, saved: Any) -> None:
         """Go on from a snapshot; what was recorded after it is forgotten, and the replay is bitwise the same."""
         state, count = saved
+        self.engine.need_own()
         self.engine.restore(state)
         self._record.forget(count)
         self._failure = ""
@@ -162,6 +163,7 @@ class Session:
         return self._solution(outputs)
 
     def _need_whole(self) -> None:
+        self.engine.need_own()
         if self._failure:
             raise InvalidValueError(f"the run has failed ({self._failure}): restore a snapshot, or start a new one")
 
