@@ -18,6 +18,7 @@ from twinkit.core.identity import digest
 from twinkit.fmi._backend import as_backend
 from twinkit.fmi._exchange import Integration
 from twinkit.fmi._units import time_unit_of, unit_of
+from twinkit.fmi._values import plain_value
 from twinkit.fmi.description import FMUDescription, FMUVariable, Kind
 from twinkit.fmi.session import Session, choose_kind, read_description
 
@@ -103,7 +104,7 @@ class FMU:
         value = self.start.get(port.name, variable.start)
         if value is None:
             return port
-        flat = port.flat(_number(value), f"the start of input {port.name!r} of {self.path.name}").tolist()
+        flat = port.flat(_number(plain_value(value)), f"the start of input {port.name!r} of {self.path.name}").tolist()
         return replace(port, default=tuple(flat) if port.shape else flat[0])
 
     @property
