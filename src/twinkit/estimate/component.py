@@ -42,8 +42,8 @@ class EstimatorComponent:
 
     A reading is of the start of a step: the ports of sensors are discrete, so that every master passes on what there
     was then, and steps end where a sensor with `every` is read next. Such a sensor is read at the start, and again each
-    time so much time has passed; one with `delay` is read then, but its reading reaches the estimator so much later, and
-    is applied at its own time. A sensor without `every` is read in every step.
+    time so much time has passed; one with `delay` is read then, but its reading reaches the estimator so much later,
+    and is applied at its own time. A sensor without `every` is read in every step.
 
     Parameters
     ----------

@@ -108,9 +108,10 @@ class Engine:
             if first is not None:
                 self.U[self.at_input[edge.target]] = first
         self.start_inputs = self.U.copy()
-        self.continuous = np.concatenate([np.full(port.width, port.variability is Variability.CONTINUOUS)
-                                          for node in self.nodes.values()
-                                          for port in node.component.outputs.values()] or [np.empty(0, bool)])  # fmt: skip
+        outputs = [port for node in self.nodes.values() for port in node.component.outputs.values()]
+        self.continuous = np.repeat(
+            [port.variability is Variability.CONTINUOUS for port in outputs], [port.width for port in outputs]
+        ).astype(bool)
         self.plan = instant_order(self.nodes, self.edges)
         aliases = self._aliases() if alias and not self.plan else {}
         self.slots = {name: self._slot(name, node, aliases.get(name)) for name, node in self.nodes.items()}
@@ -277,8 +278,8 @@ class Engine:
         taken = [name for name, slot in self.slots.items() if _owners.get(id(slot.component)) is not self]
         if taken:
             raise InvalidValueError(
-                f"another run has started since with the same components ({', '.join(taken)}): finish one run before the "
-                "next, or give each graph components of its own"
+                f"another run has started since with the same components ({', '.join(taken)}): finish one run before "
+                "the next, or give each graph components of its own"
             )
 
     # -- going back --------------------------------------------------------------------------------------------

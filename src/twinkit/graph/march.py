@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from twinkit.core.component import Array, StepError
+from twinkit.core.component import Array
 from twinkit.core.errors import InvalidValueError
 from twinkit.graph.engine import Engine, rounding
 

@@ -105,8 +105,9 @@ class Session:
         StepError
             If a component fails, or gives NaN or infinity; its `partial` is the solution up to there.
         InvalidValueError
-            If the run has ended or failed, is beyond `until` already, or another run uses its components. After a failure (or an interrupt) components
-            stand in the middle of a step: the run goes on only from a snapshot, with `restore`.
+            If the run has ended or failed, is beyond `until` already, or another run uses its components. After a
+            failure (or an interrupt) components stand in the middle of a step: the run goes on only from a snapshot,
+            with `restore`.
         """
         self._go(as_number(until, self.engine.time_unit, "until"))
 
@@ -273,4 +274,3 @@ def simulate_graph(
             if session.ended is None:
                 session._go(stop, last=stop == end)  # pyright: ignore[reportPrivateUsage]
         return session.solution(outputs)
-

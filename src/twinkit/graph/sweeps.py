@@ -229,7 +229,7 @@ class _Held:
     def _step(self, t: float, dt: float, short: float) -> None:
         name = ""
         try:
-            for name, step, jumping in self._steps:
+            for name, step, jumping in self._steps:  # noqa: B007 (the name is for the error)
                 step(t, short if jumping else dt)
         except Exception as error:
             raise self._engine.failure(name, t, error) from error

@@ -161,7 +161,8 @@ class ModelComponent:
 
         p = self._problem
         return digest({"model": self.model.content_hash, "solver": repr(self.solver), "hold": self.hold,
-                       "begin": self._begin, "modes": p.modes, "rtol": p.rtol, "atol": p.atol, "streams": self.streams})  # fmt: skip
+                       "begin": self._begin, "modes": p.modes, "rtol": p.rtol, "atol": p.atol,
+                       "streams": self.streams})  # fmt: skip
 
     def __repr__(self) -> str:
         return f"ModelComponent({self.model!r})"

@@ -189,7 +189,7 @@ def test_a_run_that_has_failed_goes_no_further_until_it_is_rolled_back():
         with pytest.raises(StepError, match="ZeroDivisionError"):
             run.advance(2.0)
         for again in (lambda: run.advance(2.5), run.snapshot):
-            with pytest.raises(InvalidValueError, match="the run has failed .*restore a snapshot"):
+            with pytest.raises(InvalidValueError, match=r"the run has failed .*restore a snapshot"):
                 again()
         assert not run.solution().success
         run.restore(saved)
