@@ -71,6 +71,7 @@ class FMU:
         self.notes: list[str] = []
         self.inputs: Mapping[str, Port] = self._ports("input", Causality.INPUT)
         self.outputs: Mapping[str, Port] = self._ports("output", Causality.OUTPUT)
+        self.start |= {name: port.default for name, port in self.inputs.items() if name in self.start}
         self._offer()
 
     def _offer(self) -> None:
