@@ -16,7 +16,7 @@ from twinkit.estimate.calibration import (
     calibrate,
     cross_validate,
 )
-from twinkit.estimate.component import EstimatorComponent, Sampled
+from twinkit.estimate.component import EstimatorComponent
 from twinkit.estimate.consistency import ConsistencyReport, consistency_report
 from twinkit.estimate.constraints import Projection, Truncation, Unbounded
 from twinkit.estimate.ensemble import EnsembleKalmanFilter, EnsembleUpdate
@@ -90,7 +90,6 @@ __all__ = [
     "Projection",
     "Propagated",
     "Reading",
-    "Sampled",
     "SampledEstimate",
     "Sensor",
     "Smoothable",
