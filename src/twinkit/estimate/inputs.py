@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -76,7 +76,7 @@ class Inputs:
 
     def breaks(self, t: float, end: float) -> list[float]:
         """Return the times strictly between `t` and `end` at which an input changes its piece, then `end`."""
-        return [*(knot for knot in self._knots if t < knot < end), end]
+        return [*self._knots[bisect_right(self._knots, t) : bisect_left(self._knots, end)], end]
 
     def piece(self, t: float, h: float) -> Array:
         """Return coefficients ``(inputs, 4)`` in powers of the time since `t`, valid until ``t + h``."""

@@ -8,9 +8,8 @@ import casadi as ca
 import numpy as np
 
 from twinkit.core.component import Array
-from twinkit.estimate.compiled import Fast
 from twinkit.estimate.repeated.grid import Grid, Steps
-from twinkit.readings.casadi import SYMBOLIC
+from twinkit.readings.casadi import SYMBOLIC, Fast
 
 if TYPE_CHECKING:
     from twinkit.estimate.extended import ExtendedKalmanFilter
