@@ -1,4 +1,4 @@
-"""Gas-liquid mass transfer."""
+"""Gas-liquid mass transfer, and the headspace above."""
 
 from __future__ import annotations
 
@@ -31,3 +31,92 @@ def gas_transfer(coefficient: Any, saturation: Any, dissolved: Any) -> Any:
     2.0
     """
     return coefficient * (saturation - dissolved)
+
+
+def dissolved_at_equilibrium(solubility: Any, pressure: Any, fraction: Any) -> Any:
+    """Concentration in equilibrium with a gas (Henry's law), ``C* = H p y``.
+
+    Parameters
+    ----------
+    solubility
+        H [concentration/pressure].
+    pressure
+        Total pressure p.
+    fraction
+        Mole fraction y of the gas, dimensionless.
+
+    Returns
+    -------
+    Concentration.
+
+    References
+    ----------
+    Sander (2015), Atmospheric Chemistry and Physics 15:4399, eq. 1 (H^cp), doi:10.5194/acp-15-4399-2015
+
+    Examples
+    --------
+    >>> dissolved_at_equilibrium(2.0, 0.5, 0.25)
+    0.25
+    """
+    return solubility * pressure * fraction
+
+
+CARBON_DIOXIDE_TO_OXYGEN = 0.89
+"""kLa of carbon dioxide over that of oxygen: the square root of the ratio of their diffusivities, as in IndPenSim."""
+
+
+def carbon_dioxide_coefficient(oxygen_coefficient: Any) -> Any:
+    """kLa of carbon dioxide from that of oxygen, ``0.89 kLa_O2``.
+
+    Parameters
+    ----------
+    oxygen_coefficient
+        kLa of oxygen [1/time].
+
+    Returns
+    -------
+    kLa of carbon dioxide, same unit.
+
+    References
+    ----------
+    Royce & Thornhill (1991), AIChE Journal 37:1680, doi:10.1002/aic.690371111; the number as in IndPenSim
+
+    Examples
+    --------
+    >>> carbon_dioxide_coefficient(100.0)
+    89.0
+    """
+    return CARBON_DIOXIDE_TO_OXYGEN * oxygen_coefficient
+
+
+def headspace(flow: Any, holdup: Any, entering: Any, present: Any, release: Any) -> Any:
+    """Rate of change of a mole fraction in a well-mixed gas, ``(n_in (y_in - y) + r) / N``.
+
+    For gas that leaves as fast as it enters (dilute exchange: release does not change the total).
+
+    Parameters
+    ----------
+    flow
+        Gas fed n_in [amount/time].
+    holdup
+        Gas in the headspace N [amount].
+    entering, present
+        Mole fractions y_in and y.
+    release
+        Net release from the liquid r [amount/time]; negative where it is absorbed.
+
+    Returns
+    -------
+    Rate [1/time].
+
+    References
+    ----------
+    Component balance of a perfectly mixed gas at constant pressure; Royce (1992), Biotechnology and Bioengineering
+    40:1129, doi:10.1002/bit.260401002
+
+    Examples
+    --------
+    >>> headspace(2.0, 4.0, 0.5, 0.25, 0.5)
+    0.25
+    """
+    return (flow * (entering - present) + release) / holdup
