@@ -20,6 +20,7 @@ from twinkit.core.errors import (
 )
 from twinkit.core.evaluate import evaluating
 from twinkit.core.identity import digest, plain
+from twinkit.core.parameter_set import ParameterSet
 from twinkit.core.providers import provided
 from twinkit.core.source_check import Names, check_equations
 from twinkit.core.structure import Structure, structure_of
@@ -260,8 +261,11 @@ class Model:
         values = self.values()
         return {entry.name: values[entry.name] for entry in self.layout.parameters}
 
-    def with_(self, changes: Mapping[str, Any] | None = None, /, **values: Any) -> Self:
-        """Return a copy with some values changed (see the class for what is accepted)."""
+    def with_(self, changes: Mapping[str, Any] | ParameterSet | None = None, /, **values: Any) -> Self:
+        """Return a copy with some values changed (see the class for what is accepted; a parameter set is, too)."""
+        if isinstance(changes, ParameterSet):
+            applied = changes.apply(self)
+            return applied.with_(values) if values else applied
         current = {**self.__values, **self.__options, **self.__children}
         given = {**(changes or {}), **values}
         # Changing a length re-makes vectors from their declarations unless they are given too.

@@ -5,6 +5,8 @@ from typing import Any
 
 _HOMES = {
     "CHOFedBatch": "cho_fed_batch",
+    "CHOFedBatchQuasiSteadyOxygen": "cho_fed_batch",
+    "CHOPerfusion": "cho_perfusion",
     "CoolingJacket": "stirred_tank",
     "JacketedTank": "stirred_tank",
     "LignocellulosicEthanol": "lignocellulosic_ethanol",

@@ -32,6 +32,7 @@ from twinkit.unitops.phenomena.transfer import (
     dissolved_at_equilibrium,
     gas_transfer,
     headspace,
+    saturable_balance,
 )
 
 __all__ = [
@@ -74,6 +75,7 @@ __all__ = [
     "overall_coefficient",
     "oxygen_transfer_coefficient",
     "reversible",
+    "saturable_balance",
     "stirrer_power",
     "uncompetitive",
 ]

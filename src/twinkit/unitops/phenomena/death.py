@@ -49,8 +49,7 @@ def lysis(constant: Any, dead: Any) -> Any:
 
     References
     ----------
-    Kroll et al. (2017), Frontiers in Bioengineering and Biotechnology 5:26, doi:10.3389/fbioe.2017.00026
-    (lysed fraction); first order
+    First-order decay; reviewed for animal cells by Kroll et al. (2017), Pharmaceutical Bioprocessing (recalled)
 
     Examples
     --------

@@ -111,8 +111,7 @@ def headspace(flow: Any, holdup: Any, entering: Any, present: Any, release: Any)
 
     References
     ----------
-    Component balance of a perfectly mixed gas at constant pressure; Royce (1992), Biotechnology and Bioengineering
-    40:1129, doi:10.1002/bit.260401002
+    Component balance of a perfectly mixed gas at constant pressure and temperature
 
     Examples
     --------
@@ -120,3 +119,45 @@ def headspace(flow: Any, holdup: Any, entering: Any, present: Any, release: Any)
     0.25
     """
     return (flow * (entering - present) + release) / holdup
+
+
+def saturable_balance(m: Any, supply: Any, removal: Any, uptake: Any, half_saturation: Any) -> Any:
+    """Concentration at which supply meets removal and saturable uptake: ``s = r C + q C / (K + C)``.
+
+    The positive root of a quadratic equation, written so that nothing cancels.
+
+    Parameters
+    ----------
+    m
+        The mathematics of a reading.
+    supply
+        s [concentration/time], not negative.
+    removal
+        r [1/time], positive.
+    uptake
+        Largest uptake q [concentration/time], not negative.
+    half_saturation
+        K of the uptake.
+
+    Returns
+    -------
+    C.
+
+    References
+    ----------
+    Quasi-steady oxygen balance, Bailey & Ollis (1986), Biochemical Engineering Fundamentals, 2nd ed., section 8.2
+
+    Examples
+    --------
+    >>> from twinkit.readings.numeric import NUMERIC
+    >>> c = float(saturable_balance(NUMERIC, 3.15, 15.0, 3.0, 0.01))
+    >>> round(15.0 * c + 3.0 * c / (0.01 + c), 12)
+    3.15
+    """
+    # r C^2 + b C - s K = 0 with b = r K + q - s. Where b < 0 the usual form is the accurate one, else its reciprocal.
+    half = 0.5 * (removal * half_saturation + uptake - supply)
+    root = m.sqrt(half * half + removal * supply * half_saturation)
+    positive = m.maximum(half, 0.0)
+    negative = m.minimum(half, 0.0)
+    # Only one of the two terms of `half` is not zero: (root - half) without its cancellation where half > 0.
+    return m.where(half > 0.0, supply * half_saturation / (root + positive), (root - negative) / removal)
