@@ -170,3 +170,27 @@ def moser(substrate: Any, half_saturation: Any, order: Any) -> Any:
     # The ratio first: an exponent may be a variable only where the base is a plain number.
     power = (substrate / half_saturation) ** order
     return power / (1.0 + power)
+
+
+def saturating_square(substrate: Any, half_saturation: Any) -> Any:
+    """Gate ``S^2 / (K^2 + S^2)`` that is sharp near zero and leaves rates alone where S is a thousand times K.
+
+    Moser's law with order 2, for stopping a rate at exhaustion without touching a published law elsewhere.
+
+    Parameters
+    ----------
+    substrate
+        Concentration S, any unit, not negative.
+    half_saturation
+        K, same unit.
+
+    Returns
+    -------
+    Factor between 0 and 1, dimensionless.
+
+    Examples
+    --------
+    >>> saturating_square(1.0, 1.0), saturating_square(0.0, 1.0)
+    (0.5, 0.0)
+    """
+    return moser(substrate, half_saturation, 2)
