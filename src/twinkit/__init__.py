@@ -80,7 +80,6 @@ _ROOMS = ("core", "readings", "simulate", "unitops", "testing", "fmi", "graph", 
 
 # What the rooms above `core` provide for objects defined in it (see twinkit.core.providers).
 _provide("show", "twinkit.readings.sympy:show")
-_provide("model_html", "twinkit.readings.sympy:model_html")
 
 
 def __getattr__(name: str) -> Any:

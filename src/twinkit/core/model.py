@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeAlias, cast
 import numpy as np
 
 from twinkit._version import __version__
+from twinkit.core.description import Description, describe
 from twinkit.core.errors import (
     DataError,
     FrozenModelError,
@@ -374,8 +375,21 @@ class Model:
     def _default_of(self, name: str) -> Any:
         return (self.declared.get(name) or self.option_declarations[name]).default
 
+    def describe(self) -> Description:
+        """Return a table of the variables with units, values, bounds and sources (rendered in Jupyter).
+
+        Examples
+        --------
+        >>> from twinkit.unitops import CoolingJacket
+        >>> print(CoolingJacket().describe())  # doctest: +ELLIPSIS
+        CoolingJacket: Well-mixed cooling jacket around a vessel (energy balance, constant properties).
+        kind       name      value  unit               bounds        what ...
+        state      T         20     ...
+        """
+        return describe(self)
+
     def _repr_html_(self) -> str:
-        return cast("str", provided("model_html")(self))
+        return self.describe()._repr_html_()  # pyright: ignore[reportPrivateUsage]
 
 
 def _not_while_evaluating(what: str, instead: str) -> None:

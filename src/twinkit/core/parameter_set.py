@@ -327,16 +327,22 @@ class ParameterSet:
         return cls.from_json(text)
 
     # -- looks -------------------------------------------------------------------------------------------------
+    def _spread(self, std: float) -> str:
+        if math.isinf(std):
+            return "not determined"
+        # A cited value without uncertainty is not an exact one.
+        return "none given" if self.origins and std == 0.0 else f"{std:.2g}"
+
     def _cells(self) -> list[tuple[str, str, str, str]]:
         stds = np.sqrt(np.diag(self.covariance)).tolist()
         return [
-            (name, f"{value:.5g}", "not determined" if math.isinf(std) else f"{std:.2g}", unit_label(unit))
+            (name, f"{value:.5g}", self._spread(std), unit_label(unit))
             for name, value, std, unit in zip(self.names, self.values, stds, self.units, strict=True)
         ]
 
     def __repr__(self) -> str:
         items = ", ".join(
-            f"{name} = {value} " + (f"({std}) " if std == "not determined" else f"± {std} ") + unit
+            f"{name} = {value} " + (f"± {std} " if std[0].isdigit() else f"({std}) ") + unit
             for name, value, std, unit in self._cells()
         )
         return f"ParameterSet: {items.strip()}" + (f" ({self.source})" if self.source else "")

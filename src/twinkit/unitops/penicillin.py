@@ -18,7 +18,7 @@ from twinkit.unitops.phenomena import (
 )
 
 _SET = load("birol2002")
-_LEAST = 1e-12  # g/L: keeps S / (K X + S) a number in a vessel without cells and substrate
+_LEAST = 1e-12  # keeps S / (K X + S) a number in a vessel without cells and substrate
 
 
 def _evaporation(v: Any, m: Any) -> Any:
@@ -107,8 +107,10 @@ class PenicillinFedBatch(tk.Model):
         heat = activation_and_loss(m, v.k_g, v.E_g, v.k_d, v.E_d, m.convert(v.T, "degC", "K"), v.R)
         mu = v.mu_x * acidity * contois(glucose, v.X, v.K_x) * contois(oxygen, v.X, v.K_ox) * heat
         formation = v.mu_p * haldane(v.S, v.K_p, v.K_I) * oxygen**3 / (v.K_op * v.X + oxygen**3)
-        density = v.power / v.V / m.quantity(1.0, "W/L")
-        kLa = v.alpha * m.sqrt(v.aeration / m.quantity(1.0, "L/h")) * density**v.beta
+        # Roots and powers of zero have no slope: without gas or stirring a trace of either is assumed.
+        flow = m.maximum(v.aeration / m.quantity(1.0, "L/h"), _LEAST)
+        density = m.maximum(v.power / v.V / m.quantity(1.0, "W/L"), _LEAST)
+        kLa = v.alpha * m.sqrt(flow) * density**v.beta
         volume = v.F + v.acid + v.base - _evaporation(v, m)
         maintenance = v.m_x * monod(v.S, v.K_gate)
         respiration = mu / v.Y_xo + formation / v.Y_po + v.m_o * saturating_square(oxygen, v.K_gate_oxygen)

@@ -34,7 +34,9 @@ class SeedTrain(tk.Model):
     K_S = tk.Parameter("mmol/L", 1.0, bounds=(1e-6, 100), doc="glucose half saturation", source=_ILLUSTRATIVE)
     Y_XS = tk.Parameter("Gcell/mmol", 0.25, bounds=(1e-3, 100), doc="cell yield on glucose", source=_ILLUSTRATIVE)
     X_transfer = tk.Parameter("Gcell/L", 3.0, bounds=(1e-3, 1e3), doc="density of transfer", source=_ILLUSTRATIVE)
-    expansion = tk.Parameter("", 6.0, bounds=(1.01, 100), doc="volume of a vessel by the one before", source=_ILLUSTRATIVE)
+    expansion = tk.Parameter(
+        "", 6.0, bounds=(1.01, 100), doc="volume of a vessel by the one before", source=_ILLUSTRATIVE
+    )
 
     cells = tk.Output("Gcell", doc="viable cells in the current vessel")
 

@@ -21,7 +21,15 @@ from twinkit.unitops.phenomena.aeration import (
 )
 from twinkit.unitops.phenomena.death import death_of_slow_growth, lysis
 from twinkit.unitops.phenomena.feeding import exponential_feed
-from twinkit.unitops.phenomena.growth import contois, haldane, inhibition, luedeking_piret, monod, moser, saturating_square
+from twinkit.unitops.phenomena.growth import (
+    contois,
+    haldane,
+    inhibition,
+    luedeking_piret,
+    monod,
+    moser,
+    saturating_square,
+)
 from twinkit.unitops.phenomena.heat import flow_jacket_heat, jacket_heat, metabolic_heat, overall_coefficient
 from twinkit.unitops.phenomena.interaction import competitive, least, uncompetitive
 from twinkit.unitops.phenomena.mass_action import mass_action, reversible

@@ -66,7 +66,7 @@ CARBON_DIOXIDE_TO_OXYGEN = 0.89
 
 
 def carbon_dioxide_coefficient(oxygen_coefficient: Any) -> Any:
-    """kLa of carbon dioxide from that of oxygen, ``0.89 kLa_O2``.
+    """Transfer coefficient of carbon dioxide from that of oxygen, ``0.89 kLa_O2``.
 
     Parameters
     ----------
