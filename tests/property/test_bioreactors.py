@@ -25,7 +25,7 @@ LENGTH = {"EColiOverflow": 24.0, "YeastBottleneck": 48.0}
 
 
 @pytest.mark.parametrize("name", INPUTS)
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(data=st.data())
 def test_no_concentration_becomes_negative(name, data):
     model = getattr(unitops, name)()

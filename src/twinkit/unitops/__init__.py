@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from twinkit.unitops.catalogue import Catalogue as _Catalogue
 
 _HOMES = {
+    "AeratedVessel": "aerated_vessel",
     "CHOBolusFed": "cho_bolus_fed",
     "CHOFedBatch": "cho_fed_batch",
     "CHOFedBatchQuasiSteadyOxygen": "cho_fed_batch",
@@ -32,7 +33,7 @@ def list() -> "_Catalogue":  # `tk.unitops.list()`; nothing in this file uses th
     --------
     >>> from twinkit import unitops
     >>> [entry.name for entry in unitops.list()][:2]
-    ['CHOBolusFed', 'CHOFedBatch']
+    ['AeratedVessel', 'CHOBolusFed']
     """
     from twinkit.unitops.catalogue import catalogue
 
