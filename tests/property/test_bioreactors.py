@@ -19,8 +19,12 @@ INPUTS = {
     "EColiOverflow": {"F": (0.0, 0.3), "S_feed": (0.0, 600.0), "kLa": (0.0, 800.0)},
     "PenicillinFedBatch": {"F": (0.0, 0.5), "T": (10.0, 35.0), "pH": (3.0, 8.0), "power": (0.0, 200.0)},
     "YeastBottleneck": {"F": (0.0, 0.1), "S_feed": (0.0, 500.0), "kLa": (0.0, 1000.0)},
+    "AeratedVessel": {
+        "OUR": (0.0, 10.0), "CER": (0.0, 10.0), "lactate_made": (0.0, 0.08), "kLa": (0.0, 200.0), "gas": (0.0, 2000.0),
+        "y_CO2_in": (0.0, 0.2), "y_O2_in": (0.0, 0.8),
+    },
     "SeedTrain": {"S_medium": (0.0, 60.0)},
-}
+}  # fmt: skip
 LENGTH = {"EColiOverflow": 24.0, "YeastBottleneck": 48.0}
 
 

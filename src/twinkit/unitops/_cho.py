@@ -12,8 +12,12 @@ _SET = load("kornecki2018")
 
 
 class CHORates(NamedTuple):
-    """Specific rates: growth, death and their difference [1/h]; uptake and formation per 1e9 cells and hour."""
+    """Specific rates: growth, death and their difference [1/h]; uptake and formation per 1e9 cells and hour.
 
+    `cells` are the viable cells, never negative: an integrator's error of -1e-12 must not grow as cells do.
+    """
+
+    cells: Any
     mu: Any
     death: Any
     net: Any
@@ -107,6 +111,7 @@ def cho_rates(v: Any, m: Any) -> CHORates:
     death = v.k_d * monod(v.Lac, v.KD_Lac) * monod(v.Amm, v.KD_Amm)
     net = mu - death
     return CHORates(
+        cells=m.maximum(v.Xv, 0.0),
         mu=mu,
         death=death,
         net=net,
@@ -130,13 +135,13 @@ def fed_batch_balances(v: Any, rates: CHORates) -> dict[str, Any]:
     """
     dilution = v.F / v.V
     return {
-        "Xv": (rates.net - dilution) * v.Xv,
-        "Xd": rates.death * v.Xv - dilution * v.Xd,
-        "Glc": -rates.glucose * v.Xv + dilution * (v.GlcF - v.Glc),
-        "Gln": -rates.glutamine * v.Xv + dilution * (v.GlnF - v.Gln),
-        "Lac": v.Y_Lac_Glc * rates.glucose * v.Xv - dilution * v.Lac,
-        "Amm": rates.ammonium * v.Xv - dilution * v.Amm,
-        "mAb": rates.product * v.Xv - dilution * v.mAb,
+        "Xv": rates.net * rates.cells - dilution * v.Xv,
+        "Xd": rates.death * rates.cells - dilution * v.Xd,
+        "Glc": -rates.glucose * rates.cells + dilution * (v.GlcF - v.Glc),
+        "Gln": -rates.glutamine * rates.cells + dilution * (v.GlnF - v.Gln),
+        "Lac": v.Y_Lac_Glc * rates.glucose * rates.cells - dilution * v.Lac,
+        "Amm": rates.ammonium * rates.cells - dilution * v.Amm,
+        "mAb": rates.product * rates.cells - dilution * v.mAb,
         "V": v.F,
         "mu": rates.mu,
         "titre": v.mAb * v.V,

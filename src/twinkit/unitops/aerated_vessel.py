@@ -65,15 +65,15 @@ class AeratedVessel(tk.Model):
     UA = tk.Parameter("kJ/h/delta_degC", 20.0, bounds=(0, 1e7), doc="heat transfer to the jacket", source=_VESSEL)
     rho_cp = tk.Parameter("kJ/L/delta_degC", 4.15, bounds=(0.1, 10), doc="heat capacity of the liquid", source=_WATER)
 
+    gas_out = tk.Output("mmol/h", doc="gas that leaves")
     CO2 = tk.Output("mmol/L", doc="carbon dioxide dissolved as gas")
     pCO2 = tk.Output("mmHg", doc="its partial pressure")
     saturation = tk.Output("", doc="dissolved oxygen over that of air at this pressure")
 
     conserved: ClassVar[Mapping[str, Any]] = {
         "strong ions": lambda v, m: tk.Balance(v.sodium - v.lactate, inflow=v.base - v.lactate_made),
-        # Carbon of the cells enters, carbon of the gas comes and goes (at constant pressure as much as comes).
         "carbon dioxide": lambda v, m: tk.Balance(
-            v.carbonate * v.V + v.y_CO2 * v.gas_held, inflow=v.CER * v.V + v.gas * (v.y_CO2_in - v.y_CO2)
+            v.carbonate * v.V + v.y_CO2 * v.gas_held, inflow=v.CER * v.V + v.gas * v.y_CO2_in - v.gas_out * v.y_CO2
         ),
     }
 
@@ -84,6 +84,7 @@ class AeratedVessel(tk.Model):
         equilibrium = dissolved_at_equilibrium(v.H_CO2, v.pressure, v.y_CO2)
         stripped = gas_transfer(carbon_dioxide_coefficient(v.kLa), dissolved, equilibrium)
         uptake = v.OUR * saturating_square(m.maximum(v.O2, 0.0), v.K_O2)
+        released = (stripped - oxygen) * v.V
         heat = metabolic_heat(m, m.convert(uptake, "mmol/L/h", "mol/L/h")) * v.V + v.agitation
         cooling = jacket_heat(v.UA, v.T, v.T_jacket)
         air = dissolved_at_equilibrium(v.H_O2, v.pressure, 0.2095)
@@ -92,10 +93,11 @@ class AeratedVessel(tk.Model):
             "carbonate": v.CER - stripped,
             "lactate": v.lactate_made,
             "sodium": v.base,
-            "y_O2": headspace(v.gas, v.gas_held, v.y_O2_in, v.y_O2, -oxygen * v.V),
-            "y_CO2": headspace(v.gas, v.gas_held, v.y_CO2_in, v.y_CO2, stripped * v.V),
+            "y_O2": headspace(v.gas, v.gas_held, v.y_O2_in, v.y_O2, -oxygen * v.V, released),
+            "y_CO2": headspace(v.gas, v.gas_held, v.y_CO2_in, v.y_CO2, stripped * v.V, released),
             "T": (heat - cooling) / (v.rho_cp * v.V),
             "pH": charge_balance(m, v.pH, v.sodium - v.lactate, dissolved),
+            "gas_out": v.gas + released,
             "CO2": dissolved,
             "pCO2": dissolved / v.H_CO2,
             "saturation": v.O2 / air,

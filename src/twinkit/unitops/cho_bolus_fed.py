@@ -94,18 +94,19 @@ class CHOBolusFed(tk.Model):
         glutamine_uptake = mu / v.Y_X_Gln + v.m_Gln * m.gate(v.Gln, v.K_gate)
         decay = v.k_d_Gln * v.Gln
         dilution = v.F / v.V
-        cells = m.maximum(v.Xv + v.Xd, m.quantity(1e-9, "Gcell/L"))
+        cells = m.maximum(v.Xv, 0.0)  # an integrator's error of -1e-12 must not grow as cells do
+        counted = m.maximum(v.Xv + v.Xd, m.quantity(1e-9, "Gcell/L"))
         return {
-            "Xv": (mu - death - dilution) * v.Xv,
-            "Xd": death * v.Xv - lysis(v.k_lysis, v.Xd) - dilution * v.Xd,
-            "Glc": -glucose_uptake * v.Xv + dilution * (v.GlcF - v.Glc),
-            "Gln": -glutamine_uptake * v.Xv - decay + dilution * (v.GlnF - v.Gln),
-            "Lac": v.Y_Lac_Glc * glucose_uptake * v.Xv - dilution * v.Lac,
-            "Amm": v.Y_Amm_Gln * glutamine_uptake * v.Xv + decay - dilution * v.Amm,
-            "mAb": v.q_mAb * v.Xv - dilution * v.mAb,
+            "Xv": (mu - death) * cells - dilution * v.Xv,
+            "Xd": death * cells - lysis(v.k_lysis, v.Xd) - dilution * v.Xd,
+            "Glc": -glucose_uptake * cells + dilution * (v.GlcF - v.Glc),
+            "Gln": -glutamine_uptake * cells - decay + dilution * (v.GlnF - v.Gln),
+            "Lac": v.Y_Lac_Glc * glucose_uptake * cells - dilution * v.Lac,
+            "Amm": v.Y_Amm_Gln * glutamine_uptake * cells + decay - dilution * v.Amm,
+            "mAb": v.q_mAb * cells - dilution * v.mAb,
             "V": v.F,
             "mu": mu,
-            "viability": v.Xv / cells,
+            "viability": cells / counted,
             "titre": v.mAb * v.V,
         }
 

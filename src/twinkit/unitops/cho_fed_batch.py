@@ -31,9 +31,10 @@ class CHOFedBatch(KorneckiFedBatch):
 
     def equations(self, v: Any, m: Any) -> Mapping[str, Any]:
         """Return cell, nutrient, metabolite, product, volume and oxygen balances."""
-        uptake = v.q_O2 * v.Xv * monod(v.O2, v.K_O2)
+        rates = cho_rates(v, m)
+        uptake = v.q_O2 * rates.cells * monod(v.O2, v.K_O2)
         oxygen = gas_transfer(v.kLa, v.O2_sat, v.O2) - uptake - v.F / v.V * v.O2
-        return {**fed_batch_balances(v, cho_rates(v, m)), "O2": oxygen}
+        return {**fed_batch_balances(v, rates), "O2": oxygen}
 
 
 class CHOFedBatchQuasiSteadyOxygen(KorneckiFedBatch):
@@ -54,5 +55,6 @@ class CHOFedBatchQuasiSteadyOxygen(KorneckiFedBatch):
 
     def equations(self, v: Any, m: Any) -> Mapping[str, Any]:
         """Return cell, nutrient, metabolite, product and volume balances, and oxygen in balance with the cells."""
-        oxygen = saturable_balance(m, v.kLa * v.O2_sat, v.kLa + v.F / v.V, v.q_O2 * v.Xv, v.K_O2)
-        return {**fed_batch_balances(v, cho_rates(v, m)), "O2": oxygen}
+        rates = cho_rates(v, m)
+        oxygen = saturable_balance(m, v.kLa * v.O2_sat, v.kLa + v.F / v.V, v.q_O2 * rates.cells, v.K_O2)
+        return {**fed_batch_balances(v, rates), "O2": oxygen}

@@ -55,13 +55,13 @@ class CHOPerfusion(KorneckiCulture):
         cells_out = dilution * v.bleed + filtered * (1.0 - v.retention)
         product_out = dilution * v.bleed + filtered * (1.0 - v.product_retention)
         return {
-            "Xv": (rates.net - cells_out) * v.Xv,
-            "Xd": rates.death * v.Xv - cells_out * v.Xd,
-            "Glc": -rates.glucose * v.Xv + dilution * (v.GlcF - v.Glc),
-            "Gln": -rates.glutamine * v.Xv + dilution * (v.GlnF - v.Gln),
-            "Lac": v.Y_Lac_Glc * rates.glucose * v.Xv - dilution * v.Lac,
-            "Amm": rates.ammonium * v.Xv - dilution * v.Amm,
-            "mAb": rates.product * v.Xv - product_out * v.mAb,
+            "Xv": rates.net * rates.cells - cells_out * v.Xv,
+            "Xd": rates.death * rates.cells - cells_out * v.Xd,
+            "Glc": -rates.glucose * rates.cells + dilution * (v.GlcF - v.Glc),
+            "Gln": -rates.glutamine * rates.cells + dilution * (v.GlnF - v.Gln),
+            "Lac": v.Y_Lac_Glc * rates.glucose * rates.cells - dilution * v.Lac,
+            "Amm": rates.ammonium * rates.cells - dilution * v.Amm,
+            "mAb": rates.product * rates.cells - product_out * v.mAb,
             "mu": rates.mu,
             "harvest": filtered * v.V,
             "harvested": filtered * (1.0 - v.product_retention) * v.mAb * v.V,

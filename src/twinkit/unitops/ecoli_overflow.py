@@ -72,25 +72,27 @@ class EColiOverflow(tk.Model):
 
     def equations(self, v: Any, m: Any) -> Mapping[str, Any]:
         """Return volume, biomass, glucose, acetate and oxygen balances."""
-        oxygen = m.maximum(v.DOT, 0.0)
+        # What cells do is done by amounts that are not negative: an integrator's error must not grow as cells do.
+        oxygen, biomass = m.maximum(v.DOT, 0.0), m.maximum(v.X, 0.0)
+        glucose, acetate = m.maximum(v.S, 0.0), m.maximum(v.A, 0.0)
         respiring = saturating_square(oxygen, v.K_gate)
-        uptake = v.q_S_max * monod(v.S, v.K_s) * inhibition(v.A, v.K_ia)
+        uptake = v.q_S_max * monod(glucose, v.K_s) * inhibition(acetate, v.K_ia)
         overflow = v.p_A_max * monod(uptake, v.K_ap)
         respired = (uptake - overflow) * monod(oxygen, v.K_o)
         growing = (respired - v.q_m * respiring) * v.Y_em
-        acetate_uptake = v.q_A_max * inhibition(uptake, v.K_is) * monod(v.A, v.K_sa) * respiring
+        acetate_uptake = v.q_A_max * inhibition(uptake, v.K_is) * monod(acetate, v.K_sa) * respiring
         acetate_made = overflow * v.Y_as
         mu = growing + acetate_uptake * v.Y_xa + overflow * v.Y_xsof
         oxygen_uptake = v.Y_os * (respired - growing * v.C_x / v.C_s) + acetate_uptake * v.Y_oa
         dilution = v.F / v.V
         return {
             "V": v.F,
-            "X": (mu - dilution) * v.X,
-            "S": dilution * (v.S_feed - v.S) - uptake * v.X,
-            "A": (acetate_made - acetate_uptake) * v.X - dilution * v.A,
-            "DOT": gas_transfer(v.kLa, v.DOT_sat, v.DOT) - oxygen_uptake * v.X * v.H,
+            "X": mu * biomass - dilution * v.X,
+            "S": dilution * (v.S_feed - v.S) - uptake * biomass,
+            "A": (acetate_made - acetate_uptake) * biomass - dilution * v.A,
+            "DOT": gas_transfer(v.kLa, v.DOT_sat, v.DOT) - oxygen_uptake * biomass * v.H,
             "DOT_probe": (v.DOT - v.DOT_probe) / m.convert(v.tau_probe, "s", "h"),
             "mu": mu,
             "q_S": uptake,
-            "OUR": oxygen_uptake * v.X,
+            "OUR": oxygen_uptake * biomass,
         }

@@ -100,26 +100,27 @@ class PenicillinFedBatch(tk.Model):
 
     def equations(self, v: Any, m: Any) -> Mapping[str, Any]:
         """Return biomass, glucose, oxygen, penicillin and volume balances."""
-        oxygen = m.maximum(v.Cl, _LEAST * m.quantity(1.0, "g/L"))
-        glucose = m.maximum(v.S, _LEAST * m.quantity(1.0, "g/L"))
+        # What cells do is done by amounts that are not negative: an integrator's error must not grow as cells do.
+        least = m.quantity(_LEAST, "g/L")
+        oxygen, glucose, biomass = m.maximum(v.Cl, least), m.maximum(v.S, least), m.maximum(v.X, 0.0)
         hydrogen = hydrogen_ion(m, v.pH)
         acidity = 1.0 / (1.0 + v.K_1 / hydrogen + hydrogen / v.K_2)
         heat = activation_and_loss(m, v.k_g, v.E_g, v.k_d, v.E_d, m.convert(v.T, "degC", "K"), v.R)
-        mu = v.mu_x * acidity * contois(glucose, v.X, v.K_x) * contois(oxygen, v.X, v.K_ox) * heat
-        formation = v.mu_p * haldane(v.S, v.K_p, v.K_I) * oxygen**3 / (v.K_op * v.X + oxygen**3)
+        mu = v.mu_x * acidity * contois(glucose, biomass, v.K_x) * contois(oxygen, biomass, v.K_ox) * heat
+        formation = v.mu_p * haldane(glucose, v.K_p, v.K_I) * oxygen**3 / (v.K_op * biomass + oxygen**3)
         # Roots and powers of zero have no slope: without gas or stirring a trace of either is assumed.
         flow = m.maximum(v.aeration / m.quantity(1.0, "L/h"), _LEAST)
         density = m.maximum(v.power / v.V / m.quantity(1.0, "W/L"), _LEAST)
         kLa = v.alpha * m.sqrt(flow) * density**v.beta
         volume = v.F + v.acid + v.base - _evaporation(v, m)
-        maintenance = v.m_x * monod(v.S, v.K_gate)
+        maintenance = v.m_x * monod(glucose, v.K_gate)
         respiration = mu / v.Y_xo + formation / v.Y_po + v.m_o * saturating_square(oxygen, v.K_gate_oxygen)
         dilution = volume / v.V
         return {
-            "X": (mu - dilution) * v.X,
-            "S": -(mu / v.Y_xs + formation / v.Y_ps + maintenance) * v.X + v.F * v.S_feed / v.V - dilution * v.S,
-            "Cl": gas_transfer(kLa, v.Cl_sat, v.Cl) - respiration * v.X - dilution * v.Cl,
-            "P": formation * v.X - v.K_hydrolysis * v.P - dilution * v.P,
+            "X": mu * biomass - dilution * v.X,
+            "S": -(mu / v.Y_xs + formation / v.Y_ps + maintenance) * biomass + v.F * v.S_feed / v.V - dilution * v.S,
+            "Cl": gas_transfer(kLa, v.Cl_sat, v.Cl) - respiration * biomass - dilution * v.Cl,
+            "P": formation * biomass - v.K_hydrolysis * v.P - dilution * v.P,
             "V": volume,
             "mu": mu,
             "formation": formation,

@@ -69,12 +69,14 @@ class YeastBottleneck(tk.Model):
 
     def equations(self, v: Any, m: Any) -> Mapping[str, Any]:
         """Return volume, biomass, glucose, ethanol, oxygen and carbon dioxide balances."""
+        # What cells do is done by amounts that are not negative: an integrator's error must not grow as cells do.
+        biomass, glucose, alcohol = m.maximum(v.X, 0.0), m.maximum(v.S, 0.0), m.maximum(v.E, 0.0)
         capacity = v.q_O_max * monod(m.maximum(v.O2, 0.0), v.K_O)
-        uptake = v.q_S_max * monod(v.S, v.K_S)
+        uptake = v.q_S_max * monod(glucose, v.K_S)
         respired = m.minimum(uptake, capacity / v.Y_os)
         fermented = uptake - respired
         left = (capacity - v.Y_os * respired) / v.Y_oe
-        ethanol_uptake = m.minimum(v.q_E_max * monod(v.E, v.K_E) * inhibition(v.S, v.K_I), left)
+        ethanol_uptake = m.minimum(v.q_E_max * monod(alcohol, v.K_E) * inhibition(glucose, v.K_I), left)
         mu = v.Y_xs_ox * respired + v.Y_xs_red * fermented + v.Y_xe * ethanol_uptake
         oxygen_uptake = v.Y_os * respired + v.Y_oe * ethanol_uptake
         ethanol = v.Y_es * fermented - ethanol_uptake
@@ -83,12 +85,12 @@ class YeastBottleneck(tk.Model):
         dilution = v.F / v.V
         return {
             "V": v.F,
-            "X": (mu - dilution) * v.X,
-            "S": dilution * (v.S_feed - v.S) - uptake * v.X,
-            "E": ethanol * v.X - dilution * v.E,
-            "O2": gas_transfer(v.kLa, v.O2_sat, v.O2) - oxygen_uptake * v.X - dilution * v.O2,
-            "CO2": gas * v.X * v.V,
+            "X": mu * biomass - dilution * v.X,
+            "S": dilution * (v.S_feed - v.S) - uptake * biomass,
+            "E": ethanol * biomass - dilution * v.E,
+            "O2": gas_transfer(v.kLa, v.O2_sat, v.O2) - oxygen_uptake * biomass - dilution * v.O2,
+            "CO2": gas * biomass * v.V,
             "mu": mu,
-            "OUR": oxygen_uptake * v.X,
-            "CER": gas * v.X,
+            "OUR": oxygen_uptake * biomass,
+            "CER": gas * biomass,
         }

@@ -89,10 +89,10 @@ def carbon_dioxide_coefficient(oxygen_coefficient: Any) -> Any:
     return CARBON_DIOXIDE_TO_OXYGEN * oxygen_coefficient
 
 
-def headspace(flow: Any, holdup: Any, entering: Any, present: Any, release: Any) -> Any:
-    """Rate of change of a mole fraction in a well-mixed gas, ``(n_in (y_in - y) + r) / N``.
+def headspace(flow: Any, holdup: Any, entering: Any, present: Any, release: Any, total_release: Any) -> Any:
+    """Rate of change of a mole fraction in a well-mixed gas, ``(n_in (y_in - y) + r - R y) / N``.
 
-    For gas that leaves as fast as it enters (dilute exchange: release does not change the total).
+    At constant pressure as much leaves as enters and is released, ``n_in + R``.
 
     Parameters
     ----------
@@ -103,7 +103,9 @@ def headspace(flow: Any, holdup: Any, entering: Any, present: Any, release: Any)
     entering, present
         Mole fractions y_in and y.
     release
-        Net release from the liquid r [amount/time]; negative where it is absorbed.
+        Release of this gas from the liquid r [amount/time]; negative where it is absorbed.
+    total_release
+        Release of all gases together R [amount/time].
 
     Returns
     -------
@@ -115,10 +117,10 @@ def headspace(flow: Any, holdup: Any, entering: Any, present: Any, release: Any)
 
     Examples
     --------
-    >>> headspace(2.0, 4.0, 0.5, 0.25, 0.5)
+    >>> headspace(2.0, 4.0, 0.5, 0.25, 0.5, 0.0)
     0.25
     """
-    return (flow * (entering - present) + release) / holdup
+    return (flow * (entering - present) + release - total_release * present) / holdup
 
 
 def saturable_balance(m: Any, supply: Any, removal: Any, uptake: Any, half_saturation: Any) -> Any:
