@@ -73,12 +73,15 @@ class EColiOverflow(tk.Model):
     def equations(self, v: Any, m: Any) -> Mapping[str, Any]:
         """Return volume, biomass, glucose, acetate and oxygen balances."""
         # What cells do is done by amounts that are not negative: an integrator's error must not grow as cells do.
-        oxygen, biomass = m.maximum(v.DOT, 0.0), m.maximum(v.X, 0.0)
+        biomass = m.maximum(v.X, 0.0)
         glucose, acetate = m.maximum(v.S, 0.0), m.maximum(v.A, 0.0)
-        respiring = saturating_square(oxygen, v.K_gate)
+        # Below zero oxygen's two laws go on with the sign turned, which brings an integrator's overshoot back.
+        oxygen = m.abs(v.DOT)
+        side = v.DOT / m.maximum(oxygen, m.quantity(1e-12, "percent"))
+        respiring = side * saturating_square(oxygen, v.K_gate)
         uptake = v.q_S_max * monod(glucose, v.K_s) * inhibition(acetate, v.K_ia)
         overflow = v.p_A_max * monod(uptake, v.K_ap)
-        respired = (uptake - overflow) * monod(oxygen, v.K_o)
+        respired = (uptake - overflow) * side * monod(oxygen, v.K_o)
         growing = (respired - v.q_m * respiring) * v.Y_em
         acetate_uptake = v.q_A_max * inhibition(uptake, v.K_is) * monod(acetate, v.K_sa) * respiring
         acetate_made = overflow * v.Y_as
