@@ -46,10 +46,20 @@ class Inputs:
         self._constant = bool(np.all(self._program.coefficients[:, :, 1:] == 0.0))
 
     @property
+    def constant(self) -> bool:
+        """Whether the inputs never change."""
+        return self._constant and len(self._knots) == 1 and not self._functions
+
+    @property
     def identity(self) -> list[Any]:
         """What defines the inputs, for a content hash; a function of time counts by its name."""
         names = [(entry.name, getattr(function, "__qualname__", "")) for entry, function in self._functions]
         return [self._program.knots, self._program.coefficients, list(self._until), names]
+
+    @property
+    def polynomial(self) -> bool:
+        """Whether all inputs are polynomials between breaks, so that no function of time need be sampled."""
+        return not self._functions
 
     def check(self, t: float, end: float) -> None:
         """Raise `SimulationError` unless the inputs are given from `t` to `end`."""

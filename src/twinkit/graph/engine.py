@@ -3,26 +3,49 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
-from twinkit.core.component import Array, Component, HasEvents, RollsBack, StepError, Stepper, Variability
+from twinkit.core.component import (
+    Array,
+    Component,
+    HasEvents,
+    HasOccurrences,
+    RollsBack,
+    StepError,
+    Stepper,
+    Stops,
+    Variability,
+)
 from twinkit.core.errors import InvalidValueError, TwinkitError
+from twinkit.core.solution import Occurrence
 from twinkit.core.units import affine
 from twinkit.graph.arrays import Evaluator, Mover, Piece, evaluator_of, mover, pack, stepper_of, unpack
 from twinkit.graph.newton import Newton
 from twinkit.graph.order import Loop, instant_order, run_order
 from twinkit.graph.ports import Connection, Node
+from twinkit.graph.sources import Source
 
 _PASSES = 60
 
 
 def rolls_back(component: Component) -> bool:
     """Return whether a component can return to a snapshot (one that says ``rolls_back = False`` cannot)."""
-    return isinstance(component, RollsBack) and bool(getattr(component, "rolls_back", True))
+    return has(component, RollsBack, "rolls_back")
+
+
+def has(component: Component, protocol: Any, unless: str) -> bool:
+    """Return whether a component offers an optional part of the contract, and does not deny it."""
+    return isinstance(component, protocol) and bool(getattr(component, unless, True))
+
+
+def rounding(t: float, end: float) -> float:
+    """Return by how much two times may differ and be one, in a step from `t` to `end`."""
+    return 1e-12 * max(1.0, abs(t), abs(end) if end < np.inf else 0.0)
 
 
 @dataclass
@@ -79,9 +102,11 @@ class Engine:
         aliases = self._aliases() if alias and not self.plan else {}
         self.slots = {name: self._slot(name, node, aliases.get(name)) for name, node in self.nodes.items()}
         self.aliased = frozenset(aliases)
+        self.sources = [name for name, node in self.nodes.items() if isinstance(node.component, Source)]
         self.order = run_order(self.nodes, self.edges)
         self.steps = [slot for slot in self.slots.values() if not slot.stateless]
-        self.event_slots = [slot for slot in self.steps if isinstance(slot.component, HasEvents)]
+        self.event_slots = [slot for slot in self.steps if has(slot.component, HasEvents, "has_events")]
+        self.stop_slots = [slot for slot in self.steps if has(slot.component, Stops, "can_stop")]
         self.move_all: Mover = mover(self.pieces(self.edges), self.U, self.Y) or _nothing
         smooth = [edge for edge in self.edges if not self.is_discrete(edge)]
         self.smooth = _indices([self.at_input[edge.target] for edge in smooth])
@@ -200,6 +225,9 @@ class Engine:
                 self.verify(self.Y[None], [t0, t0])
                 for slot in self.steps:  # now, since starting may give a component new memory
                     slot.step = stepper_of(slot.component, slot.inputs, slot.outputs, self.time_unit)
+                ended = self.stopped()
+                if ended is not None:
+                    self.ended = ended
                 return
         raise self.failure(
             last, t0, StepError(f"the outputs at the start do not settle in {_PASSES} passes: an algebraic loop that "
@@ -235,21 +263,64 @@ class Engine:
         self.extra = {key: value.copy() if isinstance(value, (np.ndarray, dict)) else value
                       for key, value in extra.items()}  # fmt: skip
 
+    def cannot_roll_back(self) -> list[str]:
+        """Return the names of components that cannot return to a snapshot."""
+        return [slot.name for slot in self.steps if not rolls_back(slot.component)]
+
     def need_rollback(self, who: str) -> None:
         """Raise unless every component can return to a snapshot."""
-        unable = [slot.name for slot in self.steps if not rolls_back(slot.component)]
+        unable = self.cannot_roll_back()
         if unable:
             raise InvalidValueError(f"{who} needs components that can roll back; {', '.join(unable)} cannot")
 
     # -- events ------------------------------------------------------------------------------------------------
-    def next_event(self, t: float, end: float) -> float:
-        """Return the first known event in ``(t, end)``, else `end`."""
-        first, slack = end, 1e-12 * max(1.0, abs(t), abs(end))
+    def next_event(self, t: float, end: float, *, exact: bool = True) -> float:
+        """Return the first known event in ``(t, end)``, else `end`.
+
+        Without `exact`, an event that is at `end` but for rounding is returned in its place, on either side of it.
+        """
+        first, slack = np.inf, rounding(t, end)
         for slot in self.event_slots:
             event = slot.component.next_event(slot.scale * t)  # type: ignore[attr-defined]
-            if event is not None and t + slack < event / slot.scale < first - slack:
-                first = event / slot.scale
-        return first
+            if event is not None and event / slot.scale > t + slack:
+                first = min(first, event / slot.scale)
+        return first if first < (end - slack if exact else end + slack) else end
+
+    @property
+    def ended(self) -> Occurrence | None:
+        """The event that ended the run, as ``node.event``, or None."""
+        return self.extra.get("ended")
+
+    @ended.setter
+    def ended(self, event: Occurrence) -> None:
+        self.extra["ended"] = event
+
+    def stopped(self) -> Occurrence | None:
+        """Return the first event that has ended the run of a component, or None."""
+        found = list[Occurrence]()
+        for slot in self.stop_slots:
+            event: Occurrence | None = slot.component.stopped()  # type: ignore[attr-defined]
+            if event is not None:
+                found.append(Occurrence(event.time / slot.scale, f"{slot.name}.{event.name}"))
+        return min(found, key=lambda event: event.time, default=None)
+
+    def occurrences(self) -> list[Occurrence]:
+        """Return what has happened in the components, as ``node.event``, in order of time."""
+        found = [
+            Occurrence(event.time / slot.scale, f"{slot.name}.{event.name}")
+            for slot in self.steps
+            if isinstance(slot.component, HasOccurrences)
+            for event in slot.component.occurrences()
+        ]
+        if self.ended is not None and not any(event.name == self.ended.name for event in found):
+            found.append(self.ended)
+        return sorted(found, key=lambda event: event.time)
+
+    def close(self) -> None:
+        """Close all components, whatever one of them raises; a second call does nothing."""
+        with ExitStack() as stack:
+            for slot in self.slots.values():
+                stack.callback(slot.component.close)
 
     # -- failing loudly ----------------------------------------------------------------------------------------
     def failure(self, name: str, t: float, error: Exception) -> StepError:

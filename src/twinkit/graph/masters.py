@@ -133,10 +133,11 @@ class GaussSeidel:
         for name in self.order:
             if name not in engine.slots:
                 raise unknown_name("node", name, engine.slots, "the graph (order)")
-        if sorted(self.order) != sorted(engine.slots):
-            missing = [name for name in engine.slots if name not in self.order]
+        order = [*engine.sources, *self.order]
+        if sorted(order) != sorted(engine.slots):
+            missing = [name for name in engine.slots if name not in order]
             raise InvalidValueError(f"order must name every node once; missing: {', '.join(missing) or 'none'}")
-        return list(self.order)
+        return order
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,90 @@
+"""The window as one nonlinear problem, for FATROP and IPOPT: where SQP found no usable optimum."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import casadi as ca
+import numpy as np
+
+from twinkit.estimate.horizon.problem import Linear, Trajectory, WindowProblem
+from twinkit.estimate.horizon.window import Window
+from twinkit.optimise import SOLVERS, Failed, StageProblem, Status, solve_nonlinear
+from twinkit.readings.casadi import SYMBOLIC
+
+if TYPE_CHECKING:
+    from twinkit.estimate.horizon.estimator import MovingHorizonEstimator
+
+
+def escalated(
+    mhe: MovingHorizonEstimator, problem: WindowProblem, window: Window, guess: Trajectory, status: Status
+) -> tuple[Trajectory, Linear | None, Status]:
+    """Return trajectory, linearisation there and status, from the first solver that succeeds."""
+    scale, reasons = mhe.plan.scale, [getattr(status, "reason", status.text)]
+    with SYMBOLIC:
+        whole = _problem(mhe, window, guess)
+    for solver in SOLVERS:
+        v, x, w, ended = solve_nonlinear(
+            whole, guess.w[0], guess.x / scale, guess.w[1:], solver, mhe.limits.seconds
+        )  # fmt: skip
+        if ended.usable:
+            low, high = mhe.plan.low, mhe.plan.high
+            point = Trajectory(np.clip(x * scale, low, high), np.vstack([v, w]), guess.z, np.zeros_like(guess.held))
+            at = problem.linearise(point)
+            if np.isfinite(at.cost) and not isinstance(step := problem.step(at), str):
+                return Trajectory(point.x, point.w, at.point.z, step.point.held), at, ended
+            ended = Failed(solver.upper(), ended.iterations, "the model cannot be evaluated at the optimum")
+        reasons.append(f"{solver.upper()}: {getattr(ended, 'reason', ended.text)}")
+    return guess, None, Failed(status.solver, status.iterations, "; ".join(reasons))
+
+
+def _problem(mhe: MovingHorizonEstimator, window: Window, guess: Trajectory) -> StageProblem:
+    """Return the window in variables scaled by the nominal values."""
+    s, functions, scale = mhe.numbers, mhe.window_functions, ca.DM(mhe.plan.scale)
+    shared, states, sensors = ca.DM(s.transcriber.shared), len(s.bounded), window.value.shape[1]
+    m = window.z.shape[1]
+
+    def advance(k: int) -> Any:
+        interval = window.intervals[k]
+        chain = functions.steps[interval.method].fold(len(interval.steps))
+        items, common = ca.DM(interval.steps.T), ca.repmat(shared, 1, len(interval.steps))
+
+        def run(x: Any, w: Any) -> Any:
+            end = chain(ca.vertcat(x * scale, ca.DM(guess.z[k]), 0.0), items, common)
+            return (end[: x.numel()] + ca.DM(interval.root) @ w) / scale
+
+        return run
+
+    def seen(k: int, x: Any) -> Any:
+        item = ca.vertcat(float(window.times[k]), x * scale, ca.DM(guess.z[k]), ca.DM(window.inputs[k]))
+        return functions.seen(item, shared)[m:]
+
+    def cost(k: int) -> Any:
+        def of(x: Any) -> Any:
+            values, total = seen(k, x), ca.MX(0)
+            for j in np.flatnonzero(window.present[k] > 0).tolist():
+                residual = (window.value[k, j] - values[j]) / np.sqrt(window.variance[k, j])
+                limit = s.limits[j]
+                square, size = 0.5 * residual**2, ca.fabs(residual)
+                far = limit * (size - 0.5 * limit) if np.isfinite(limit) else square
+                total = total + (ca.if_else(size > limit, far, square) if np.isfinite(limit) else square)
+            return total
+
+        return of
+
+    def path(k: int) -> Any:
+        count = len(s.nominal) - states
+        return lambda x: seen(k, x)[sensors : sensors + count] / ca.DM(s.nominal[states:])
+
+    nodes, nominal = range(len(window)), s.nominal[states:]
+    arrival = window.arrival
+    return StageProblem(
+        first=lambda v: (ca.DM(arrival.mean) + ca.DM(arrival.root) @ v) / scale,
+        advance=[advance(k) for k in range(len(window.intervals))],
+        cost=[cost(k) for k in nodes],
+        path=[path(k) for k in nodes],
+        low=mhe.plan.low / mhe.plan.scale,
+        high=mhe.plan.high / mhe.plan.scale,
+        path_low=s.low[states:] / nominal,
+        path_high=s.high[states:] / nominal,
+    )
