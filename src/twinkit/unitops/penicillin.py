@@ -114,7 +114,10 @@ class PenicillinFedBatch(tk.Model):
         kLa = v.alpha * m.sqrt(flow) * density**v.beta
         volume = v.F + v.acid + v.base - _evaporation(v, m)
         maintenance = v.m_x * monod(glucose, v.K_gate)
-        respiration = mu / v.Y_xo + formation / v.Y_po + v.m_o * saturating_square(oxygen, v.K_gate_oxygen)
+        # Below zero the gate goes on with the sign turned, which brings an integrator's overshoot back.
+        size = m.abs(v.Cl)
+        breathing = v.Cl / m.maximum(size, least) * saturating_square(size, v.K_gate_oxygen)
+        respiration = mu / v.Y_xo + formation / v.Y_po + v.m_o * breathing
         dilution = volume / v.V
         return {
             "X": mu * biomass - dilution * v.X,
