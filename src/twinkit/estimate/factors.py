@@ -8,7 +8,6 @@ import numpy as np
 
 from twinkit.core.component import Array
 
-
 _RANK = 1e-13  # of the correlation matrix: smaller eigenvalues are rounding
 
 

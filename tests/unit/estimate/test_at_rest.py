@@ -1,6 +1,7 @@
 """A model at rest tells nothing of the accuracy of its mean; its covariance must be right all the same."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -33,8 +34,8 @@ class Sizes(tk.Model):
     """Two decays whose units make one number huge and the other one tiny."""
 
     time_unit = "h"
-    cells = tk.State("1/L", initial=1e9, scale=1e9, doc="cells")
-    trace = tk.State("g/L", initial=1e-6, scale=1e-6, doc="trace")
+    cells = tk.State("1/L", initial=1e9, nominal=1e9, doc="cells")
+    trace = tk.State("g/L", initial=1e-6, nominal=1e-6, doc="trace")
     k = tk.Parameter("1/h", 0.3, doc="rate")
 
     def equations(self, v, m):
@@ -123,3 +124,12 @@ def test_calibration_takes_a_sensor_as_a_filter_does():
     assert plain.batches[0].bad == 1 and plain.count == 2
     assert (plain.noise[0].std, plain.noise[0].relative) == (3e7, 0.1)
     assert own.batches[0].std.tolist() == [1e6, 1e6]
+
+
+def test_what_changes_the_numbers_of_a_horizon_changes_its_hash():
+    """How hard it tries decides which estimate comes out where the first solver fails."""
+    from twinkit.optimise import Limits
+
+    plain = MovingHorizonEstimator(Rest(), SENSORS, initial_std={"x": 1.0})
+    others = [replace(plain, escalate=False), replace(plain, limits=Limits(violation=1e-3))]
+    assert plain.content_hash not in {other.content_hash for other in others}

@@ -208,7 +208,8 @@ def _observed(
     bad = len(batch.measurements) - len(good)
     if not good:
         raise InvalidValueError(
-            f"batch {batch.name!r} has no usable measurement" + (f" ({bad} are marked bad or out of range)" if bad else "")
+            f"batch {batch.name!r} has no usable measurement"
+            + (f" ({bad} are marked bad or out of range)" if bad else "")
         )
     scale = affine(batch.time_unit, model.time_unit)[0]
     moments = np.array([item.source_time for item in good]) * scale
