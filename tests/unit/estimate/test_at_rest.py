@@ -121,7 +121,8 @@ def test_calibration_takes_a_sensor_as_a_filter_does():
         )
 
     plain, own = measured(), measured(std=1e6)
-    assert plain.batches[0].bad == 1 and plain.count == 2
+    assert plain.batches[0].bad == 1
+    assert plain.count == 2
     assert (plain.noise[0].std, plain.noise[0].relative) == (3e7, 0.1)
     assert own.batches[0].std.tolist() == [1e6, 1e6]
 
