@@ -124,7 +124,8 @@ def name_references(app: Sphinx, what: str, name: str, obj: object, options: obj
     """Give the numbered references of each docstring names of their own: many docstrings share a page."""
     label = re.sub(r"\W", "-", name)
     lines[:] = [
-        re.sub(r"\[(\d)\]_", rf"[#{label}-\1]_", re.sub(r"^\.\. \[(\d)\]", rf".. [#{label}-\1]", line)) for line in lines
+        re.sub(r"\[(\d)\]_", rf"[#{label}-\1]_", re.sub(r"^\.\. \[(\d)\]", rf".. [#{label}-\1]", line))
+        for line in lines
     ]
 
 
