@@ -1,5 +1,6 @@
 """The language every room speaks: variables, models, units, solutions, records, errors, identity."""
 
+from twinkit.core.batch import Batch
 from twinkit.core.component import Causality, Component, Port, PortKind, StepError, Variability
 from twinkit.core.errors import (
     BoundsError,
@@ -20,15 +21,19 @@ from twinkit.core.maths import Maths, Table
 from twinkit.core.model import Model
 from twinkit.core.records import AuditSink, Measurement, Prediction, Quality, no_audit
 from twinkit.core.solution import Occurrence, RunStatus, Solution, Trace
+from twinkit.core.terms import Combine, Correction
 from twinkit.core.variables import Algebraic, Input, Mode, Option, Output, Parameter, State
 
 __all__ = [
     "Algebraic",
     "AuditSink",
     "Balance",
+    "Batch",
     "BoundsError",
     "Causality",
+    "Combine",
     "Component",
+    "Correction",
     "Crossing",
     "DataError",
     "Event",

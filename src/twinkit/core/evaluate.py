@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from twinkit.core.errors import ModelDefinitionError, ShapeError, unknown_name
 from twinkit.core.events import Balance, Event, Schedule
 from twinkit.core.maths import Maths
+from twinkit.core.terms import RateBook
 
 if TYPE_CHECKING:
     from twinkit.core.model import Model
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
 class Evaluation:
     """What the equations gave, by full (dotted) name.
 
-    `bound` holds the inputs of sub-models that the parent supplies; they are not inputs of the whole.
+    `bound` holds the inputs of sub-models that the parent supplies; they are not inputs of the whole. `rates` holds
+    the named rates as they entered the equations, learned terms included.
     """
 
     derivatives: dict[str, Any] = field(default_factory=dict[str, Any])
@@ -27,6 +29,7 @@ class Evaluation:
     outputs: dict[str, Any] = field(default_factory=dict[str, Any])
     bound: dict[str, Any] = field(default_factory=dict[str, Any])
     called: set[str] = field(default_factory=set[str])
+    rates: dict[str, Any] = field(default_factory=dict[str, Any])
 
 
 class Variables:
@@ -107,7 +110,9 @@ def _guarded(function: Callable[[Any, Any], Mapping[str, Any]], v: Variables, m:
 
 def run_equations(model: Model, v: Variables, m: Maths, run: Evaluation, prefix: str = "") -> None:
     """Call one model's equations and file the results under their full names."""
-    results = _guarded(model.equations, v, m)
+    rates = RateBook(model, v, m, run, prefix)
+    results = _guarded(model.equations, v, m.naming(rates))
+    rates.close()
     if not isinstance(results, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise ModelDefinitionError(f"{type(model).__name__}.equations must return a dict, not {type(results).__name__}")
     targets = {"state": run.derivatives, "algebraic": run.residuals, "output": run.outputs}
