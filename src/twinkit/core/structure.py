@@ -57,8 +57,10 @@ def _analyse(model: Model) -> Structure:
     recorder = Recorder()
     entries: dict[str, list[tuple[str, Variable, int | None]]] = {}
     symbols: dict[str, Any] = {"t": symbol("t")}
+    # A learned term has no time of its own.
+    terms = {f"{prefix}{c.name}." for prefix, part in model.walk() for c in part.corrections.values()}
     for prefix, part in model.walk():
-        if part.time_unit != model.time_unit:
+        if part.time_unit != model.time_unit and prefix not in terms:
             raise ModelDefinitionError(
                 f"sub-model {prefix[:-1]!r} counts time in {part.time_unit!r} and {type(model).__name__} in "
                 f"{model.time_unit!r}: give both the same time_unit"

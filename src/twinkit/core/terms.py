@@ -155,6 +155,8 @@ def check_term(term: Any, correction: Correction) -> None:
     shape = {name: declared[name].kind for name in ("x", "value") if name in declared}
     if shape != {"x": "input", "value": "output"}:
         raise InvalidValueError(f"the term on {correction.rate!r} must be a model with an input 'x' and an output 'value'")
+    if any(variable.kind in {"state", "algebraic", "mode"} for _, part in term.walk() for variable in part.declared.values()):
+        raise InvalidValueError(f"the term on {correction.rate!r} must be a pure function: it has states of its own")
     size = term.size_of(declared["x"])
     if size != len(correction.variables):
         raise InvalidValueError(
