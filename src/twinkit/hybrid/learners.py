@@ -255,3 +255,20 @@ def learner_for(given: Any, rate: str) -> Learner:
     if not isinstance(given, Learner):
         raise InvalidValueError(f"a term is learned by InducingGP(), Polynomial() or NeuralNetwork(), not {given!r}")
     return given
+
+
+def learner_of(term: Model) -> Learner:
+    """Return the learner whose term this is.
+
+    Raises
+    ------
+    InvalidValueError
+        If the term is of a class of somebody else's.
+    """
+    if isinstance(term, GaussianProcessTerm):
+        return InducingGP(points=term.n_points, kernel=term.kernel)
+    if isinstance(term, PolynomialTerm):
+        return Polynomial(term.degree)
+    if isinstance(term, NeuralNetworkTerm):
+        return NeuralNetwork(term.n_hidden)
+    raise InvalidValueError(f"HybridModel cannot train a {type(term).__name__}: use the terms of tk.hybrid")

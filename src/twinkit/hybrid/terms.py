@@ -63,7 +63,7 @@ class GaussianProcessTerm(tk.Model):
 
     def equations(self, v: Any, m: Any) -> Mapping[str, Any]:
         """Return the mean: Rasmussen & Williams (2006), equation 2.27."""
-        r2 = squared_distances(v.x, v.points, v.lengths, v.n_points, v.n_inputs)
+        r2 = squared_distances(v.x, v.points, v.lengths, self.n_points, self.n_inputs)
         return {"value": m.dot(v.weights, self.kernel.of_squared_distance(r2, m))}
 
 
@@ -87,10 +87,10 @@ class PolynomialTerm(tk.Model):
 
     def equations(self, v: Any, m: Any) -> Mapping[str, Any]:
         """Return the polynomial."""
-        z = [(v.x[i] - v.center[i]) / v.lengths[i] for i in range(v.n_inputs)]
+        z = [(v.x[i] - v.center[i]) / v.lengths[i] for i in range(self.n_inputs)]
         features: list[Any] = [1.0, *z]
-        if v.degree == 2:
-            features += [z[i] * z[j] for i in range(v.n_inputs) for j in range(i, v.n_inputs)]
+        if self.degree == 2:
+            features += [z[i] * z[j] for i in range(self.n_inputs) for j in range(i, self.n_inputs)]
         total: Any = 0.0
         for k, feature in enumerate(features):
             total = total + v.weights[k] * feature
@@ -113,11 +113,11 @@ class NeuralNetworkTerm(tk.Model):
 
     def equations(self, v: Any, m: Any) -> Mapping[str, Any]:
         """Return the network's output."""
-        h, n = v.n_hidden, v.n_inputs
+        h, n = self.n_hidden, self.n_inputs
         inside: Any = v.weights[n * h : (n + 1) * h]
         for i in range(n):
             inside = inside + v.weights[i * h : (i + 1) * h] * ((v.x[i] - v.center[i]) / v.lengths[i])
-        return {"value": v.amplitude * m.dot(v.weights[(n + 1) * h : (n + 2) * h], m.tanh(inside)) / math.sqrt(h)}
+        return {"value": v.amplitude * m.dot(v.weights[(n + 1) * h : (n + 2) * h], m.tanh(inside)) / h**0.5}
 
 
 TERMS: tuple[type[tk.Model], ...] = (GaussianProcessTerm, PolynomialTerm, NeuralNetworkTerm)

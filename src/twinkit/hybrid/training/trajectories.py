@@ -101,8 +101,8 @@ class Predictor:
         held = np.concatenate([problem.program.values(problem.times), np.tile(problem.modes, (count, 1))], axis=1)
         with SYMBOLIC:
             function = self._tag_function(derivatives)
-            made = [part.full() for part in function.map(count)(problem.times[None], x.T, z.T, held.T, np.tile(p, (count, 1)).T)] \
-                if derivatives else [function.map(count)(problem.times[None], x.T, z.T, held.T, np.tile(p, (count, 1)).T).full()]  # fmt: skip
+            point = [problem.times[None], x.T, z.T, held.T, np.tile(p, (count, 1)).T]
+            made = [part.full() for part in function.map(count).call(point)]
         shapes = [(n,), (n, x.shape[1]), (n, k)]
         return [part.T.reshape(count, *reversed(shape)).swapaxes(1, -1) if len(shape) > 1 else part.T
                 for part, shape in zip(made, shapes, strict=False)]  # fmt: skip
@@ -151,7 +151,7 @@ def seen_by_terms(model: Model, runs: Batched, p: Array, xs: list[Array], names:
             count = len(problem.times)
             held = np.concatenate([problem.program.values(problem.times), np.tile(problem.modes, (count, 1))], axis=1)
             z = np.tile(problem.z[:, None], (1, count))
-            made = function.map(count)(problem.times[None], xs[i].T, z, held.T, np.tile(p[i], (count, 1)).T)
+            made = function.map(count).call([problem.times[None], xs[i].T, z, held.T, np.tile(p[i], (count, 1)).T])
             for k, name in enumerate(names):
                 gathered[name].append((made[2 * k].full().T, made[2 * k + 1].full().T[:, 0]))
     return {
