@@ -100,11 +100,14 @@ class InducingGP(Learner):
         Covariance function.
     length
         First guess of the kernel lengths, in standard deviations of the inputs; they are learned.
+    reach
+        How far the points reach, as a multiple of the spread of the data about its centre.
     """
 
     points: int = 20
     kernel: Kernel = Kernel.MATERN52
-    length: float = 1.5
+    length: float = 2.0
+    reach: float = 1.5
 
     def __post_init__(self) -> None:
         if self.points < 1:
@@ -121,7 +124,11 @@ class InducingGP(Learner):
     def placed(self, x: Array, amplitude: float, random: np.random.Generator) -> Basis:
         """Put the points where the inputs are."""
         center, spread = spread_of(x)
-        points = center + spread * _spaced((x - center) / spread, self.points, random)
+        # Points beyond the data too: what is not known there is then uncertain, not absent.
+        beyond = center + self.reach * (x - center)
+        beyond = np.where(x.min(axis=0) >= 0, np.maximum(beyond, 0.0), beyond)
+        cloud = np.concatenate([x, beyond])
+        points = center + spread * _spaced((cloud - center) / spread, self.points, random)
         return _PointBasis(center, spread, amplitude, points, self.kernel, self.length)
 
 

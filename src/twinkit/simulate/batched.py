@@ -119,7 +119,7 @@ class Batched:
             parts = [right, ca.vec(ca.densify(ca.jacobian(right, ca.vertcat(x, z))))]
             if with_parameters:
                 parts.append(ca.vec(ca.densify(ca.jacobian(right, p)[:, list(self.columns)])))
-            self._maps[key] = self.reading.function("stages", ca.vertcat(*parts)).map(count)
+            self._maps[key] = self.reading.function("stages", ca.cse(ca.vertcat(*parts))).map(count)
         return self._maps[key]
 
 

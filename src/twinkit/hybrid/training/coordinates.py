@@ -14,6 +14,7 @@ from scipy.linalg import block_diag
 from twinkit.core.errors import InvalidValueError, unknown_name
 from twinkit.core.model import Model
 from twinkit.hybrid.learners import Basis
+from twinkit.hybrid.posterior import Posterior
 
 Array = npt.NDArray[np.float64]
 
@@ -164,6 +165,17 @@ class Coordinates:
         parts = [derivatives[..., :count] * slopes]
         parts += [derivatives[..., s] @ w for s, w in zip(self.slices, self._to_weights, strict=True)]
         return np.concatenate(parts, axis=-1)
+
+    def posterior(self, theta: Array, factor: Array) -> Posterior:
+        """Return a Gaussian in the coordinates as one in the parameters of the model."""
+        blocks = [np.eye(len(self.free)), *self._to_weights] if self.free else self._to_weights
+        change = block_diag(*blocks) if blocks else np.zeros((0, 0))
+        return Posterior(
+            (*(item.name for item in self.free), *(f"{term.name}.weights" for term in self.terms)),
+            (*(item.logarithmic for item in self.free), *(False for _ in self.terms)),
+            (*(1 for _ in self.free), *(len(term.columns) for term in self.terms)),
+            change @ theta, change @ factor,
+        )  # fmt: skip
 
     def settings(self, theta: Array) -> dict[str, Any]:
         """Return model values by full name: free parameters, and everything of the terms."""

@@ -14,13 +14,15 @@ from twinkit.core.batch import Batch
 from twinkit.core.errors import SimulationError
 from twinkit.core.model import Model
 from twinkit.core.terms import Combine
+from twinkit.hybrid.domain import Domain
 from twinkit.hybrid.learners import Learner, learner_of
+from twinkit.hybrid.posterior import Posterior
 from twinkit.hybrid.training.coordinates import Coordinates, Learned, free_parameters
 from twinkit.hybrid.training.evidence import improved
 from twinkit.hybrid.training.noise import Noise
 from twinkit.hybrid.training.observations import Observations, observed
 from twinkit.hybrid.training.posterior import Mode, covariance_factor, find_mode
-from twinkit.hybrid.training.trajectories import Predictor, seen_by_terms
+from twinkit.hybrid.training.trajectories import Predictor, seen_by_terms, stacked
 from twinkit.simulate.batched import Batched
 
 Array = npt.NDArray[np.float64]
@@ -61,26 +63,27 @@ class Trained:
     ----------
     model
         The model at the mode.
-    coordinates, theta, factor
-        What is learned, its mode, and a square root of its covariance.
+    posterior
+        The Gaussian around it.
     noise
-        Of the measurements.
-    seen
-        Term -> inputs it saw in the training batches, ``(samples, inputs)``.
+        Of the measurements, by tag: relative and absolute part.
+    domains
+        Term -> the inputs it saw in the training batches.
     tags, ranges
         What was measured, and the range of its values.
+    hyper
+        Term -> its hyperparameters (amplitude, then lengths as multiples of the spread of the inputs).
     report
         Numbers about the training.
     """
 
     model: Model
-    coordinates: Coordinates
-    theta: Array
-    factor: Array
-    noise: Noise
-    seen: Mapping[str, Array]
+    posterior: Posterior
+    noise: Mapping[str, tuple[float, float]]
+    domains: Mapping[str, Domain]
     tags: tuple[str, ...]
-    ranges: Array
+    ranges: Mapping[str, float]
+    hyper: Mapping[str, Array]
     report: Mapping[str, float]
 
 
@@ -112,8 +115,7 @@ def train(model: Model, batches: Sequence[Batch], plan: Plan) -> Trained:
         mode, noise = _mechanism(predictor, data, mechanism, bar.update)
         coordinates = mechanism
         if terms:
-            theta = np.concatenate([mode.theta])
-            coordinates = _placed(model, data, predictor, mechanism, theta, terms, random)
+            coordinates = _placed(model, data, predictor, mechanism, mode.theta, terms, random)
             predictor = Predictor(Batched(data.problems, coordinates.columns), data.tags)
             starts = [t.basis.start(h, random) for t, h in zip(coordinates.terms, coordinates.hyper, strict=True)]
             theta = np.concatenate([mode.theta, *starts])
@@ -123,9 +125,23 @@ def train(model: Model, batches: Sequence[Batch], plan: Plan) -> Trained:
     factor = covariance_factor(mode, coordinates, std)
     fitted = model.with_(coordinates.settings(mode.theta))
     seen = _seen(model, data, predictor, coordinates, mode.theta, list(terms))
-    report = {"seconds": perf_counter() - began, "rows": float(len(data)), "cost": mode.cost, "steps": float(bar.n)}
-    return Trained(fitted, coordinates, mode.theta, factor, noise, {k: a for k, (a, _) in seen.items()}, data.tags,
-                   data.ranges, report)  # fmt: skip
+    origin = np.concatenate([np.full(len(problem.times), i) for i, problem in enumerate(data.problems)])
+    return Trained(
+        fitted, coordinates.posterior(mode.theta, factor),
+        {tag: (float(noise.relative[k]), float(noise.absolute[k])) for k, tag in enumerate(data.tags)},
+        {name: Domain(inputs, origin) for name, (inputs, _) in seen.items()},
+        data.tags, dict(zip(data.tags, map(float, data.ranges), strict=True)),
+        {t.name: np.exp(h) for t, h in zip(coordinates.terms, coordinates.hyper, strict=True)},
+        {"seconds": perf_counter() - began, "rows": float(len(data)), "batches": float(len(batches)), "cost": mode.cost},
+    )  # fmt: skip
+
+
+def untrained(model: Model, plan: Plan) -> Trained:
+    """Return what is believed before any batch: the mechanism, with the prior of its parameters."""
+    free = free_parameters(model, plan.parameters, list(terms_of(model)))
+    coordinates = Coordinates(free, (), ())
+    tags = tuple(entry.name for entry in model.layout.states if entry.size is None)
+    return Trained(model, coordinates.posterior(coordinates.mean, coordinates.factor), {}, {}, tags, {}, {}, {"batches": 0.0})
 
 
 def _mechanism(predictor: Predictor, data: Observations, coordinates: Coordinates, tick: Any) -> tuple[Mode, Noise]:
@@ -141,8 +157,6 @@ def _mechanism(predictor: Predictor, data: Observations, coordinates: Coordinate
     mode = None
     for _ in range(3):
         predicted = predictor(coordinates, theta, derivatives=False)
-        from twinkit.hybrid.training.trajectories import stacked
-
         std = noise.of(data, stacked(predicted, data)[0])
         mode = find_mode(predictor, data, coordinates, theta, std, iterations=15, tick=tick)
         theta = mode.theta

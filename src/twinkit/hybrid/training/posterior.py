@@ -90,18 +90,21 @@ def find_mode(
         errors = (data.value - best.predicted) / std
         gradient = rows.T @ errors - whitened[chosen]
         normal = rows.T @ rows + np.eye(len(chosen))
-        before = best.cost
+        before, growth = best.cost, 2.0
         while damping < _MAX_DAMPING:
             step = np.zeros(len(mean))
-            # Damped by the identity: in whitened coordinates every direction has the same prior size.
-            step[chosen] = np.linalg.solve(normal + damping * np.diag(1.0 + np.diag(normal)), gradient)
+            weight = damping * np.diag(normal)
+            step[chosen] = np.linalg.solve(normal + np.diag(weight), gradient)
             trial = at(whitened + step)
             tick()
+            expected = 0.5 * float(step[chosen] @ (weight * step[chosen] + gradient))
+            gain = (best.cost - trial.cost) / expected if np.isfinite(best.cost) else 1.0
             if trial.cost < best.cost:
                 best, whitened = trial, whitened + step
-                damping = max(damping / 10.0, 1e-9)
+                # Nielsen's rule: damping follows how well the quadratic model foretold the gain.
+                damping = max(damping * max(1.0 / 5.0, 1.0 - (2.0 * gain - 1.0) ** 3), 1e-9)
                 break
-            damping *= 10.0
+            damping, growth = damping * growth, 2.0 * growth
         else:
             break
         if before - best.cost < tolerance * (1.0 + best.cost):
