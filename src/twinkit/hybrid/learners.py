@@ -95,46 +95,56 @@ class InducingGP(Learner):
     Parameters
     ----------
     points
-        Number of inducing points.
+        Number of inducing points; None: 12 for one input, and 8 more for every other.
     kernel
         Covariance function.
     length
-        First guess of the kernel lengths, in standard deviations of the inputs; they are learned.
+        First guess of the kernel lengths, in standard deviations of the (warped) inputs; they are learned.
+    softening
+        First guess of the softening, in standard deviations of the inputs; it is learned (see `GaussianProcessTerm`).
     reach
         How far the points reach, as a multiple of the spread of the data about its centre.
     """
 
-    points: int = 20
+    points: int | None = None
     kernel: Kernel = Kernel.MATERN52
     length: float = 2.0
+    softening: float = 0.5
     reach: float = 1.5
 
     def __post_init__(self) -> None:
-        if self.points < 1:
+        if self.points is not None and self.points < 1:
             raise InvalidValueError(f"a Gaussian process needs at least one point, not {self.points}")
-        if not self.length > 0:
-            raise InvalidValueError(f"kernel lengths are positive, not {self.length!r}")
+        for name in ("length", "softening", "reach"):
+            if not getattr(self, name) > 0:
+                raise InvalidValueError(f"{name} must be positive, not {getattr(self, name)!r}")
 
     def term(self, inputs: int) -> Model:
         """Return the untrained term."""
-        return GaussianProcessTerm(
-            n_inputs=inputs, n_points=self.points, n_coordinates=inputs * self.points, kernel=self.kernel
-        )
+        count = 4 + 8 * inputs if self.points is None else self.points
+        return GaussianProcessTerm(n_inputs=inputs, n_points=count, n_coordinates=inputs * count, kernel=self.kernel)
 
     def placed(self, x: Array, amplitude: float, random: np.random.Generator) -> Basis:
-        """Put the points where the inputs are."""
+        """Put the points where the inputs are, and beyond."""
         center, spread = spread_of(x)
+        soft = self.softening * spread
+        bent = np.arcsinh(x / soft)
+        middle, size = spread_of(bent)
         # Points beyond the data too: what is not known there is then uncertain, not absent.
-        beyond = center + self.reach * (x - center)
+        beyond = middle + self.reach * (bent - middle)
         beyond = np.where(x.min(axis=0) >= 0, np.maximum(beyond, 0.0), beyond)
-        cloud = np.concatenate([x, beyond])
-        points = center + spread * _spaced((cloud - center) / spread, self.points, random)
-        return _PointBasis(center, spread, amplitude, points, self.kernel, self.length)
+        cloud = (np.concatenate([bent, beyond]) - middle) / size
+        count = (4 + 8 * x.shape[1]) if self.points is None else self.points
+        points = np.sinh(middle + size * _spaced(cloud, count, random)) * soft
+        return _PointBasis(center, spread, amplitude, x, points, self)
 
 
 def _spaced(x: Array, count: int, random: np.random.Generator) -> Array:
-    """Return points spread over a cloud: each the farthest from those before it, then moved to its neighbours' mean."""
+    """Return points spread over a cloud: from its middle on, each the farthest from those before it."""
     jittered = x + 1e-6 * random.standard_normal(x.shape)
+    if len(jittered) < count:
+        more = random.integers(0, len(x), count - len(x))
+        jittered = np.concatenate([jittered, x[more] + 0.1 * random.standard_normal((len(more), x.shape[1]))])
     chosen = [int(np.argmin(np.sum((jittered - jittered.mean(axis=0)) ** 2, axis=1)))]
     distance = np.sum((jittered - jittered[chosen[0]]) ** 2, axis=1)
     while len(chosen) < count:
@@ -145,23 +155,28 @@ def _spaced(x: Array, count: int, random: np.random.Generator) -> Array:
 
 @dataclass(frozen=True, eq=False)
 class _PointBasis(Basis):
+    x: Array
     points: Array
-    kernel: Kernel
-    length: float
+    learner: InducingGP
 
     @property
     def hyper(self) -> tuple[Array, Array]:
         count = len(self.spread)
-        guess = np.concatenate([[np.log(self.amplitude)], np.full(count, np.log(self.length))])
-        return guess, np.concatenate([[1.0], np.full(count, 0.7)])
+        guess = [[np.log(self.amplitude)], [np.log(self.learner.length)] * count, [np.log(self.learner.softening)] * count]
+        return np.concatenate(guess), np.concatenate([[1.0], np.full(count, 0.7), np.full(count, 1.0)])
+
+    def _scales(self, hyper: Array) -> tuple[Array, Array]:
+        """Return softening and lengths."""
+        count = len(self.spread)
+        soft = np.exp(hyper[1 + count :]) * self.spread
+        return soft, np.exp(hyper[1 : 1 + count]) * spread_of(np.arcsinh(self.x / soft))[1]
 
     def correlation(self, hyper: Array) -> Array:
         """Return the kernel between the points, with a little added to its diagonal."""
-        lengths = np.exp(hyper[1:]) * self.spread
-        count, inputs = self.points.shape
-        flat = self.points.T.ravel()
-        rows = [squared_distances(point, flat, lengths, count, inputs) for point in self.points]
-        return self.kernel.of_squared_distance(np.array(rows), NUMERIC) + _JITTER * np.eye(count)
+        soft, lengths = self._scales(hyper)
+        bent = np.arcsinh(self.points / soft)
+        r2 = squared_distances(bent.T[:, :, None], bent.T[:, None, :], lengths)
+        return self.learner.kernel.of_squared_distance(r2, NUMERIC) + _JITTER * np.eye(len(bent))
 
     def covariance(self, hyper: Array) -> Array:
         return np.exp(2 * hyper[0]) * self.correlation(hyper)
@@ -170,7 +185,8 @@ class _PointBasis(Basis):
         return np.linalg.inv(self.correlation(hyper))
 
     def settings(self, hyper: Array) -> dict[str, Any]:
-        return {"points": self.points.T.ravel(), "lengths": np.exp(hyper[1:]) * self.spread}
+        soft, lengths = self._scales(hyper)
+        return {"points": self.points.T.ravel(), "lengths": lengths, "softening": soft}
 
 
 # ------------------------------------------------------------------------------------- polynomial and network

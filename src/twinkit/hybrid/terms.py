@@ -35,11 +35,17 @@ class Kernel(Enum):
         return (1.0 + r + 5.0 / 3.0 * r2) * m.exp(-r)
 
 
-def squared_distances(x: Any, points: Any, lengths: Any, count: int, inputs: int) -> Any:
-    """Return scaled squared distances from `x` to points laid out input by input, a vector of length `count`."""
+def warped(x: Any, softening: Any, m: Any) -> Any:
+    """Return ``asinh(x / softening)``."""
+    scaled = x / softening
+    return m.log(scaled + m.sqrt(scaled * scaled + 1.0))
+
+
+def squared_distances(x: Any, points: Any, lengths: Any) -> Any:
+    """Return scaled squared distances from one input to points given input by input."""
     total: Any = 0.0
-    for i in range(inputs):
-        difference = (x[i] - points[i * count : (i + 1) * count]) / lengths[i]
+    for i in range(len(points)):
+        difference = (x[i] - points[i]) / lengths[i]
         total = total + difference * difference
     return total
 
@@ -47,7 +53,10 @@ def squared_distances(x: Any, points: Any, lengths: Any, count: int, inputs: int
 class GaussianProcessTerm(tk.Model):
     """Mean of a Gaussian process, a weighted sum of kernels at its points.
 
-    ``value = level + sum_j weights[j] k(x, point_j)``. An untrained term has weights zero: it changes nothing.
+    ``value = sum_j weights[j] k(w(x), w(point_j))``. An untrained term has weights zero: it changes nothing.
+
+    Inputs are warped first, ``w(x) = asinh(x / softening)``: straight near zero and logarithmic far from it, so that what
+    saturates (a Monod rate) is as easy to follow at 0.1 as at 100. A large softening leaves them as they are.
     """
 
     n_inputs = tk.Option(1, doc="inputs of the function")
@@ -58,12 +67,16 @@ class GaussianProcessTerm(tk.Model):
     x = tk.Input("", shape="n_inputs", doc="inputs, as numbers in their declared units")
     points = tk.Parameter("", 0.0, shape="n_coordinates", doc="points, input by input", source=_LEARNED)
     lengths = tk.Parameter("", 1.0, shape="n_inputs", bounds=(1e-300, None), doc="kernel lengths", source=_LEARNED)
+    softening = tk.Parameter("", 1e6, shape="n_inputs", bounds=(1e-300, None), doc="warping", source=_LEARNED)
     weights = tk.Parameter("", 0.0, shape="n_points", doc="weights of the kernels", source=_LEARNED)
     value = tk.Output("", doc="value of the function")
 
     def equations(self, v: Any, m: Any) -> Mapping[str, Any]:
         """Return the mean: Rasmussen & Williams (2006), equation 2.27."""
-        r2 = squared_distances(v.x, v.points, v.lengths, self.n_points, self.n_inputs)
+        count = self.n_points
+        x = [warped(v.x[i], v.softening[i], m) for i in range(self.n_inputs)]
+        points = [warped(v.points[i * count : (i + 1) * count], v.softening[i], m) for i in range(self.n_inputs)]
+        r2 = squared_distances(x, points, v.lengths)
         return {"value": m.dot(v.weights, self.kernel.of_squared_distance(r2, m))}
 
 
