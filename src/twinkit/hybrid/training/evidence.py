@@ -7,7 +7,7 @@ the functions instead of the data).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, cast
 
 import numpy as np
@@ -21,6 +21,7 @@ Array = npt.NDArray[np.float64]
 
 
 _STEP = 1e-6
+_FAR = 4.0  # prior standard deviations: farther out no hyperparameter goes
 
 
 def log_evidence(coordinates: Coordinates, normal: Array, right: Array) -> tuple[float, Array]:
@@ -54,35 +55,87 @@ def log_evidence(coordinates: Coordinates, normal: Array, right: Array) -> tuple
     return value, np.array(slopes)
 
 
+@dataclass(frozen=True, eq=False)
+class _Linearised:
+    """The evidence as a function of scaled hyperparameters ``z`` (each has a standard normal prior)."""
+
+    coordinates: Coordinates
+    normal: Array
+    right: Array
+    middle: Array
+    spread: Array
+
+    @classmethod
+    def at(cls, coordinates: Coordinates, mode: Mode, data: Observations, std: Array) -> _Linearised:
+        rows = mode.jacobian / std[:, None]
+        residual = (data.value - mode.predicted) / std + rows @ (mode.theta - coordinates.mean)
+        guesses, spreads = zip(*(term.basis.hyper for term in coordinates.terms), strict=True)
+        return cls(coordinates, rows.T @ rows, rows.T @ residual, np.concatenate(guesses), np.concatenate(spreads))
+
+    @property
+    def start(self) -> Array:
+        return (np.concatenate(self.coordinates.hyper) - self.middle) / self.spread
+
+    def with_hyper(self, z: Array) -> Coordinates:
+        cuts = np.cumsum([len(hyper) for hyper in self.coordinates.hyper])[:-1]
+        return self.coordinates.with_hyper(np.split(self.middle + self.spread * z, cuts))
+
+    def loss(self, z: Array) -> tuple[float, Array]:
+        """Return minus the log posterior of hyperparameters, and its slope."""
+        try:
+            value, slope = log_evidence(self.with_hyper(z), self.normal, self.right)
+        except np.linalg.LinAlgError:
+            return 1e10, np.zeros_like(z)
+        return -value + 0.5 * float(z @ z), z - self.spread * slope
+
+    def posterior(self, z: Array) -> tuple[Array, Array]:
+        """Return mean and covariance of what is learned, given hyperparameters."""
+        found = self.with_hyper(z)
+        factor = found.factor
+        root = np.linalg.inv(np.linalg.cholesky(np.eye(len(factor)) + factor.T @ self.normal @ factor))
+        half = factor @ root.T
+        return found.mean + half @ (half.T @ self.right), half @ half.T
+
+
 def improved(coordinates: Coordinates, mode: Mode, data: Observations, std: Array, iterations: int = 25) -> Coordinates:
     """Return coordinates with more probable hyperparameters (those of the terms; the prior of each is log-normal)."""
     from scipy import optimize
 
     if not coordinates.terms:
         return coordinates
-    rows = mode.jacobian / std[:, None]
-    residual = (data.value - mode.predicted) / std + rows @ (mode.theta - coordinates.mean)
-    normal, right = rows.T @ rows, rows.T @ residual
-    guesses, spreads = zip(*(term.basis.hyper for term in coordinates.terms), strict=True)
-    middle, spread = np.concatenate(guesses), np.concatenate(spreads)
-    cuts = np.cumsum([len(guess) for guess in guesses])[:-1]
-
-    def parts(flat: Array) -> Sequence[Array]:
-        return np.split(flat, cuts)
-
-    def loss(z: Array) -> tuple[float, Array]:
-        try:
-            value, slope = log_evidence(coordinates.with_hyper(parts(middle + spread * z)), normal, right)
-        except np.linalg.LinAlgError:
-            return 1e10, np.zeros_like(z)
-        return -value + 0.5 * float(z @ z), z - spread * slope
-
-    start = (np.concatenate(coordinates.hyper) - middle) / spread
-    bounds = [(-4.0, 4.0)] * len(start)
+    linear = _Linearised.at(coordinates, mode, data, std)
+    bounds = [(-_FAR, _FAR)] * len(linear.start)
+    options = {"maxiter": iterations, "ftol": 1e-6}
     found = cast(
-        "Any",
-        optimize.minimize(
-            loss, start, method="L-BFGS-B", jac=True, bounds=bounds, options={"maxiter": iterations, "ftol": 1e-6}
-        ),
+        "Any", optimize.minimize(linear.loss, linear.start, method="L-BFGS-B", jac=True, bounds=bounds, options=options)
     )
-    return coordinates.with_hyper(parts(middle + spread * found.x))
+    return linear.with_hyper(found.x)
+
+
+def widened(coordinates: Coordinates, mode: Mode, data: Observations, std: Array, factor: Array) -> Array:
+    """Return a square root of the posterior covariance that counts what is not known of the hyperparameters.
+
+    Their own posterior is taken as Gaussian about its mode; mean and covariance of what is learned are gathered at its
+    sigma points, and the scatter of the means is added to the mean of the covariances (law of total covariance).
+    """
+    if not coordinates.terms:
+        return factor
+    linear = _Linearised.at(coordinates, mode, data, std)
+    z, size = linear.start, len(linear.start)
+    free = linear.spread > 1e-3
+    hessian = np.eye(size)
+    for k in np.flatnonzero(free):
+        step = np.zeros(size)
+        step[k] = 1e-3
+        hessian[k] = (linear.loss(z + step)[1] - linear.loss(z - step)[1]) / 2e-3
+    hessian = 0.5 * (hessian + hessian.T)
+    values, vectors = np.linalg.eigh(hessian)
+    # The prior alone has curvature 1; where the evidence is flat or concave, no more spread than the prior's is taken.
+    reach = np.sqrt(size) * vectors / np.sqrt(np.maximum(values, 1.0))
+    center, covariance = linear.posterior(z)
+    gathered = np.zeros_like(covariance)
+    for point in np.clip(np.concatenate([z + reach.T, z - reach.T]), -_FAR, _FAR):
+        mean, spread = linear.posterior(point)
+        gathered += spread + np.outer(mean - center, mean - center)
+    values, vectors = np.linalg.eigh(gathered / (2 * size))
+    return vectors * np.sqrt(np.maximum(values, 0.0))

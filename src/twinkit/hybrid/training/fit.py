@@ -18,7 +18,7 @@ from twinkit.hybrid.domain import Domain
 from twinkit.hybrid.learners import Learner, learner_of
 from twinkit.hybrid.posterior import Posterior
 from twinkit.hybrid.training.coordinates import Coordinates, Learned, free_parameters
-from twinkit.hybrid.training.evidence import improved
+from twinkit.hybrid.training.evidence import improved, widened
 from twinkit.hybrid.training.noise import Noise
 from twinkit.hybrid.training.observations import Observations, observed
 from twinkit.hybrid.training.posterior import Mode, covariance_factor, find_mode
@@ -122,7 +122,7 @@ def train(model: Model, batches: Sequence[Batch], plan: Plan) -> Trained:
             noise = Noise.guess(data)
             mode, noise, coordinates = _rounds(predictor, data, coordinates, theta, noise, plan, bar.update)
     std = noise.of(data, mode.predicted)
-    factor = covariance_factor(mode, coordinates, std)
+    factor = widened(coordinates, mode, data, std, covariance_factor(mode, coordinates, std))
     fitted = model.with_(coordinates.settings(mode.theta))
     seen = _seen(model, data, predictor, coordinates, mode.theta, list(terms))
     origin = np.concatenate([np.full(len(problem.times), i) for i, problem in enumerate(data.problems)])
