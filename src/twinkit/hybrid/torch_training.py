@@ -135,11 +135,18 @@ def _exact(
 def _sparse(
     kernel: Kernel, x: Array, y: Array, points: Array, lengths: Array, amplitude: float, noise: float
 ) -> tuple[Array, Array]:
-    """Return weights and loss of the variational posterior on inducing points."""
-    count = len(points)
-    root = np.linalg.cholesky(_gram(kernel, points, points, lengths, amplitude) + 1e-8 * amplitude * np.eye(count))
+    """Return weights and loss of the posterior on inducing points, as GPyTorch predicts with it.
+
+    Fully independent training conditional: Quinonero-Candela & Rasmussen (2005), JMLR 6:1939, equation 24.
+    """
+    gram = _gram(kernel, points, points, lengths, amplitude)
+    try:
+        root = np.linalg.cholesky(gram)
+    except np.linalg.LinAlgError:
+        root = np.linalg.cholesky(gram + 1e-8 * np.eye(len(points)))
     inverse = np.linalg.inv(root)
     features = inverse @ _gram(kernel, points, x, lengths, amplitude)
-    inner = np.linalg.inv(np.eye(count) + features @ features.T / noise)
-    weights = inverse.T @ (inner @ (features @ y)) / noise
-    return weights, inverse.T @ (np.eye(count) - inner) @ inverse
+    own = noise + np.maximum(amplitude - np.sum(features**2, axis=0), 0.0)
+    inner = np.linalg.inv(np.eye(len(points)) + (features / own) @ features.T)
+    weights = inverse.T @ (inner @ (features @ (y / own)))
+    return weights, inverse.T @ (np.eye(len(points)) - inner) @ inverse
