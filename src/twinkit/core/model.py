@@ -403,7 +403,8 @@ class Model:
         options = _members(cls, options)
         own = {name: value for name, value in options.items() if "." not in name}
         blank = cls({**own, **_with_units(cls.declared, {n: v for n, v in values.items() if n in cls.declared}, units)})
-        blank = restored(blank, held, options, terms)
+        blank = restored(blank, held, options, terms, _members)
+        options = _members(blank, options)
         declared = {prefix + name: part.declared[name] for prefix, part in blank.walk() for name in part.declared}
         model = blank.with_({**options, **_with_units(declared, values, units)})
         if model.definition_hash != saved and not allow_changed_definition:

@@ -9,7 +9,7 @@ sampled, estimated and changed like any other parameter.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -176,9 +176,12 @@ def gathered(corrections: Sequence[Correction]) -> dict[str, Correction]:
 
 
 def restored(
-    model: AnyModel, entries: Sequence[Mapping[str, Any]], options: Mapping[str, Any], classes: Sequence[type[Model]]
-) -> AnyModel:
+    model: AnyModel, entries: Sequence[Mapping[str, Any]], options: Mapping[str, Any], classes: Sequence[type[Model]],
+    members: Callable[[type[Model], Mapping[str, Any]], Mapping[str, Any]],
+) -> AnyModel:  # fmt: skip
     """Return a model with the learned terms a JSON text lists (their values are set afterwards).
+
+    `members` turns saved names of Enum options back into members.
 
     Raises
     ------
@@ -199,7 +202,7 @@ def restored(
             )
         prefix = f"{path}.{correction.name}." if path else f"{correction.name}."
         own = {key[len(prefix) :]: value for key, value in options.items() if key.startswith(prefix)}
-        found.setdefault(path, {})[correction] = chosen(own)
+        found.setdefault(path, {})[correction] = chosen(members(chosen, own))
     for path, terms in found.items():
         if not path:
             model = model.with_terms(terms)

@@ -9,8 +9,8 @@ import numpy.typing as npt
 from scipy.spatial import cKDTree
 
 Array = npt.NDArray[np.float64]
-_QUANTILE = 0.99
-_ROOM = 1.5
+_QUANTILE = 0.95
+_ROOM = 1.2
 _LEAST = 0.25  # of a standard deviation: dense data must not make the domain a dust of points
 
 
