@@ -44,7 +44,8 @@ def save(hybrid: HybridModel, folder: Any) -> Path:
     document = {
         "format": _FORMAT, "arrays": hashlib.sha256(content).hexdigest(), "content_hash": hybrid.content_hash,
         "model": json.loads(trained.model.to_json()), "start": json.loads(hybrid.model.to_json()),
-        "posterior": {"names": posterior.names, "logarithmic": posterior.logarithmic, "sizes": posterior.sizes},
+        "posterior": {"names": posterior.names, "logarithmic": posterior.logarithmic,
+                      "positive": posterior.positive, "sizes": posterior.sizes},
         "noise": trained.noise, "domains": list(trained.domains), "hyper": list(trained.hyper), "tags": trained.tags,
         "ranges": trained.ranges, "report": trained.report, "batches": hybrid.batches_, "data_hash": hybrid.data_hash_,
         "arguments": {key: value for key, value in hybrid.get_params().items() if key != "model"},
@@ -96,8 +97,8 @@ def _rebuilt(document: Any, arrays: Any, model: type[Model]) -> HybridModel:
 
     about = document["posterior"]
     posterior = Posterior(
-        tuple(about["names"]), tuple(map(bool, about["logarithmic"])), tuple(map(int, about["sizes"])), arrays["mean"],
-        arrays["factor"],
+        tuple(about["names"]), tuple(map(bool, about["logarithmic"])), tuple(map(bool, about["positive"])),
+        tuple(map(int, about["sizes"])), arrays["mean"], arrays["factor"],
     )  # fmt: skip
     if posterior.factor.shape != (len(posterior.mean),) * 2 or sum(posterior.sizes) != len(posterior.mean):
         raise DataError("the posterior does not have the size its names say")

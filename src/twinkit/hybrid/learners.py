@@ -186,7 +186,8 @@ class _PointBasis(Basis):
 
     def settings(self, hyper: Array) -> dict[str, Any]:
         soft, lengths = self._scales(hyper)
-        return {"points": self.points.T.ravel(), "lengths": lengths, "softening": soft}
+        scaled = np.arcsinh(self.points / soft) / lengths
+        return {"points": scaled.T.ravel(), "lengths": lengths, "softening": soft}
 
 
 # ------------------------------------------------------------------------------------- polynomial and network

@@ -77,7 +77,7 @@ class HybridModel:
         *,
         parameters: Any = None,
         rtol: float = 1e-3,
-        rounds: int = 6,
+        rounds: int = 5,
         widest: float = 0.5,
         random_state: int = 0,
         progress: bool = True,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -13,6 +12,7 @@ import numpy.typing as npt
 from twinkit.core.model import Model
 
 Array = npt.NDArray[np.float64]
+_FLOOR = 0.01
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,6 +27,8 @@ class Posterior:
         Parameters of the model, in order; vectors count with all their elements.
     logarithmic
         For each name, whether its coordinate is the logarithm.
+    positive
+        For each name, whether values below 1 % of the centre are raised to it.
     sizes
         Length of each.
     mean
@@ -37,6 +39,7 @@ class Posterior:
 
     names: tuple[str, ...]
     logarithmic: tuple[bool, ...]
+    positive: tuple[bool, ...]
     sizes: tuple[int, ...]
     mean: Array
     factor: Array
@@ -58,7 +61,8 @@ class Posterior:
     def values(self, theta: Array) -> Array:
         """Return parameters from coordinates, ``(..., n)``."""
         theta = np.asarray(theta)
-        return np.where(self._logs, np.exp(np.where(self._logs, theta, 0.0)), theta)
+        floor = np.where(np.repeat(np.array(self.positive, dtype=bool), self.sizes), _FLOOR * self.mean, -np.inf)
+        return np.where(self._logs, np.exp(np.where(self._logs, theta, 0.0)), np.maximum(theta, floor))
 
     def chained(self, derivatives: Array, theta: Array) -> Array:
         """Turn derivatives in the parameters (last axis) into derivatives in the coordinates."""
@@ -84,7 +88,3 @@ class Posterior:
         """
         reach = np.sqrt(len(self.mean)) * self.factor.T
         return np.concatenate([self.mean + reach, self.mean - reach])
-
-    def as_arrays(self) -> Mapping[str, Array]:
-        """Return its numbers, for saving."""
-        return {"mean": self.mean, "factor": self.factor}

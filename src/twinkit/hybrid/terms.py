@@ -53,7 +53,7 @@ def squared_distances(x: Any, points: Any, lengths: Any) -> Any:
 class GaussianProcessTerm(tk.Model):
     """Mean of a Gaussian process, a weighted sum of kernels at its points.
 
-    ``value = sum_j weights[j] k(w(x), w(point_j))``. An untrained term has weights zero: it changes nothing.
+    ``value = sum_j weights[j] k(w(x) / lengths, points_j)``. An untrained term has weights zero: it changes nothing.
 
     Inputs are warped first, ``w(x) = asinh(x / softening)``: straight near zero and logarithmic far from it, so that what
     saturates (a Monod rate) is as easy to follow at 0.1 as at 100. A large softening leaves them as they are.
@@ -65,7 +65,7 @@ class GaussianProcessTerm(tk.Model):
     kernel = tk.Option(Kernel.RBF, doc="covariance function")
 
     x = tk.Input("", shape="n_inputs", doc="inputs, as numbers in their declared units")
-    points = tk.Parameter("", 0.0, shape="n_coordinates", doc="points, input by input", source=_LEARNED)
+    points = tk.Parameter("", 0.0, shape="n_coordinates", doc="points, warped and scaled, input by input", source=_LEARNED)
     lengths = tk.Parameter("", 1.0, shape="n_inputs", bounds=(1e-300, None), doc="kernel lengths", source=_LEARNED)
     softening = tk.Parameter("", 1e6, shape="n_inputs", bounds=(1e-300, None), doc="warping", source=_LEARNED)
     weights = tk.Parameter("", 0.0, shape="n_points", doc="weights of the kernels", source=_LEARNED)
@@ -74,9 +74,9 @@ class GaussianProcessTerm(tk.Model):
     def equations(self, v: Any, m: Any) -> Mapping[str, Any]:
         """Return the mean: Rasmussen & Williams (2006), equation 2.27."""
         count = self.n_points
-        x = [warped(v.x[i], v.softening[i], m) for i in range(self.n_inputs)]
-        points = [warped(v.points[i * count : (i + 1) * count], v.softening[i], m) for i in range(self.n_inputs)]
-        r2 = squared_distances(x, points, v.lengths)
+        x = [warped(v.x[i], v.softening[i], m) / v.lengths[i] for i in range(self.n_inputs)]
+        points = [v.points[i * count : (i + 1) * count] for i in range(self.n_inputs)]
+        r2 = squared_distances(x, points, [1.0] * self.n_inputs)
         return {"value": m.dot(v.weights, self.kernel.of_squared_distance(r2, m))}
 
 

@@ -161,7 +161,7 @@ class _March:
         states = self.states
         return Paths(
             [rows[:, :states] for rows in self.xs], [rows[:, states:] for rows in self.xs],
-            self.ss if self.with_s else [], ~self.failed,
+            self.ss if self.with_s or not self.batched.columns else [], ~self.failed,
         )  # fmt: skip
 
     def _attempt(self, active: np.ndarray) -> None:

@@ -1,6 +1,8 @@
 """Fitting, predicting and saving hybrid models; and what they refuse."""
 
+import copy
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -57,7 +59,8 @@ class TestFit:
     def test_the_fitted_model_is_an_ordinary_model(self, fitted):
         assert type(fitted.model_) is Growth
         check_dimensions(fitted.model_)
-        check_model(fitted.model_.with_(F=0.0))
+        small = hybrid(terms=InducingGP(points=3))
+        check_model(small.with_({"mu_term.weights": [0.02, -0.01, 0.03], "mu_term.points": [1.0, 2.0, 0.5, 0.1, 3.0, 1.0]}))
 
     def test_noise_is_estimated(self, fitted):
         for tag, std in NOISE.items():
@@ -68,9 +71,9 @@ class TestFit:
         again = HybridModel(hybrid(), parameters=PARAMETERS, **HOW).fit(batches(4))
         assert again.content_hash == fitted.content_hash
 
-    @pytest.mark.parametrize("learner", [Polynomial(2), NeuralNetwork(3)])
+    @pytest.mark.parametrize("learner", [Polynomial(2), NeuralNetwork(2)])
     def test_other_terms(self, learner, fresh):
-        model = HybridModel(hybrid(terms=learner), parameters=PARAMETERS, **HOW).fit(batches(4))
+        model = HybridModel(hybrid(terms=learner), parameters=PARAMETERS, progress=False, rounds=2).fit(batches(3))
         assert error(model, fresh) < 0.4
 
     def test_outputs_can_be_measured(self):
@@ -96,11 +99,14 @@ class TestFit:
 class TestPrediction:
     @pytest.mark.parametrize("how", list(Propagation))
     def test_propagations_agree_where_uncertainty_is_small(self, fitted, fresh, how):
+        small = copy.copy(fitted)
+        posterior = replace(fitted.posterior_, factor=0.05 * fitted.posterior_.factor)
+        small.trained_ = replace(fitted.trained_, posterior=posterior)
         times = np.linspace(0, 24, 5)
-        (linear,) = fitted.forecast(fresh[:1], times=times, propagation=Propagation.LINEARISED)
-        (found,) = fitted.forecast(fresh[:1], times=times, propagation=how, n=100)
-        assert np.allclose(found.median[1:], linear.median[1:], atol=0.15)
-        assert np.allclose(found.std[1:], linear.std[1:], rtol=0.6, atol=0.01)
+        (linear,) = small.forecast(fresh[:1], times=times, propagation=Propagation.LINEARISED)
+        (found,) = small.forecast(fresh[:1], times=times, propagation=how, n=150)
+        assert np.allclose(found.median[1:], linear.median[1:], atol=3e-3)
+        assert np.allclose(found.std[1:], linear.std[1:], rtol=0.35)
 
     def test_a_sample_is_one_function_for_the_whole_run(self, fitted, fresh):
         (found,) = fitted.sample_trajectories(fresh[:1], n=40, times=np.linspace(0, 24, 49))
@@ -229,11 +235,11 @@ class TestRefusals:
             fitted.forecast(batches(1), **how)
 
     def test_residuals_that_make_no_sense(self):
-        with pytest.raises(tk.UnknownNameError, match="did you mean 'mu'"):
+        with pytest.raises(tk.UnknownNameError, match="'nu'"):
             Residual(Growth(), on={"nu": ["S"]})
-        with pytest.raises(tk.UnknownNameError, match="did you mean 'S'"):
+        with pytest.raises(tk.UnknownNameError, match="'s'"):
             Residual(Growth(), on={"mu": ["s"]})
-        with pytest.raises(tk.InvalidValueError, match="names later"):
+        with pytest.raises(tk.InvalidValueError, match="name later"):
             Residual(Growth(), on={"mu": ["mu"]})
         with pytest.raises(tk.InvalidValueError, match="list of names"):
             Residual(Growth(), on={"mu": "S"})

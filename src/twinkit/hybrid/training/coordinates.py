@@ -156,25 +156,34 @@ class Coordinates:
             np.exp(theta[..., k]) if item.logarithmic else theta[..., k] for k, item in enumerate(self.free)
         ]
         tail = [theta[..., part] @ w.T for part, w in zip(self.slices, self._to_weights, strict=True)]
-        return np.concatenate([*(column[..., None] for column in head), *tail], axis=-1)
+        return np.concatenate([theta[..., :0], *(column[..., None] for column in head), *tail], axis=-1)
 
     def chained(self, derivatives: Array, theta: Array) -> Array:
         """Turn derivatives in `columns` (last axis) into derivatives in the vector."""
         count = len(self.free)
         slopes = np.array([item.slope(float(theta[k])) for k, item in enumerate(self.free)])
-        parts = [derivatives[..., :count] * slopes]
+        parts = [derivatives[..., :count] * slopes.reshape(count)]
         parts += [derivatives[..., s] @ w for s, w in zip(self.slices, self._to_weights, strict=True)]
         return np.concatenate(parts, axis=-1)
 
     def posterior(self, theta: Array, factor: Array) -> Posterior:
-        """Return a Gaussian in the coordinates as one in the parameters of the model."""
-        blocks = [np.eye(len(self.free)), *self._to_weights] if self.free else self._to_weights
+        """Return a Gaussian in the coordinates as one in the parameters of the model.
+
+        Beside learned terms, parameters are not taken by their logarithm: a rate is linear in most of them and in the
+        weights of an added term, so that what one takes the other gives back, however far a draw goes.
+        """
+        natural = bool(self.terms)
+        logs = [item.logarithmic and not natural for item in self.free]
+        slopes = [item.slope(float(theta[k])) if natural else 1.0 for k, item in enumerate(self.free)]
+        blocks = [np.diag(slopes), *self._to_weights] if slopes else self._to_weights
         change = block_diag(*blocks) if blocks else np.zeros((0, 0))
+        mean = self.values(theta) if natural else theta
         return Posterior(
             (*(item.name for item in self.free), *(f"{term.name}.weights" for term in self.terms)),
-            (*(item.logarithmic for item in self.free), *(False for _ in self.terms)),
+            (*logs, *(False for _ in self.terms)),
+            (*(item.logarithmic and natural for item in self.free), *(False for _ in self.terms)),
             (*(1 for _ in self.free), *(len(term.columns) for term in self.terms)),
-            change @ theta, change @ factor,
+            mean, change @ factor,
         )  # fmt: skip
 
     def settings(self, theta: Array) -> dict[str, Any]:

@@ -85,7 +85,7 @@ def find_mode(
 
     best = at(whitened)
     damping = 1e-3 if np.isfinite(best.cost) else 1.0
-    for _ in range(iterations):
+    for _ in range(iterations if len(chosen) else 0):
         rows = (best.jacobian @ factor)[:, chosen] / std[:, None]
         errors = (data.value - best.predicted) / std
         gradient = rows.T @ errors - whitened[chosen]
