@@ -70,7 +70,9 @@ class Candidate(tk.Model):
 
 def hybrid() -> tk.Model:
     """Return the candidate with a learned term in each rate; productivity and uptake may depend on growth."""
-    return tk.hybrid.Residual(Candidate(), on={"mu": ["G", "L"], "qG": ["mu", "G"], "qL": ["G", "L"], "qP": ["mu", "G"]})
+    return tk.hybrid.Residual(
+        Candidate(), on={"mu": ["G", "L"], "qG": ["mu", "G"], "qL": ["G", "L"], "qP": ["mu", "G"]}
+    )
 
 
 def batches(seed: int, kind: str, count: int | None = None) -> list[tk.Batch]:
@@ -97,7 +99,9 @@ def truth(test: list[tk.Batch]) -> np.ndarray:
     return np.array([np.column_stack([batch.values(tag)[1] for tag in COLUMNS]) for batch in test])
 
 
-def scores(low: np.ndarray, middle: np.ndarray, high: np.ndarray, exact: np.ndarray, ranges: np.ndarray) -> dict[str, float]:
+def scores(
+    low: np.ndarray, middle: np.ndarray, high: np.ndarray, exact: np.ndarray, ranges: np.ndarray
+) -> dict[str, float]:
     """Return NRMSE %, coverage of the truth % (after the start, which is known) and mean width %."""
     inside = (low - 1e-9 <= exact) & (exact <= high + 1e-9)
     return {
@@ -144,7 +148,9 @@ def pure_gp(seed: int, count: int) -> dict[str, float]:
         mean, variance = (np.column_stack(part).reshape(len(test), 15, 4) for part in
                           zip(*(process.predict(rows(test)) for process in processes), strict=True))  # fmt: skip
         half = 1.96 * np.sqrt(variance)
-        found |= {f"{kind} {name}": v for name, v in scores(mean - half, mean, mean + half, truth(test), ranges).items()}
+        found |= {
+            f"{kind} {name}": v for name, v in scores(mean - half, mean, mean + half, truth(test), ranges).items()
+        }
     return found
 
 
@@ -162,7 +168,9 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     chosen = parser.parse_args(argv)
     made = {
-        "mechanism": median_over(chosen.seeds, lambda s: trajectory_fit(Candidate(), s, chosen.batches, chosen.samples)),
+        "mechanism": median_over(
+            chosen.seeds, lambda s: trajectory_fit(Candidate(), s, chosen.batches, chosen.samples)
+        ),
         "hybrid": median_over(chosen.seeds, lambda s: trajectory_fit(hybrid(), s, chosen.batches, chosen.samples)),
     }
     if importlib.util.find_spec("gpytorch"):

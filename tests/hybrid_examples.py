@@ -1,5 +1,7 @@
 """A small hybrid problem with a known truth, shared by the tests."""
 
+from typing import ClassVar
+
 import numpy as np
 
 import twinkit as tk
@@ -18,7 +20,7 @@ class Growth(tk.Model):
     Y = tk.Parameter("g/g", 0.5, bounds=(1e-6, None), doc="yield", source="illustrative")
     S_in = tk.Parameter("g/L", 100.0, bounds=(0, None), doc="substrate in the feed", source="illustrative")
     cells = tk.Output("g", doc="cells in the vessel")
-    conserved = {"carbon": lambda v, m: tk.Balance((v.X / v.Y + v.S) * v.V, inflow=v.F * v.S_in)}
+    conserved: ClassVar = {"carbon": lambda v, m: tk.Balance((v.X / v.Y + v.S) * v.V, inflow=v.F * v.S_in)}
 
     def equations(self, v, m):
         mu = m.rate("mu", self.growth(v, m))

@@ -190,7 +190,9 @@ class Recorder(Maths):
         numbers = np.ascontiguousarray(matrix, dtype=np.float64)
         size = _need_vector("m.matvec", x)
         if numbers.ndim != 2 or numbers.shape[1] != size:
-            raise ShapeError(f"m.matvec cannot multiply a matrix of shape {numbers.shape} and a vector of length {size}")
+            raise ShapeError(
+                f"m.matvec cannot multiply a matrix of shape {numbers.shape} and a vector of length {size}"
+            )
         return Expr("matvec", (x, hashlib.sha256(numbers.tobytes()).hexdigest()), numbers.shape[0])
 
     def roll(self, x: Any, shift: int) -> Any:

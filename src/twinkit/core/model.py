@@ -180,8 +180,7 @@ class Model:
             child = own.get(name, default)
             if not isinstance(child, type(default)):
                 raise InvalidValueError(
-                    f"sub-model {name!r} of {type(self).__name__} must be a {type(default).__name__}, not "
-                    f"{child!r}"
+                    f"sub-model {name!r} of {type(self).__name__} must be a {type(default).__name__}, not {child!r}"
                 )
             nested = {key[len(name) + 1 :]: value for key, value in given.items() if key.startswith(f"{name}.")}
             children[name] = child.with_(nested) if nested else child
@@ -350,7 +349,7 @@ class Model:
     def to_json(self) -> str:
         """Return this model as JSON text: class name, definition hash and every value, with units."""
         units = {prefix + name: v.unit for prefix, part in self.walk() for name, v in part.declared.items()}
-        document = {
+        document: dict[str, Any] = {
             "format": _FORMAT,
             "twinkit": __version__,
             "model": type(self).__name__,
@@ -368,9 +367,7 @@ class Model:
         return json.dumps(document, indent=1)
 
     @classmethod
-    def from_json(
-        cls, text: str, *, allow_changed_definition: bool = False, terms: Sequence[type[Model]] = ()
-    ) -> Self:
+    def from_json(cls, text: str, *, allow_changed_definition: bool = False, terms: Sequence[type[Model]] = ()) -> Self:
         """Return the model a JSON text describes.
 
         Parameters

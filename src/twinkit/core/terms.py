@@ -70,7 +70,9 @@ class Correction:
         if len(self.units) != len(self.variables):
             raise InvalidValueError(f"the term on {self.rate!r} needs one unit for each of {self.variables}")
         if self.gates and self.combine is Combine.MULTIPLY:
-            raise InvalidValueError(f"the term on {self.rate!r} multiplies: it keeps zeros anyway, so gates are not used")
+            raise InvalidValueError(
+                f"the term on {self.rate!r} multiplies: it keeps zeros anyway, so gates are not used"
+            )
         for unit in (self.unit, *self.units):
             parse_unit(unit)
 
@@ -88,7 +90,8 @@ class Correction:
         """Return the correction `as_dict` described."""
         return cls(
             str(document["rate"]), str(document["unit"]), tuple(document["variables"]), tuple(document["units"]),
-            Combine(document["combine"]), tuple((str(name), float(half), str(unit)) for name, half, unit in document["gates"]),
+            Combine(document["combine"]),
+            tuple((str(name), float(half), str(unit)) for name, half, unit in document["gates"]),
         )  # fmt: skip
 
     def applied(self, value: Any, v: Variables, m: Maths, known: Mapping[str, Any]) -> Any:
@@ -154,14 +157,20 @@ def check_term(term: Any, correction: Correction) -> None:
     declared = getattr(term, "declared", {})
     shape = {name: declared[name].kind for name in ("x", "value") if name in declared}
     if shape != {"x": "input", "value": "output"}:
-        raise InvalidValueError(f"the term on {correction.rate!r} must be a model with an input 'x' and an output 'value'")
-    if any(variable.kind in {"state", "algebraic", "mode"} for _, part in term.walk() for variable in part.declared.values()):
+        raise InvalidValueError(
+            f"the term on {correction.rate!r} must be a model with an input 'x' and an output 'value'"
+        )
+    if any(
+        variable.kind in {"state", "algebraic", "mode"}
+        for _, part in term.walk()
+        for variable in part.declared.values()
+    ):
         raise InvalidValueError(f"the term on {correction.rate!r} must be a pure function: it has states of its own")
     size = term.size_of(declared["x"])
     if size != len(correction.variables):
         raise InvalidValueError(
-            f"the term on {correction.rate!r} takes {size} numbers, but looks at {len(correction.variables)} variables: "
-            f"{', '.join(correction.variables)}"
+            f"the term on {correction.rate!r} takes {size} numbers, but looks at "
+            f"{len(correction.variables)} variables: {', '.join(correction.variables)}"
         )
 
 
@@ -197,8 +206,8 @@ def restored(
         chosen = next((item for item in classes if item.__name__ == kind), None)
         if chosen is None:
             raise DataError(
-                f"the text holds a learned term of class {kind!r} on {correction.rate!r}: pass terms=[{kind}] (those of "
-                "twinkit are in tk.hybrid.TERMS)"
+                f"the text holds a learned term of class {kind!r} on {correction.rate!r}: pass terms=[{kind}] "
+                "(those of twinkit are in tk.hybrid.TERMS)"
             )
         prefix = f"{path}.{correction.name}." if path else f"{correction.name}."
         own = {key[len(prefix) :]: value for key, value in options.items() if key.startswith(prefix)}

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 Array = npt.NDArray[np.float64]
 _QUANTILE = 0.95
@@ -40,7 +40,7 @@ class Domain:
         """Largest distance, in standard deviations, to the nearest input of *another* batch that is ordinary."""
         scaled = self.inputs / self.spread
         distances = [
-            cKDTree(scaled[self.batch != one]).query(scaled[self.batch == one])[0]
+            KDTree(scaled[self.batch != one]).query(scaled[self.batch == one])[0]
             for one in np.unique(self.batch)
             if np.any(self.batch != one)
         ]
@@ -53,7 +53,7 @@ class Domain:
         found = np.full(len(x), np.inf)
         finite = np.all(np.isfinite(x), axis=1)
         if finite.any():
-            found[finite] = cKDTree(self.inputs / self.spread).query(x[finite] / self.spread)[0]
+            found[finite] = KDTree(self.inputs / self.spread).query(x[finite] / self.spread)[0]
         return found / self.limit
 
     def holds(self, x: Array) -> npt.NDArray[np.bool_]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,8 @@ def save(hybrid: HybridModel, folder: Any) -> Path:
 
     The archive is written first; the text holds its hash, so that a half-written pair is noticed when it is read.
     """
-    trained = hybrid.trained_ if hasattr(hybrid, "trained_") else hybrid._fitted
+    _ = hybrid.model_  # refuses what is not fitted
+    trained = hybrid.trained_
     target = Path(folder)
     target.mkdir(parents=True, exist_ok=True)
     arrays = {"mean": trained.posterior.mean, "factor": trained.posterior.factor}
@@ -84,7 +86,7 @@ def load(folder: Any, model: type[Model]) -> HybridModel:
         raise DataError(f"{source} holds no saved hybrid model: {error.filename} is missing") from None
     except DataError:
         raise
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, zipfile.BadZipFile) as error:
         raise DataError(f"{source} is not a hybrid model saved by twinkit, or is damaged ({error!r})") from None
     if hybrid.content_hash != document["content_hash"]:
         raise DataError(f"{source} is damaged: its content does not match its hash")

@@ -1,12 +1,13 @@
 """Gaussian processes trained on tables of inputs and outputs, and what is left of them to run: closed form.
 
-Training uses GPyTorch (extra ``hybrid``). A trained process is its kernel, its points and two arrays; it needs no torch.
+Training uses GPyTorch (extra ``hybrid``). A trained process is its kernel, its points and two arrays; it runs without.
 """
 
 from __future__ import annotations
 
 import io
 import json
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
@@ -31,9 +32,8 @@ MOST_EXACT = 2000
 class GaussianProcess:
     """A trained Gaussian process in closed form, evaluated in any mathematics.
 
-    ``mean = level + weights . k(x)``, ``variance = amplitude - k(x)^T loss k(x)`` with ``k(x)`` the kernel between `x` and
-    the points (Rasmussen & Williams 2006, equations 2.25 and 2.26; sparse: Titsias 2009, equation 6). The variance is of
-    the function, without noise.
+    ``mean = level + weights . k(x)`` and ``variance = amplitude - k(x)^T loss k(x)``, with ``k(x)`` the kernel between `x`
+    and the points (Rasmussen & Williams 2006, equations 2.25 and 2.26). The variance is of the function, without noise.
 
     Attributes
     ----------
@@ -146,7 +146,7 @@ class GaussianProcess:
         """Write it to a ``.npz`` file: arrays, and a JSON text with the rest."""
         document = json.dumps({**self._plain(), "content_hash": self.content_hash})
         buffer = io.BytesIO()
-        np.savez(buffer, document=np.frombuffer(document.encode(), dtype=np.uint8), **self._arrays())
+        np.savez(buffer, document=np.frombuffer(document.encode(), dtype=np.uint8), **self._arrays())  # pyright: ignore[reportArgumentType]
         return write_atomically(path, buffer.getvalue())
 
     @classmethod
@@ -164,11 +164,11 @@ class GaussianProcess:
                 arrays = {name: file[name] for name in ("points", "lengths", "weights", "loss")}
             if document["format"] != _FORMAT:
                 raise DataError(f"{path} holds {document['format']!r}; this twinkit reads {_FORMAT!r}")
-            made = cls(Kernel(document["kernel"]), amplitude=float(document["amplitude"]), level=float(document["level"]),
-                       noise=float(document["noise"]), made_from=str(document["made_from"]), **arrays)  # fmt: skip
+            numbers = {name: float(document[name]) for name in ("amplitude", "level", "noise")}
+            made = cls(Kernel(document["kernel"]), **numbers, **arrays, made_from=str(document["made_from"]))
         except FileNotFoundError:
             raise DataError(f"there is no file {path}") from None
-        except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
+        except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
             if isinstance(error, DataError):
                 raise
             raise DataError(f"{path} is not a Gaussian process saved by twinkit, or is damaged ({error})") from None
@@ -220,8 +220,8 @@ def fit_gaussian_process(
     rows, columns = _table(x, y)
     if inducing is None and len(rows) > MOST_EXACT:
         raise InvalidValueError(
-            f"{len(rows)} rows are too many for an exact Gaussian process (limit {MOST_EXACT}): pass inducing=200 for a "
-            "sparse one, or thin the data"
+            f"{len(rows)} rows are too many for an exact Gaussian process (limit {MOST_EXACT}): pass inducing=200 for "
+            "a sparse one, or thin the data"
         )
     if inducing is not None and not 1 <= inducing <= len(rows):
         raise InvalidValueError(f"inducing must be between 1 and the number of rows ({len(rows)}), not {inducing!r}")

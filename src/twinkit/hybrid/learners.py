@@ -150,7 +150,7 @@ def _spaced(x: Array, count: int, random: np.random.Generator) -> Array:
     while len(chosen) < count:
         chosen.append(int(np.argmax(distance)))
         distance = np.minimum(distance, np.sum((jittered - jittered[chosen[-1]]) ** 2, axis=1))
-    return jittered[chosen]
+    return np.asarray(jittered[chosen], dtype=np.float64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,7 +162,11 @@ class _PointBasis(Basis):
     @property
     def hyper(self) -> tuple[Array, Array]:
         count = len(self.spread)
-        guess = [[np.log(self.amplitude)], [np.log(self.learner.length)] * count, [np.log(self.learner.softening)] * count]
+        guess = [
+            [np.log(self.amplitude)],
+            [np.log(self.learner.length)] * count,
+            [np.log(self.learner.softening)] * count,
+        ]
         return np.concatenate(guess), np.concatenate([[1.0], np.full(count, 0.7), np.full(count, 1.0)])
 
     def _scales(self, hyper: Array) -> tuple[Array, Array]:

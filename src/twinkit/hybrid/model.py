@@ -112,8 +112,8 @@ class HybridModel:
         Parameters
         ----------
         batches
-            `tk.Batch` objects; samples may be irregular, missing, and of different times for different tags. Without any
-            batch the result is the mechanism with the prior uncertainty of its parameters.
+            `tk.Batch` objects; samples may be irregular, missing, and of different times for different tags. Without
+            any batch the result is the mechanism with the prior uncertainty of its parameters.
         groups
             One label per batch (site, scale, campaign), kept for `groups_`: what belongs together must not be split
             when the model is judged.
@@ -283,4 +283,3 @@ class HybridModel:
             f"<b>{html.escape(repr(self))}</b><p>content hash {self.content_hash[:12]}</p><table><tr><th>tag</th>"
             f"<th>relative noise</th><th>absolute noise</th></tr>{rows}</table>"
         )
-

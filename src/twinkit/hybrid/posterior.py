@@ -56,7 +56,9 @@ class Posterior:
     def columns(self, model: Model) -> tuple[int, ...]:
         """Return positions in the flat parameter vector of a model."""
         layout = model.layout.parameters
-        return tuple(c for name in self.names for c in range(layout[name].start, layout[name].start + layout[name].width))
+        return tuple(
+            c for name in self.names for c in range(layout[name].start, layout[name].start + layout[name].width)
+        )
 
     def values(self, theta: Array) -> Array:
         """Return parameters from coordinates, ``(..., n)``."""

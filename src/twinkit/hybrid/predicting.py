@@ -58,8 +58,8 @@ class Forecast:
     coverage
         Of the interval.
     in_domain
-        ``(times, tags)``: every learned term has, up to this time, been asked only what it was trained on, and the interval is not wider
-        than its limit.
+        ``(times, tags)``: up to this time every learned term has been asked only what it was trained on, and the
+        interval is not wider than its limit.
     distance
         Term -> distance of its inputs from those seen, 1 at the limit, ``(times,)``.
     made_by
@@ -124,7 +124,9 @@ class Forecast:
                 raise unknown_name("tag", tag, self.tags, f"the forecast of {self.batch!r}")
         if ax is None:
             size = (6, 1.9 * len(chosen) + 0.8)
-            axes = list(plt.subplots(len(chosen), 1, sharex=True, squeeze=False, figsize=size, layout="constrained")[1][:, 0])
+            axes = list(
+                plt.subplots(len(chosen), 1, sharex=True, squeeze=False, figsize=size, layout="constrained")[1][:, 0]
+            )
         else:
             axes = [ax] * len(chosen)
         for tag, axis in zip(chosen, axes, strict=True):
@@ -206,7 +208,9 @@ def _one(
         rows = np.tile(mean, (len(points), 1))
         rows[:, list(columns)] = posterior.values(points)
         many = Predictor(Batched((problem,) * len(points)), tags)
-        samples = np.array(many.measured(many.runs.run(rows, sensitivities=False), rows, None, posterior.mean, False).values)
+        samples = np.array(
+            many.measured(many.runs.run(rows, sensitivities=False), rows, None, posterior.mean, False).values
+        )
         if propagation is Propagation.PATHWISE:
             tail = (1.0 - coverage) / 2.0
             low, middle, high = _quantiles(samples, (tail, 0.5, 1.0 - tail))

@@ -138,7 +138,9 @@ def _unit_of(part: Model, path: str, name: str, rate: str, rates: Mapping[str, s
         own = [item for item in rates if item.rpartition(".")[0] == path]
         if own.index(prefix + name) < own.index(rate):
             return rates[prefix + name]
-        raise InvalidValueError(f"the term on {rate!r} looks at {name!r}, which the equations name later (or is itself)")
+        raise InvalidValueError(
+            f"the term on {rate!r} looks at {name!r}, which the equations name later (or is itself)"
+        )
     readable = {key: item for key, item in part.declared.items() if item.kind in _READABLE}
     if name not in readable:
         own = [item.rpartition(".")[2] for item in rates if item.rpartition(".")[0] == path]
@@ -146,4 +148,3 @@ def _unit_of(part: Model, path: str, name: str, rate: str, rates: Mapping[str, s
     if readable[name].shape is not None:
         raise InvalidValueError(f"the term on {rate!r} looks at {name!r}, which is a vector; terms take single values")
     return unit_label(readable[name].unit)
-

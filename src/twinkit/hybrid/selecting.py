@@ -29,8 +29,8 @@ class Selection:
     names
         Candidates.
     errors
-        Error of each held-out fold, ``(candidates, folds)``: root mean square over its measurements, in % of the range of
-        each tag, averaged over tags. NaN where a candidate could not be fitted or run.
+        Error of each held-out fold, ``(candidates, folds)``: root mean square over its measurements, in % of the range
+        of each tag, averaged over tags. NaN where a candidate could not be fitted or run.
     coverage
         Share of held-out measurements inside the 95 % interval (measurement noise included), in %.
     failures
@@ -67,7 +67,9 @@ class Selection:
     def __repr__(self) -> str:
         lines = [f"{'candidate':<24} error %  coverage %"]
         for name, row in zip(self.names, self.coverage, strict=True):
-            lines.append(f"{name:<24} {self.scores[name]:7.2f}  {np.nanmean(row) if np.isfinite(row).any() else np.nan:9.1f}")
+            lines.append(
+                f"{name:<24} {self.scores[name]:7.2f}  {np.nanmean(row) if np.isfinite(row).any() else np.nan:9.1f}"
+            )
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
@@ -86,8 +88,8 @@ class Selection:
 
 
 def select(
-    candidates: Mapping[str, HybridModel], batches: Any, *, groups: Sequence[Any] | None = None, folds: int | None = None,
-    progress: bool = True,
+    candidates: Mapping[str, HybridModel], batches: Any, *, groups: Sequence[Any] | None = None,
+    folds: int | None = None, progress: bool = True,
 ) -> Selection:  # fmt: skip
     """Compare candidates by leave-batch-out: full kinetics, mass balance only, data only, or any others.
 
@@ -125,7 +127,9 @@ def select(
     kinds = list(dict.fromkeys(labels))
     count = len(kinds) if folds is None else folds
     if not 2 <= count <= len(kinds):
-        raise InvalidValueError(f"the number of folds must be between 2 and the number of groups ({len(kinds)}), not {count}")
+        raise InvalidValueError(
+            f"the number of folds must be between 2 and the number of groups ({len(kinds)}), not {count}"
+        )
     errors, coverage = np.full((len(candidates), count), np.nan), np.full((len(candidates), count), np.nan)
     failures: dict[str, str] = {}
     with tqdm(total=count * len(candidates), desc="selecting", unit="fit", disable=not progress) as bar:

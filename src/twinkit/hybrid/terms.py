@@ -55,8 +55,8 @@ class GaussianProcessTerm(tk.Model):
 
     ``value = sum_j weights[j] k(w(x) / lengths, points_j)``. An untrained term has weights zero: it changes nothing.
 
-    Inputs are warped first, ``w(x) = asinh(x / softening)``: straight near zero and logarithmic far from it, so that what
-    saturates (a Monod rate) is as easy to follow at 0.1 as at 100. A large softening leaves them as they are.
+    Inputs are warped first, ``w(x) = asinh(x / softening)``: straight near zero and logarithmic far from it, so that
+    what saturates (a Monod rate) is as easy to follow at 0.1 as at 100. A large softening leaves them as they are.
     """
 
     n_inputs = tk.Option(1, doc="inputs of the function")
@@ -65,7 +65,9 @@ class GaussianProcessTerm(tk.Model):
     kernel = tk.Option(Kernel.RBF, doc="covariance function")
 
     x = tk.Input("", shape="n_inputs", doc="inputs, as numbers in their declared units")
-    points = tk.Parameter("", 0.0, shape="n_coordinates", doc="points, warped and scaled, input by input", source=_LEARNED)
+    points = tk.Parameter(
+        "", 0.0, shape="n_coordinates", doc="points, warped and scaled, input by input", source=_LEARNED
+    )
     lengths = tk.Parameter("", 1.0, shape="n_inputs", bounds=(1e-300, None), doc="kernel lengths", source=_LEARNED)
     softening = tk.Parameter("", 1e6, shape="n_inputs", bounds=(1e-300, None), doc="warping", source=_LEARNED)
     weights = tk.Parameter("", 0.0, shape="n_points", doc="weights of the kernels", source=_LEARNED)

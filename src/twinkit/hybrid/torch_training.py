@@ -51,7 +51,11 @@ def standardised_process(x: Array, y: Array, kernel: Kernel, inducing: int | Non
             super().__init__(rows, targets, likelihood)
             self.mean_module = gpytorch.means.ConstantMean(batch_shape=batch)
             options = {"ard_num_dims": inputs, "batch_shape": batch}
-            base = gpytorch.kernels.RBFKernel(**options) if kernel is Kernel.RBF else gpytorch.kernels.MaternKernel(nu=2.5, **options)
+            base = (
+                gpytorch.kernels.RBFKernel(**options)
+                if kernel is Kernel.RBF
+                else gpytorch.kernels.MaternKernel(nu=2.5, **options)
+            )
             self.covar_module: Any = gpytorch.kernels.ScaleKernel(base, batch_shape=batch)
             if inducing is not None:
                 chosen = np.random.default_rng(seed).choice(len(x), inducing, replace=False)
@@ -118,9 +122,7 @@ def _gram(kernel: Kernel, a: Array, b: Array, lengths: Array, amplitude: float) 
     from twinkit.hybrid.terms import squared_distances
     from twinkit.readings.numeric import NUMERIC
 
-    return amplitude * kernel.of_squared_distance(
-        squared_distances(a.T[:, :, None], b.T[:, None, :], lengths), NUMERIC
-    )
+    return amplitude * kernel.of_squared_distance(squared_distances(a.T[:, :, None], b.T[:, None, :], lengths), NUMERIC)
 
 
 def _exact(

@@ -1,12 +1,12 @@
 """Many runs side by side, with derivatives of the states in many parameters.
 
-Learning a function inside a model needs the derivatives of whole trajectories in hundreds of weights. An adaptive solver
-that carries them as further states factorises a matrix of thousands; here each step of an implicit Runge-Kutta method is
+Learning a function inside a model needs the derivatives of whole trajectories in hundreds of weights. A solver that
+carries them as further states factorises a matrix of thousands; here each step of an implicit Runge-Kutta method is
 solved for the states alone, and the derivatives follow from the same small matrix (they are those of the discrete
 solution, to rounding). The runs advance together, each with steps of its own length.
 
-Radau IIA with three stages (order 5, stiffly accurate, L-stable) and its error estimate: Hairer & Wanner (1996), Solving
-Ordinary Differential Equations II, 2nd ed., sections IV.5 and IV.8, doi:10.1007/978-3-642-05221-7.
+Radau IIA with three stages (order 5, stiffly accurate, L-stable), with its error estimate: Hairer & Wanner (1996),
+Solving Ordinary Differential Equations II, 2nd ed., sections IV.5 and IV.8, doi:10.1007/978-3-642-05221-7.
 """
 
 from __future__ import annotations
@@ -292,11 +292,12 @@ def _newton_matrix(jacobian: Array, h: Array, states: int) -> Array:
     return matrix.reshape(count, 3 * size, 3 * size)
 
 
-def _solved(matrix: Array, right: Array) -> tuple[Array, np.ndarray]:
+def _solved(matrix: Any, right: Any) -> tuple[Any, np.ndarray]:
     """Solve many small systems; say which of them could be."""
     sound = np.all(np.isfinite(matrix), axis=(1, 2)) & np.all(np.isfinite(right), axis=(1, 2))
-    matrix, right = np.where(sound[:, None, None], matrix, np.eye(matrix.shape[1])), np.where(
-        sound[:, None, None], right, 0.0
+    matrix, right = (
+        np.where(sound[:, None, None], matrix, np.eye(matrix.shape[1])),
+        np.where(sound[:, None, None], right, 0.0),
     )
     try:
         return np.linalg.solve(matrix, right), sound

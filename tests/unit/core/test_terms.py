@@ -3,9 +3,9 @@
 import pickle
 
 import pytest
+from tests.hybrid_examples import Growth
 
 import twinkit as tk
-from tests.hybrid_examples import Growth
 from twinkit.core import Combine, Correction
 from twinkit.readings import casadi_model, check_dimensions, evaluate_at
 from twinkit.testing import check_model

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from tests.hybrid_examples import NOISE, Growth, Truth, batches
 
 import twinkit as tk
-from tests.hybrid_examples import NOISE, Growth, Truth, batches
 from twinkit.hybrid import HybridModel, InducingGP, NeuralNetwork, Polynomial, Propagation, Residual
 from twinkit.hybrid.training.observations import observed
 from twinkit.readings import check_dimensions
@@ -60,7 +60,9 @@ class TestFit:
         assert type(fitted.model_) is Growth
         check_dimensions(fitted.model_)
         small = hybrid(terms=InducingGP(points=3))
-        check_model(small.with_({"mu_term.weights": [0.02, -0.01, 0.03], "mu_term.points": [1.0, 2.0, 0.5, 0.1, 3.0, 1.0]}))
+        check_model(
+            small.with_({"mu_term.weights": [0.02, -0.01, 0.03], "mu_term.points": [1.0, 2.0, 0.5, 0.1, 3.0, 1.0]})
+        )
 
     def test_noise_is_estimated(self, fitted):
         for tag, std in NOISE.items():
@@ -77,11 +79,11 @@ class TestFit:
         assert error(model, fresh) < 0.4
 
     def test_outputs_can_be_measured(self):
-        made = [
-            tk.Batch(b.name, [tk.Measurement("cells", m.value, "g", m.source_time) for m in b.measurements if m.tag == "X"],
-                     inputs={"F": 0.0}, initial=b.initial, until=b.until)
-            for b in batches(2, truth=Growth())
-        ]  # fmt: skip
+        def of_cells(batch):
+            rows = [tk.Measurement("cells", m.value, "g", m.source_time) for m in batch.measurements if m.tag == "X"]
+            return tk.Batch(batch.name, rows, inputs={"F": 0.0}, initial=batch.initial, until=batch.until)
+
+        made = [of_cells(batch) for batch in batches(2, truth=Growth())]
         model = HybridModel(Growth(mu_max=0.25), parameters=["mu_max"], **HOW).fit(made)
         assert np.isfinite(model.model_.mu_max)
 
@@ -186,10 +188,8 @@ class TestRefusals:
             HybridModel(hybrid(), **HOW).fit([one, one])
 
     def test_a_column_without_any_value(self):
-        bad = [
-            tk.Batch(b.name, [tk.Measurement("X", np.nan, "g/L", 1.0, quality=tk.Quality.BAD), b.measurements[-1]], until=24.0)
-            for b in batches(2)
-        ]  # fmt: skip
+        missing = tk.Measurement("X", np.nan, "g/L", 1.0, quality=tk.Quality.BAD)
+        bad = [tk.Batch(b.name, [missing, b.measurements[-1]], until=24.0) for b in batches(2)]
         with pytest.raises(tk.InvalidValueError, match="'X' has no usable value"):
             HybridModel(hybrid(), **HOW).fit(bad)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -122,7 +123,7 @@ class Coordinates:
     def slices(self) -> tuple[slice, ...]:
         """Place of each term's coordinates in the vector."""
         ends = len(self.free) + np.cumsum([0, *(len(term.columns) for term in self.terms)])
-        return tuple(slice(int(a), int(b)) for a, b in zip(ends[:-1], ends[1:], strict=True))
+        return tuple(slice(int(a), int(b)) for a, b in pairwise(ends))
 
     @property
     def columns(self) -> tuple[int, ...]:
@@ -143,7 +144,7 @@ class Coordinates:
         """Square root of the prior covariance, block by block."""
         blocks = [np.diag([item.std for item in self.free])] if self.free else []
         blocks += [np.linalg.cholesky(t.basis.covariance(h)) for t, h in zip(self.terms, self.hyper, strict=True)]
-        return block_diag(*blocks) if blocks else np.zeros((0, 0))
+        return _blocks(blocks)
 
     @cached_property
     def _to_weights(self) -> list[Array]:
@@ -152,9 +153,7 @@ class Coordinates:
     def values(self, theta: Array) -> Array:
         """Return what `columns` hold, ``(len(columns),)`` or ``(members, len(columns))``."""
         theta = np.asarray(theta)
-        head = [
-            np.exp(theta[..., k]) if item.logarithmic else theta[..., k] for k, item in enumerate(self.free)
-        ]
+        head = [np.exp(theta[..., k]) if item.logarithmic else theta[..., k] for k, item in enumerate(self.free)]
         tail = [theta[..., part] @ w.T for part, w in zip(self.slices, self._to_weights, strict=True)]
         return np.concatenate([theta[..., :0], *(column[..., None] for column in head), *tail], axis=-1)
 
@@ -176,7 +175,7 @@ class Coordinates:
         logs = [item.logarithmic and not natural for item in self.free]
         slopes = [item.slope(float(theta[k])) if natural else 1.0 for k, item in enumerate(self.free)]
         blocks = [np.diag(slopes), *self._to_weights] if slopes else self._to_weights
-        change = block_diag(*blocks) if blocks else np.zeros((0, 0))
+        change = _blocks(blocks)
         mean = self.values(theta) if natural else theta
         return Posterior(
             (*(item.name for item in self.free), *(f"{term.name}.weights" for term in self.terms)),
@@ -194,3 +193,7 @@ class Coordinates:
             changes |= {f"{term.name}.{key}": value for key, value in term.basis.settings(hyper).items()}
             changes[f"{term.name}.weights"] = values[part]
         return changes
+
+
+def _blocks(blocks: Sequence[Array]) -> Array:
+    return np.asarray(block_diag(*blocks), dtype=np.float64) if blocks else np.zeros((0, 0))

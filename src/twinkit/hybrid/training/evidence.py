@@ -1,6 +1,6 @@
 """Hyperparameters of the learned terms, from the evidence of the linearised trajectories.
 
-At the mode the predicted measurements are nearly linear in the values of the learned functions, whose prior is Gaussian;
+At the mode predicted measurements are nearly linear in the values of the learned functions, whose prior is Gaussian;
 their evidence is then that of a linear Gaussian model (Rasmussen & Williams 2006, equation 2.30, in the coordinates of
 the functions instead of the data).
 """
@@ -25,7 +25,7 @@ _FAR = 4.0  # prior standard deviations: farther out no hyperparameter goes
 
 
 def log_evidence(coordinates: Coordinates, normal: Array, right: Array) -> tuple[float, Array]:
-    """Return the log evidence, up to what does not depend on the prior covariance, and its slope in the hyperparameters.
+    """Return the log evidence, but for what does not depend on the prior, and its slope in the hyperparameters.
 
     Parameters
     ----------

@@ -132,7 +132,8 @@ def train(model: Model, batches: Sequence[Batch], plan: Plan) -> Trained:
         {name: Domain(inputs, origin) for name, (inputs, _) in seen.items()},
         data.tags, dict(zip(data.tags, map(float, data.ranges), strict=True)),
         {t.name: np.exp(h) for t, h in zip(coordinates.terms, coordinates.hyper, strict=True)},
-        {"seconds": perf_counter() - began, "rows": float(len(data)), "batches": float(len(batches)), "cost": mode.cost},
+        {"seconds": perf_counter() - began, "rows": float(len(data)), "batches": float(len(batches)),
+         "cost": mode.cost},
     )  # fmt: skip
 
 
@@ -141,7 +142,9 @@ def untrained(model: Model, plan: Plan) -> Trained:
     free = free_parameters(model, plan.parameters, list(terms_of(model)))
     coordinates = Coordinates(free, (), ())
     tags = tuple(entry.name for entry in model.layout.states if entry.size is None)
-    return Trained(model, coordinates.posterior(coordinates.mean, coordinates.factor), {}, {}, tags, {}, {}, {"batches": 0.0})
+    return Trained(
+        model, coordinates.posterior(coordinates.mean, coordinates.factor), {}, {}, tags, {}, {}, {"batches": 0.0}
+    )
 
 
 def _mechanism(predictor: Predictor, data: Observations, coordinates: Coordinates, tick: Any) -> tuple[Mode, Noise]:
@@ -171,7 +174,13 @@ def _expected_squares(mode: Mode, coordinates: Coordinates, data: Observations, 
 
 
 def _rounds(
-    predictor: Predictor, data: Observations, coordinates: Coordinates, theta: Array, noise: Noise, plan: Plan, tick: Any
+    predictor: Predictor,
+    data: Observations,
+    coordinates: Coordinates,
+    theta: Array,
+    noise: Noise,
+    plan: Plan,
+    tick: Any,
 ) -> tuple[Mode, Noise, Coordinates]:
     mode = None
     predicted = data.value
@@ -180,9 +189,7 @@ def _rounds(
         # Early rounds only need a good linearisation; what is far from its mode at the end is bias without variance.
         last = round_ == plan.rounds - 1
         how = (25, 1e-5) if last else (12, 1e-2) if round_ == 0 else (5, 3e-3)
-        mode = find_mode(
-            predictor, data, coordinates, theta, std, iterations=how[0], tolerance=how[1], tick=tick
-        )
+        mode = find_mode(predictor, data, coordinates, theta, std, iterations=how[0], tolerance=how[1], tick=tick)
         theta, predicted = mode.theta, mode.predicted
         noise = noise.updated(data, mode.predicted, _expected_squares(mode, coordinates, data, std))
         if round_ < plan.rounds - 1:
@@ -197,9 +204,7 @@ def _placed(
 ) -> Coordinates:  # fmt: skip
     """Place every term where the batches went."""
     seen = _seen(model, data, predictor, mechanism, theta, list(terms), measured=True)
-    combines = {
-        f"{prefix}{c.name}": c.combine for prefix, part in model.walk() for c in part.corrections.values()
-    }
+    combines = {f"{prefix}{c.name}": c.combine for prefix, part in model.walk() for c in part.corrections.values()}
     layout = model.layout.parameters
     learned: list[Learned] = []
     for name, term in terms.items():

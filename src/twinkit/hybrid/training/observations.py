@@ -122,7 +122,9 @@ def observed(model: Model, batches: Sequence[Batch], rtol: float) -> Observation
         problems.append(problem_of(model, batch, times, rtol))
     value = np.array([row[3] for row in rows])
     tag = np.array([row[2] for row in rows])
-    ranges = np.array([np.ptp(value[tag == k]) or max(np.max(np.abs(value[tag == k])), 1e-12) for k in range(len(tags))])
+    ranges = np.array(
+        [np.ptp(value[tag == k]) or max(np.max(np.abs(value[tag == k])), 1e-12) for k in range(len(tags))]
+    )
     return Observations(
         tuple(problems), tags, np.array([row[0] for row in rows]), np.array([position[row[:2]] for row in rows]), tag,
         value, np.array([row[4] for row in rows]), ranges,

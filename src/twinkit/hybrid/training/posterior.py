@@ -76,7 +76,7 @@ def find_mode(
     """
     factor, mean = coordinates.factor, coordinates.mean
     chosen = np.arange(len(mean)) if moving is None else np.flatnonzero(moving)
-    whitened = np.linalg.solve(factor, theta - mean)
+    whitened: Array = np.asarray(np.linalg.solve(factor, theta - mean), dtype=np.float64)
 
     def at(v: Array) -> Mode:
         candidate = mean + factor @ v

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import casadi as ca
 import numpy as np
@@ -17,6 +17,14 @@ from twinkit.readings.casadi import CASADI, SYMBOLIC, CasadiModel
 from twinkit.simulate.batched import Batched, Paths
 
 Array = npt.NDArray[np.float64]
+
+
+class Chains(Protocol):
+    """What turns derivatives in parameters into derivatives in a learned vector."""
+
+    def chained(self, derivatives: Array, theta: Array) -> Array:
+        """Turn derivatives in the parameters (last axis) into derivatives in the vector."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,13 +83,15 @@ class Predictor:
         paths = self.runs.run(p, sensitivities=derivatives)
         return self.measured(paths, p, coordinates, theta, derivatives)
 
-    def measured(self, paths: Paths, p: Array, coordinates: Coordinates | None, theta: Array, derivatives: bool) -> Prediction:
+    def measured(
+        self, paths: Paths, p: Array, coordinates: Chains | None, theta: Array, derivatives: bool
+    ) -> Prediction:
         """Turn paths of states into tags."""
         values: list[Array] = []
         jacobian: list[Array] = []
         layout = self.reading.layout
-        states = [layout.states[tag].start if tag in layout.states else None for tag in self.tags]
-        direct = all(position is not None for position in states)
+        states = [layout.states[tag].start for tag in self.tags if tag in layout.states]
+        direct = len(states) == len(self.tags)
         for i, problem in enumerate(self.runs.problems):
             x = paths.x[i]
             if direct:
@@ -137,12 +147,16 @@ def stacked(prediction: Prediction, data: Observations) -> tuple[Array, Array]:
     return values, np.array(rows)
 
 
-def seen_by_terms(model: Model, runs: Batched, p: Array, xs: list[Array], names: list[str]) -> dict[str, tuple[Array, Array]]:
+def seen_by_terms(
+    model: Model, runs: Batched, p: Array, xs: list[Array], names: list[str]
+) -> dict[str, tuple[Array, Array]]:
     """Return what each term sees along given states, and the rate it corrects: ``{term: (inputs, rate)}``."""
     reading = runs.reading
     with SYMBOLIC:
         result = evaluate(model, reading.layout.named(*reading.symbols), CASADI)
-        rates = {f"{prefix}{c.name}": f"{prefix}{c.rate}" for prefix, part in model.walk() for c in part.corrections.values()}
+        rates = {
+            f"{prefix}{c.name}": f"{prefix}{c.rate}" for prefix, part in model.walk() for c in part.corrections.values()
+        }
         function = reading.function(
             "seen", *[part for name in names for part in (result.bound[f"{name}.x"], result.rates[rates[name]])]
         )
