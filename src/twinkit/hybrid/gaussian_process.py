@@ -10,6 +10,7 @@ import json
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -32,7 +33,7 @@ MOST_EXACT = 2000
 class GaussianProcess:
     """A trained Gaussian process in closed form, evaluated in any mathematics.
 
-    ``mean = level + weights . k(x)`` and ``variance = amplitude - k(x)^T loss k(x)``, with ``k(x)`` the kernel between `x`
+    ``mean = level + weights . k(x)``; ``variance = amplitude - k(x)^T loss k(x)``, where ``k(x)`` is the kernel of `x`
     and the points (Rasmussen & Williams 2006, equations 2.25 and 2.26). The variance is of the function, without noise.
 
     Attributes
@@ -159,7 +160,7 @@ class GaussianProcess:
             If the file is damaged, or is something else.
         """
         try:
-            with np.load(path, allow_pickle=False) as file:
+            with np.load(io.BytesIO(Path(path).read_bytes()), allow_pickle=False) as file:
                 document: Mapping[str, Any] = json.loads(bytes(file["document"]).decode())
                 arrays = {name: file[name] for name in ("points", "lengths", "weights", "loss")}
             if document["format"] != _FORMAT:

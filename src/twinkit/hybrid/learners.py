@@ -186,7 +186,7 @@ class _PointBasis(Basis):
         return np.exp(2 * hyper[0]) * self.correlation(hyper)
 
     def weights(self, hyper: Array) -> Array:
-        return np.linalg.inv(self.correlation(hyper))
+        return np.asarray(np.linalg.inv(self.correlation(hyper)), dtype=np.float64)
 
     def settings(self, hyper: Array) -> dict[str, Any]:
         soft, lengths = self._scales(hyper)
