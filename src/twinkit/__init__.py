@@ -12,6 +12,16 @@ from twinkit.core.providers import provide as _provide
 
 if TYPE_CHECKING:
     from twinkit.core import *  # noqa: F403
+    from twinkit.estimate import EKF as EKF
+    from twinkit.estimate import MHE as MHE
+    from twinkit.estimate import PF as PF
+    from twinkit.estimate import UKF as UKF
+    from twinkit.estimate import Adaptation as Adaptation
+    from twinkit.estimate import Disturbance as Disturbance
+    from twinkit.estimate import EnKF as EnKF
+    from twinkit.estimate import Estimator as Estimator
+    from twinkit.estimate import Sensor as Sensor
+    from twinkit.estimate import calibrate as calibrate
     from twinkit.fmi import FMU as FMU
     from twinkit.graph import *  # noqa: F403
     from twinkit.simulate import *  # noqa: F403
@@ -37,6 +47,7 @@ _HOMES = {
         "Option",
         "Output",
         "Parameter",
+        "ParameterSet",
         "Prediction",
         "Quality",
         "Schedule",
@@ -50,6 +61,18 @@ _HOMES = {
         "UnitError",
         "UnknownNameError",
         "no_audit",
+    ),
+    "twinkit.estimate": (
+        "Adaptation",
+        "Disturbance",
+        "EKF",
+        "EnKF",
+        "Estimator",
+        "MHE",
+        "PF",
+        "Sensor",
+        "UKF",
+        "calibrate",
     ),
     "twinkit.fmi": ("FMU",),
     "twinkit.graph": (

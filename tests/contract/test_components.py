@@ -5,6 +5,7 @@ from tests.graph_examples import Chassis, Decay
 
 import twinkit as tk
 from twinkit.core.component import Causality, Port
+from twinkit.estimate import Sensor
 from twinkit.testing import check_component
 from twinkit.testing.component import ComponentCheckError
 from twinkit.unitops import CHOFedBatch, JacketedTank, LignocellulosicEthanol
@@ -65,6 +66,30 @@ def test_steps_end_where_a_whole_run_does_events_and_schedules_included(solver):
     assert last["v"] == pytest.approx(float(whole["v"][-1]), abs=1e-6)
     assert component.next_event(0.3) == pytest.approx(0.35)
     assert component.next_event(0.35) == pytest.approx(0.70)
+
+
+class Watched(tk.Model):
+    """Something an estimator follows: a state, a vector of two, an input."""
+
+    time_unit = "h"
+    x = tk.State("degC", initial=20.0)
+    c = tk.State("g/L", initial=[1.0, 2.0], shape=2)
+    u = tk.Input("delta_degC/h", default=1.0)
+    y = tk.Output("g/L")
+
+    def equations(self, v, m):
+        k = m.quantity(0.3, "1/h")
+        return {"x": v.u, "c": -k * v.c, "y": v.c[0] + v.c[1]}
+
+
+@pytest.mark.parametrize(
+    "late", [{}, {"delay": 0.3}, {"every": 0.5, "delay": 0.45}], ids=["at once", "delayed", "now and then"]
+)
+def test_estimators(late):
+    sensors = [Sensor("y", 0.1, **late), Sensor("x", 0.5, tag="TI-101")]
+    twin = tk.EKF(Watched(), sensors, initial_std={"c": 0.5}, process_noise={"x": 0.1})
+    check_component(twin.component(), inputs={"y": 2.5, "TI-101": 21.0}, dt=0.2, steps=12)
+    check_component(twin.component(limit=2, outputs=["y"]), inputs={"y": 2.5, "TI-101": 21.0}, t0=-3.0, dt=0.2)
 
 
 def test_blocks_and_records():

@@ -49,6 +49,36 @@ def test_bad_behaviour_becomes_an_exception(spring, folder, trick, limits, expec
     assert os.listdir(folder) == []
 
 
+@pytest.mark.parametrize(("trick", "expected", "words"), [(1, FMUCrashError, "SIGSEGV"), (2, FMUTimeoutError, "0.5 s")])
+def test_an_fmi_1_fmu_is_contained(lag, folder, trick, expected, words):
+    with tk.fmi.open(lag, isolate=Isolation(timeout=0.5)) as fmu:
+        fmu.reset({"trick": trick})
+        with pytest.raises(expected, match=words):
+            fmu.step(0.1)
+    assert children() == set()
+    assert os.listdir(folder) == []
+
+
+@pytest.mark.parametrize(
+    ("trick", "call", "expected", "words"),
+    [
+        (1, lambda fmu: fmu.get("blobs_out"), FMUCrashError, "SIGSEGV"),
+        (2, lambda fmu: fmu.serialize(), FMUTimeoutError, "0.5 s"),
+        (3, lambda fmu: fmu.set({"trigger": True}), FMUTimeoutError, "0.5 s"),
+        (7, lambda fmu: fmu.get("blobs_out"), tk.core.StepError, "too large"),
+    ],
+)
+def test_what_fmi_3_adds_is_contained(clocks, folder, trick, call, expected, words):
+    with tk.fmi.open(clocks, event_mode=True, isolate=Isolation(timeout=0.5)) as fmu:
+        fmu.reset()
+        fmu.deserialize(fmu.serialize())  # still well
+        fmu.set({"trick": trick})
+        with pytest.raises(expected, match=words):
+            call(fmu)
+    assert children() == set()
+    assert os.listdir(folder) == []
+
+
 def test_it_gives_the_same_values_and_rolls_back(spring):
     def run(isolate):
         with tk.fmi.open(spring, isolate=isolate) as fmu:

@@ -13,6 +13,7 @@ import twinkit as tk
 from twinkit.fmi import ArchiveLimits
 from twinkit.fmi._archive import extract
 from twinkit.fmi._parse import parse_description
+from twinkit.fmi._state_file import pack_state, unpack_state
 
 FMUS = Path(__file__).parents[1] / "integration" / "fmus"
 DOCUMENTS = [path.read_bytes() for path in sorted(FMUS.glob("*.xml"))]
@@ -39,14 +40,53 @@ def mutated(draw):
     return bytes(data)
 
 
-@given(mutated())
-@settings(max_examples=300, deadline=None)
-def test_a_mutated_description_is_read_or_refused(data):
+@given(mutated(), st.dictionaries(st.sampled_from(["n", "m", "u"]), st.one_of(st.integers(), st.floats(), st.text())))
+@settings(max_examples=400, deadline=None)
+def test_a_mutated_description_is_read_or_refused(data, sizes):
     try:
         description = parse_description(data)
         str(description), description._repr_html_()
+        other = description.resized(sizes)
+        assert other.state_count <= 10**8
+        str(other)
     except tk.TwinkitError:
         pass
+
+
+@given(mutated())
+@settings(max_examples=60, deadline=None)
+def test_ports_are_made_of_a_mutated_description_or_it_is_refused(data):
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "x.fmu")
+        with zipfile.ZipFile(path, "w") as file:
+            file.writestr("modelDescription.xml", data)
+        assert isinstance(tk.fmi.check(path), list)
+        for options in ({"kind": "me"}, {"kind": "cs", "event_mode": True}, {}):
+            with contextlib.suppress(tk.TwinkitError):
+                tk.FMU(path, {"n": 3}, **options)
+
+
+def test_the_documents_cover_every_version():
+    assert {parse_description(data).fmi_version for data in DOCUMENTS} == {"1.0", "2.0", "3.0"}
+
+
+VALUES = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False), st.text(), st.binary()),
+    lambda inner: st.one_of(st.lists(inner, max_size=3).map(tuple), st.dictionaries(st.text(), inner, max_size=3)),
+    max_leaves=8,
+)
+
+
+@given(st.dictionaries(st.text(), VALUES, max_size=4), st.binary())
+def test_a_state_comes_back_from_its_record(known, data):
+    assert unpack_state(pack_state(known, data)) == (known, data)
+
+
+@given(st.binary())
+def test_any_bytes_are_a_state_or_refused(data):
+    for record in (data, pack_state({}, data)[:20] + data):
+        with contextlib.suppress(tk.TwinkitError):
+            unpack_state(record)
 
 
 @given(st.binary(max_size=300))

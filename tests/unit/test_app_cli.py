@@ -49,6 +49,17 @@ def result():
 
 
 @pytest.fixture
+def late(result):
+    scores = {"glucose_rmse_twin": 2.5, "ethanol_rmse_twin": 1.8, "coverage_95": 0.9}
+    names = [(f"{key}_{run}{part}", value) for key, value in scores.items() for run in ("with", "without")
+             for part in ("", "_after")]  # fmt: skip
+    metrics = {**dict(names), "ethanol_rmse_twin_with_after": 1.25, "hplc_points": 2, "hplc_points_after": 1}
+    return fermentation.LateSamples(
+        np.array([5.0]), np.array([9.0]), result.glucose, track("ethanol", 2 * result.time), metrics
+    )
+
+
+@pytest.fixture
 def demo(monkeypatch, tmp_path, result):
     """Run the demo in an empty folder, with the made-up result."""
     monkeypatch.chdir(tmp_path)
@@ -65,6 +76,21 @@ def demo(monkeypatch, tmp_path, result):
 
     start.calls = calls
     return start
+
+
+def test_late_samples_have_a_table_a_sentence_and_a_section(result, late):
+    import dataclasses
+
+    table = cli.late_table(late)
+    assert re.search(r"ethanol RMSE \[g/L\], 1 after a report +1\.80 +1\.25$", table, re.M)
+    assert re.search(r"95 % intervals that cover, 2 others +90 % +90 %$", table, re.M)
+    with_late = dataclasses.replace(result, late=late)
+    assert any("5.0 h (told at 9.0 h)" in line and "from 1.80 to 1.25 g/L" in line for line in with_late.summary)
+    page = report.report(with_late, {"created": "", "twinkit": ""})
+    assert "With late laboratory samples" in page
+    assert page.count("<figure>") == report.report(result, {}).count("<figure>") + 1
+    assert "With late laboratory samples" not in report.report(result, {})
+    assert with_late.to_dict()["late_hplc"]["hplc_points"] == 2
 
 
 def test_the_demo_prints_a_table_and_plain_words_and_writes_the_report(demo, tmp_path, capsys):

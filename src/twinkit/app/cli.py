@@ -18,7 +18,7 @@ from twinkit.app.run_options import check_output
 from twinkit.core.errors import MissingDependencyError, TwinkitError
 
 if TYPE_CHECKING:
-    from twinkit.app.fermentation import FermentationResult
+    from twinkit.app.fermentation import FermentationResult, LateSamples
 
 REPORT = "fermentation-report.html"
 OK, FAILED, MISSING, INTERRUPTED = 0, 1, 2, 130
@@ -94,6 +94,8 @@ def _demo(chosen: argparse.Namespace) -> int:
     if not chosen.quiet:
         print()
         print(table(result.metrics))
+        if result.late is not None:
+            print(f"\n{late_table(result.late)}")
         print()
         width = max(40, min(shutil.get_terminal_size().columns, 110))
         for line in result.summary:
@@ -123,13 +125,24 @@ def table(metrics: Mapping[str, Any]) -> str:
     if "coverage_95_glucose" in m and "coverage_95_ethanol" in m:
         parts = f"{100 * m['coverage_95_glucose']:.0f} / {100 * m['coverage_95_ethanol']:.0f} %"
         rows.insert(5, ("  glucose / ethanol", f"{100 * m['coverage_95_sensor']:.0f} %", parts))
-    widths = [max(len(row[k]) for row in rows) for k in range(3)]
-    lines = [f"  {a:<{widths[0]}}  {b:>{widths[1]}}  {c:>{widths[2]}}" for a, b, c in rows]
-    lines.insert(1, "  " + "-" * (sum(widths) + 4))
+    lines = _columns(rows)
     lines.append("")
     lines.append(f"  spectra flagged: {m['spectra_flagged']} of {m['spectra_total']}")
     lines.append(f"  speed: {m['samples_per_second']:,.0f} spectra per second")
     return "\n".join(lines)
+
+
+def late_table(late: LateSamples) -> str:
+    """Return what late laboratory samples changed, as a table of plain text."""
+    return "\n".join(_columns([("late laboratory samples", "without", "with"), *late.rows]))
+
+
+def _columns(rows: Sequence[tuple[str, str, str]]) -> list[str]:
+    """Return the lines of a table with a rule under its head."""
+    widths = [max(len(row[k]) for row in rows) for k in range(3)]
+    lines = [f"  {a:<{widths[0]}}  {b:>{widths[1]}}  {c:>{widths[2]}}" for a, b, c in rows]
+    lines.insert(1, "  " + "-" * (sum(widths) + 4))
+    return lines
 
 
 def as_json(result: FermentationResult, made_by: Mapping[str, Any]) -> bytes:

@@ -1,4 +1,4 @@
-"""``twinkit fmu info|check|simulate FILE``."""
+"""``twinkit fmu info|check|simulate FILE`` and ``twinkit fmu export MODEL``."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from twinkit.app.run_options import named_values, write_solution
 
 def add_fmu_commands(commands: Any) -> None:
     """Add ``fmu`` and what is under it to the parser's commands."""
-    fmu = commands.add_parser("fmu", help="look at, check and run FMUs", description="Look at, check and run FMUs.")
+    fmu = commands.add_parser(
+        "fmu", help="look at, check, run and export FMUs", description="Look at FMUs, run and export."
+    )
     inner = fmu.add_subparsers(title="commands", metavar="", required=True)
     for name, text, command in (
         ("info", "what an FMU says about itself (none of its code runs)", _info),
@@ -24,6 +26,9 @@ def add_fmu_commands(commands: Any) -> None:
         parser.set_defaults(command=command)
         if name == "simulate":
             _add_options(parser)
+    from twinkit.app.export_command import add_export_command
+
+    add_export_command(inner)
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
@@ -31,7 +36,14 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--step", type=float, help="macro step")
     parser.add_argument("--start-time", type=float, help="start of the run")
     parser.add_argument("--kind", choices=["cs", "me"], help="co-simulation or model exchange")
-    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="start value (repeat it)")
+    parser.add_argument("--event-mode", action="store_true", help="let an FMI 3 co-simulation use event mode (clocks)")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="start value; of an array: 'a=1 2 3' (repeat it)",
+    )
     parser.add_argument("--isolate", action="store_true", help="run the FMU in a process of its own")
     parser.add_argument("--output", type=Path, metavar="FILE", help="write the outputs as CSV, .nc or .parquet")
 
@@ -58,7 +70,7 @@ def _simulate(chosen: argparse.Namespace) -> int:
 
     solution = simulate(
         chosen.file, chosen.until, step=chosen.step, start=named_values(chosen.set), start_time=chosen.start_time,
-        kind=chosen.kind, isolate=chosen.isolate,
+        kind=chosen.kind, isolate=chosen.isolate, event_mode=chosen.event_mode,
     )  # fmt: skip
     if not solution.success:
         print(f"twinkit: {solution.status.reason}", file=sys.stderr)

@@ -18,7 +18,7 @@ from twinkit.core.files import write_atomically
 from twinkit.core.identity import digest
 
 if TYPE_CHECKING:
-    from twinkit.app.fermentation import FermentationResult
+    from twinkit.app.fermentation import FermentationResult, LateSamples
 
 _PACKAGES = ("numpy", "scipy", "casadi", "scikit-learn", "chemotools", "matplotlib")
 
@@ -64,7 +64,7 @@ def _version(package: str) -> str:
 
 def report(result: FermentationResult, made_by: Mapping[str, Any] | None = None) -> str:
     """Return the report as HTML."""
-    from twinkit.app.report_plots import figures
+    from twinkit.app.report_plots import figures, late_figure
 
     made = provenance(result) if made_by is None else made_by
     template = Template((resources.files("twinkit.app") / "report.html").read_text("utf-8"))
@@ -73,6 +73,7 @@ def report(result: FermentationResult, made_by: Mapping[str, Any] | None = None)
         summary="".join(f"<li>{html.escape(line)}</li>" for line in result.summary),
         figures="".join(_figure(figure) for figure in figures(result)),
         scores=_table(("", "soft sensor alone", "twin"), _scores(result.metrics)),
+        late="" if result.late is None else _late(result.late, late_figure(result, result.late)),
         flagged=_table(("spectra", "verdict", "why"), _verdicts(result)),
         priors=_table(("quantity", "mean", "std", "noise", "why"), _priors(result.settings)),
         settings=_table(("setting", "value"), _plain_settings(result.settings)),
@@ -87,6 +88,14 @@ def _figure(figure: Any) -> str:
     size = f'width="{figure.width}" height="{figure.height}"'
     image = f'<img src="{figure.source}" alt="{alt}" {size}>'
     return f"<figure><h3>{title}</h3>{image}<figcaption>{caption}</figcaption></figure>"
+
+
+def _late(late: LateSamples, figure: Any) -> str:
+    """Return the section on the second run."""
+    rows = _table(("", "told no sample", "told the late samples"), late.rows)
+    note = "The samples that were told are not scored, in either column."
+    head = "<h2>With late laboratory samples</h2>"
+    return f"{head}<p>{html.escape(late.summary)} {note}</p>{_figure(figure)}{rows}"
 
 
 def _cards(m: Mapping[str, Any]) -> list[tuple[str, str, str]]:

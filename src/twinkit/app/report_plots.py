@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from twinkit.app.fermentation import FermentationResult
+    from twinkit.app.fermentation import FermentationResult, LateSamples
 
 # Okabe & Ito's palette, told apart by colour-blind readers.
 BLUE, ORANGE, GREEN, RED, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#8a94a0"
@@ -175,6 +175,35 @@ def _forecasts(result: FermentationResult) -> Figure:
         f"Forecasts of the end of the fermentation. {words}.",
         caption,
     )
+
+
+def late_figure(result: FermentationResult, late: LateSamples) -> Figure:
+    """Return the figure of the second run, in which the twin was told late laboratory samples."""
+
+    def paint(axes: Any) -> None:
+        t, lab = result.time, result.samples
+        told = np.isin(lab.time, late.taken)
+        for ax, first, second, measured in (
+            (axes[0], result.glucose, late.glucose, lab.glucose),
+            (axes[1], result.ethanol, late.ethanol, lab.ethanol),
+        ):
+            ax.plot(t, first.mean, color=GREY, lw=1.6, ls="--", label="told no sample")
+            ax.fill_between(t, second.low, second.high, color=BLUE, alpha=0.16, lw=0, label="told two, 95 %")
+            ax.plot(t, second.mean, color=BLUE, lw=1.8, label="told two")
+            ax.plot(lab.time[~told], measured[~told], "o", ms=4.5, mfc="#1c2430", mec="white", mew=0.6,
+                    label="laboratory, scored")  # fmt: skip
+            ax.plot(lab.time[told], measured[told], "D", ms=6, mfc=RED, mec="white", mew=0.6, label="laboratory, told")
+            for time in late.reported:
+                ax.axvline(time, color=RED, lw=1, ls=":")
+            ax.set(ylabel=f"{first.name} [g/L]", xlim=(0, float(t[-1]) * 1.01), ylim=(0, None))
+        axes[1].set_xlabel("time [h]")
+        _legend(axes[0], 3)
+
+    caption = (
+        "The twin at every time as it was known then. Diamonds: samples it was told, at the dotted lines; it applied "
+        "them at the time they were taken."
+    )
+    return _draw("Told late laboratory samples, or not", paint, 5.2, late.summary, caption, rows=2)
 
 
 def _used_up(result: FermentationResult) -> float | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +17,20 @@ def named_values(texts: list[str]) -> dict[str, Any]:
         name, separator, value = text.partition("=")
         if not separator or not name:
             raise InvalidValueError(f"--set takes name=value, not {text!r}")
-        values[name] = {"true": True, "false": False}.get(value.lower(), value)
-        with contextlib.suppress(ValueError):  # a text or a boolean
-            values[name] = float(value)
+        parts = [_value(part) for part in value.split()]
+        several = len(parts) > 1 and not any(isinstance(part, str) for part in parts)
+        values[name] = tuple(parts) if several else _value(value)
     return values
+
+
+def _value(text: str) -> float | bool | str:
+    """Return a number or a boolean, or the text itself."""
+    if text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    try:
+        return float(text)
+    except ValueError:
+        return text
 
 
 def check_output(target: Path | None) -> None:

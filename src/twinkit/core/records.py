@@ -21,6 +21,24 @@ class Quality(Enum):
     UNCERTAIN = "uncertain"
     BAD = "bad"
 
+    @property
+    def code(self) -> int:
+        """As a number at a port: 0 good, 1 uncertain, 2 bad."""
+        return list(Quality).index(self)
+
+    @classmethod
+    def of_code(cls, code: float) -> Quality:
+        """Return the quality a number at a port stands for.
+
+        Raises
+        ------
+        InvalidValueError
+            If it is not 0, 1 or 2.
+        """
+        if code not in (0, 1, 2):
+            raise InvalidValueError(f"a quality is 0 good, 1 uncertain or 2 bad, not {code!r}")
+        return list(cls)[int(code)]
+
 
 @dataclass(frozen=True)
 class Measurement:
@@ -48,7 +66,8 @@ class Measurement:
     Raises
     ------
     InvalidValueError
-        If a value that is not marked bad is NaN or infinite, or the standard deviation is not positive.
+        If a value that is not marked bad is NaN or infinite, the standard deviation is not positive, or something is
+        not a number that has to be one.
     """
 
     tag: str
@@ -62,13 +81,22 @@ class Measurement:
 
     def __post_init__(self) -> None:
         parse_unit(self.unit)
-        usable = bool(np.all(np.isfinite(np.asarray(self.value, dtype=np.float64))))
+        try:
+            usable = bool(np.all(np.isfinite(np.asarray(self.value, dtype=np.float64))))
+            times = [math.isfinite(time) for time in (self.source_time, self.received_time) if time is not None]
+        except (TypeError, ValueError):
+            raise InvalidValueError(
+                f"a measurement of {self.tag} needs numbers, the times in the consumer's time unit; not value="
+                f"{self.value!r}, source_time={self.source_time!r}, received_time={self.received_time!r}"
+            ) from None
+        if not times[0]:
+            raise InvalidValueError(f"{self.tag} has no finite source time")
+        if not all(times):
+            raise InvalidValueError(f"{self.tag} at {self.source_time:g} has no finite received time")
         if not usable and self.quality is not Quality.BAD:
             raise InvalidValueError(f"{self.tag} at {self.source_time:g} is not finite; mark it Quality.BAD")
         if self.std is not None and not (math.isfinite(self.std) and self.std > 0):
             raise InvalidValueError(f"the standard deviation of {self.tag} must be positive, not {self.std!r}")
-        if not math.isfinite(self.source_time):
-            raise InvalidValueError(f"{self.tag} has no finite source time")
 
 
 @dataclass(frozen=True)

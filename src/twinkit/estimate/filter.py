@@ -15,7 +15,8 @@ import numpy as np
 from twinkit.core import InvalidValueError, Measurement, Prediction, Quality
 from twinkit.core.component import Array
 from twinkit.core.identity import digest
-from twinkit.estimate.constraints import within_bounds
+from twinkit.estimate.compiled import Moves
+from twinkit.estimate.constraints import Constraint, Projection
 from twinkit.estimate.problem import EstimationProblem
 from twinkit.estimate.result import Estimate, Reading
 from twinkit.estimate.sensors import position
@@ -23,9 +24,23 @@ from twinkit.readings.casadi import SYMBOLIC
 
 if TYPE_CHECKING:
     from twinkit.estimate.forecast import Forecast
+    from twinkit.estimate.history import History
+
+_PIECE = 200  # measurements between two looks at the progress bar
+
+_PROJECTION = Projection()  # frozen: one serves all
 
 Item = tuple[Measurement, float, float]
 """A measurement with its value and standard deviation in the model's unit."""
+
+
+def batch_of(measurements: Measurement | Iterable[Measurement]) -> list[Measurement]:
+    """Return one measurement or many as a new list."""
+    if isinstance(measurements, Measurement):
+        return [measurements]
+    if not isinstance(measurements, Iterable):
+        raise InvalidValueError(f"measurements are Measurement(...) objects, one or many, not {measurements!r}")
+    return list(measurements)
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,11 +59,18 @@ class Filter(EstimationProblem, ABC):
         reading is used.
     rtol
         Local error of a sub-step, relative to magnitude plus nominal value.
+    constraint
+        How estimates are kept within the declared bounds: `Projection`, `Truncation` or `Unbounded`.
+    substeps
+        Number of sub-steps of equal length from one time (of a reading, or of a jump of an input) to the next; None: as
+        many as `rtol` and `max_step` ask for. With a number, `rtol` and `max_step` are not looked at.
     """
 
     max_step: Any = None
     gate: float | None = 0.9999
     rtol: float = 1e-6
+    constraint: Constraint = _PROJECTION
+    substeps: int | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -56,6 +78,10 @@ class Filter(EstimationProblem, ABC):
             raise InvalidValueError(f"gate is a probability between 0 and 1 (or None), not {self.gate!r}")
         if not 1e-13 <= self.rtol < 1.0:
             raise InvalidValueError(f"rtol must be within [1e-13, 1), not {self.rtol!r}")
+        if not isinstance(self.constraint, Constraint):
+            raise InvalidValueError(f"constraint is Projection(), Truncation() or Unbounded(), not {self.constraint!r}")
+        if self.substeps is not None and not (isinstance(self.substeps, int) and self.substeps >= 1):
+            raise InvalidValueError(f"substeps must be a whole number of at least 1 (or None), not {self.substeps!r}")
         if not self.longest > 0:
             raise InvalidValueError(f"max_step must be positive, not {self.max_step!r}")
 
@@ -70,7 +96,13 @@ class Filter(EstimationProblem, ABC):
 
     def settings(self) -> dict[str, Any]:
         """Return what defines this kind of filter beside the problem, for the content hash."""
-        return {"kind": type(self).__name__, "max_step": self.longest, "gate": self.gate, "rtol": self.rtol}
+        common = {"max_step": self.longest, "gate": self.gate, "rtol": self.rtol, "constraint": repr(self.constraint)}
+        return {"kind": type(self).__name__, "substeps": self.substeps, **common}
+
+    @cached_property
+    def moves(self) -> Moves:
+        """The functions that move the filter on by one sub-step."""
+        return self.functions.controlled if self.substeps is None else self.functions.fixed
 
     # -- settings in numbers ---------------------------------------------------------------------------------------
     @cached_property
@@ -107,7 +139,7 @@ class Filter(EstimationProblem, ABC):
         nis: float = math.nan,
     ) -> Estimate:
         """Return an estimate of this filter, within bounds, its arrays read-only."""
-        x = within_bounds(x, covariance, self.plan.low, self.plan.high)
+        x = self.constraint.placed(x, covariance, self.plan.low, self.plan.high)
         for array in (x, covariance, z):
             array.setflags(write=False)
         return Estimate(time, self.model.time_unit, self.plan.labels, x, covariance, z, self, readings, nis)
@@ -132,9 +164,10 @@ class Filter(EstimationProblem, ABC):
     def update(self, estimate: Estimate, measurements: Measurement | Iterable[Measurement]) -> Estimate:
         """Return the estimate after one measurement or a batch of them (of any sensors, in any order).
 
-        The estimate is propagated to each `source_time` and corrected there. Readings marked `Quality.BAD` only
-        propagate; `Quality.UNCERTAIN` ones count with a standard deviation `Sensor.uncertain_factor` times as large;
-        readings outside the gate are not used. `Estimate.readings` tells what became of each.
+        The estimate is propagated to each `source_time` and corrected there. Readings marked `Quality.BAD`, and
+        those outside `Sensor.valid`, only propagate; `Quality.UNCERTAIN` ones count with a standard deviation
+        `Sensor.uncertain_factor` times as large; readings outside the gate are not used. `Estimate.readings` tells
+        what became of each.
 
         Raises
         ------
@@ -145,8 +178,8 @@ class Filter(EstimationProblem, ABC):
         UnitError
             For a unit that does not fit.
         """
-        batch = [measurements] if isinstance(measurements, Measurement) else list(measurements)
-        checked = [(m, *self.checked(m)) for m in batch]
+        batch = batch_of(measurements)
+        checked = [self.judged(m) for m in batch]
         for m in batch:
             if m.source_time < estimate.time - 1e-12 * max(1.0, abs(estimate.time)):
                 raise InvalidValueError(
@@ -175,6 +208,47 @@ class Filter(EstimationProblem, ABC):
         for measurement in measurements:
             estimate = self.update(estimate, measurement)
             yield estimate
+
+    def history(
+        self, measurements: Measurement | Iterable[Measurement], start: Any = 0.0, progress: bool = False
+    ) -> History:
+        """Return the estimates over a whole batch of measurements, in any order; see `Estimator` and `History`.
+
+        Parameters
+        ----------
+        measurements
+            The batch.
+        start
+            Where to begin: a time, or an estimate of this filter.
+        progress
+            Show a progress bar.
+
+        Raises
+        ------
+        InvalidValueError
+            As for `update`; also for a measurement before the start.
+        """
+        from twinkit.estimate.estimator import Estimator
+
+        batch = batch_of(measurements)
+        estimator = Estimator(self, lag=math.inf, start=start, limit=max(len(batch), 1))
+        for item in batch:
+            self.judged(item)  # all of it, before the work begins
+        early = next((m for m in batch if m.source_time < estimator.now), None)
+        if early is not None:
+            raise InvalidValueError(
+                f"measurement {early.tag!r} is of {early.source_time:g} {self.model.time_unit}, before the start "
+                f"({estimator.now:g}): pass start=..."
+            )
+        batch.sort(key=lambda m: m.source_time)
+        pieces = [batch[k : k + _PIECE] for k in range(0, len(batch), _PIECE)]
+        if progress:
+            from tqdm import tqdm
+
+            pieces = tqdm(pieces, desc=type(self.model).__name__, unit_scale=_PIECE, unit="measurement")
+        for piece in pieces:
+            estimator.update(piece)
+        return estimator.history
 
     def forecast(
         self,

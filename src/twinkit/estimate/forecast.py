@@ -14,6 +14,8 @@ from twinkit.core import InvalidValueError, SimulationError
 from twinkit.core.component import Array
 from twinkit.core.errors import unknown_name
 from twinkit.core.units import as_number, unit_label
+from twinkit.estimate.factors import factor
+from twinkit.estimate.samples import SampledEstimate
 from twinkit.estimate.sensors import positions
 from twinkit.estimate.uncertain import Plan
 
@@ -218,9 +220,11 @@ def _wanted(ekf: Filter, outputs: Sequence[str] | None) -> dict[str, tuple[str, 
 
 def _drawn(plan: Plan, estimate: Estimate, samples: int, rng: Any, parameter_uncertainty: bool) -> Array:
     """Return samples ``(n, samples)`` of the estimate, projected onto the bounds."""
-    values, vectors = np.linalg.eigh(estimate.covariance)
-    root = (vectors * np.sqrt(np.maximum(values, 0.0))) @ vectors.T  # symmetric: continuous in the covariance
-    x = estimate.vector[:, None] + root @ rng.standard_normal((len(values), samples))
+    if isinstance(estimate, SampledEstimate):
+        x = estimate.samples[:, rng.choice(estimate.samples.shape[1], samples, p=estimate.weights)]
+    else:
+        drawn = rng.standard_normal((len(estimate.vector), samples))
+        x = estimate.vector[:, None] + factor(estimate.covariance) @ drawn  # symmetric: continuous in the covariance
     if not parameter_uncertainty:
         first = sum(part.entry.width for part in plan.states)
         x[first : first + len(plan.chosen)] = estimate.vector[first : first + len(plan.chosen), None]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -15,6 +15,7 @@ from twinkit.core.component import Array
 from twinkit.core.errors import unknown_name
 from twinkit.core.units import as_number
 from twinkit.estimate.compiled import Compiled, compiled
+from twinkit.estimate.held import HeldInputs
 from twinkit.estimate.inputs import Inputs, check_followable
 from twinkit.estimate.sensors import Line, Sensor, in_unit, lines
 from twinkit.estimate.uncertain import Adaptation, Disturbance, Plan, plan
@@ -43,7 +44,7 @@ class EstimationProblem:
     disturb
         Input or state -> `Disturbance`: an unmeasured disturbance of it, estimated along with the states.
     inputs
-        Inputs over time, as for `tk.simulate`.
+        Inputs over time, as for `tk.simulate`; `HeldInputs` where they become known step by step.
     initial
         Initial mean of states (first guess of algebraic variables), instead of the model's.
 
@@ -59,7 +60,7 @@ class EstimationProblem:
     process_noise: Mapping[str, Any] = field(default_factory=dict[str, Any])
     adapt: Mapping[str, Adaptation] = field(default_factory=dict[str, Adaptation])
     disturb: Mapping[str, Disturbance] = field(default_factory=dict[str, Disturbance])
-    inputs: Mapping[str, Any] | None = None
+    inputs: Mapping[str, Any] | HeldInputs | None = None
     initial: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
@@ -87,9 +88,9 @@ class EstimationProblem:
         return lines(self.begun, self.sensors)
 
     @cached_property
-    def given(self) -> Inputs:
+    def given(self) -> Inputs | HeldInputs:
         """The inputs over time."""
-        return Inputs(self.begun, self.inputs)
+        return self.inputs if isinstance(self.inputs, HeldInputs) else Inputs(self.begun, self.inputs)
 
     @cached_property
     def rows(self) -> tuple[int, ...]:
@@ -160,7 +161,7 @@ class EstimationProblem:
         if np.ndim(m.value) != 0:
             raise ShapeError(f"measurement {m.tag!r} must be one number, not an array of shape {np.shape(m.value)}")
         value, std = in_unit(float(m.value), m.std, m.unit, line.place.unit, m.tag)
-        std = line.std if std is None else std
+        std = line.spread(value) if std is None else std
         if std is None:
             if m.quality is not Quality.BAD:
                 raise InvalidValueError(
@@ -168,3 +169,12 @@ class EstimationProblem:
                 )
             std = math.nan
         return value, std * (line.sensor.uncertain_factor if m.quality is Quality.UNCERTAIN else 1.0)
+
+    def judged(self, m: Measurement) -> tuple[Measurement, float, float]:
+        """Return a measurement with value and standard deviation in the model's unit (see `checked`).
+
+        One that lies outside the instrument's range comes back marked bad, with the reason.
+        """
+        value, std = self.checked(m)
+        outside = "" if m.quality is Quality.BAD else self.lines[m.tag].outside(value)
+        return (replace(m, quality=Quality.BAD, note=outside) if outside else m), value, std

@@ -1,4 +1,4 @@
-"""FMUs in: load, inspect, run, and use as components. Foreign code is treated as foreign.
+"""FMUs in and out: load, inspect, run, use as components, and export models. Foreign code is treated as foreign.
 
 FMPy runs them (``pip install 'twinkit[fmi]'``); PyFMI is the alternative where conda provides it.
 """
@@ -6,10 +6,29 @@ FMPy runs them (``pip install 'twinkit[fmi]'``); PyFMI is the alternative where 
 from twinkit.fmi._archive import ArchiveLimits
 from twinkit.fmi._errors import FMUCrashError, FMUFileError, FMUMemoryError, FMUTimeoutError, UnsupportedFMUError
 from twinkit.fmi._exchange import Integration
+from twinkit.fmi._export.settings import (
+    Binary,
+    ExportedFMU,
+    ExportKind,
+    ExportWarning,
+    FMIVersion,
+    FMUBuildError,
+    FMUExportError,
+)
+from twinkit.fmi._export.write import export
 from twinkit.fmi._isolated import Isolation
 from twinkit.fmi.casadi import FMUFunction, casadi_function
 from twinkit.fmi.component import FMU
-from twinkit.fmi.description import BaseUnit, FMUDescription, FMUVariable, Interface, Kind, VariableType
+from twinkit.fmi.description import (
+    BaseUnit,
+    Clock,
+    FMUDescription,
+    FMUVariable,
+    Interface,
+    Interval,
+    Kind,
+    VariableType,
+)
 from twinkit.fmi.session import Backend, Session, open, read_description
 from twinkit.fmi.tools import check, info, simulate
 
@@ -18,8 +37,16 @@ __all__ = [
     "ArchiveLimits",
     "Backend",
     "BaseUnit",
+    "Binary",
+    "Clock",
+    "ExportKind",
+    "ExportWarning",
+    "ExportedFMU",
+    "FMIVersion",
+    "FMUBuildError",
     "FMUCrashError",
     "FMUDescription",
+    "FMUExportError",
     "FMUFileError",
     "FMUFunction",
     "FMUMemoryError",
@@ -27,6 +54,7 @@ __all__ = [
     "FMUVariable",
     "Integration",
     "Interface",
+    "Interval",
     "Isolation",
     "Kind",
     "Session",
@@ -34,6 +62,7 @@ __all__ = [
     "VariableType",
     "casadi_function",
     "check",
+    "export",
     "info",
     "open",
     "read_description",

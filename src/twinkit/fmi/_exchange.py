@@ -7,6 +7,7 @@ what comes next depends on nothing but the state of the FMU: a restored snapshot
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,12 +15,12 @@ import numpy as np
 
 from twinkit.core.component import Array
 from twinkit.core.errors import InvalidValueError
-from twinkit.fmi._instance import DISCARD, CallFailedError
-from twinkit.fmi._versions import Instance2, Instance3
+from twinkit.fmi._clocks import tolerance
+from twinkit.fmi._events import MAX_EVENTS, EventHandler, ended
+from twinkit.fmi._instance import CallFailedError, Instance
+from twinkit.fmi.description import FMUVariable
 
 METHODS = ("Radau", "DOP853", "RK45")  # one-step: multistep methods lose their accuracy at every restart
-MAX_EVENTS = 10_000  # in one macro step
-MAX_ITERATIONS = 1_000  # of one event
 _LOOKS = 4  # places in an integrator step at which event indicators are compared
 
 
@@ -52,17 +53,15 @@ class Integration:
 class Exchange:
     """Drives one model-exchange instance, from one communication point to the next."""
 
-    def __init__(self, instance: Instance2 | Instance3, settings: Integration) -> None:
-        self.instance, self.settings = instance, settings
+    def __init__(self, instance: Instance, settings: Integration, events: EventHandler) -> None:
+        self.instance, self.settings, self.events = instance, settings, events
         self.nx, self.nz = instance.description.state_count, instance.description.indicator_count
         self._x, self._dx = (ctypes.c_double * self.nx)(), (ctypes.c_double * self.nx)()
         self._z = (ctypes.c_double * self.nz)()
         self.x_view, self.dx_view = _view(self._x), _view(self._dx)
         self.z_view = _view(self._z)
-        self.next_time: float | None = None
         self.first_step: float | None = None  # what the last integration ended with
-        self.statistics = {"steps": 0, "evaluations": 0, "events": 0}
-        self._terminated = False
+        self.statistics = {"steps": 0, "evaluations": 0}
         self._method = self._integrator()
 
     def _integrator(self) -> Any:
@@ -70,41 +69,14 @@ class Exchange:
 
         return getattr(integrate, self.settings.method)
 
-    # -- events ------------------------------------------------------------------------------------------------
-    def begin(self) -> None:
-        """Iterate the initial event and enter continuous-time mode (the instance has left initialization mode)."""
-        self.first_step = None
-        self.iterate()
-
-    def handle_event(self) -> None:
-        """Enter event mode, iterate, and go on in continuous time."""
-        self.statistics["events"] += 1
-        self.instance.call("EnterEventMode")
-        self.iterate()
-
-    def iterate(self) -> None:
-        """Iterate the present event until nothing changes any more, and enter continuous-time mode."""
-        for _ in range(MAX_ITERATIONS):
-            answer = self.instance.update_discrete()
-            if answer.terminate:
-                raise self._ended()
-            if not answer.again:
-                break
-        else:
-            raise CallFailedError("the event iteration", DISCARD, [f"not finished after {MAX_ITERATIONS} rounds"])
-        self.next_time = answer.next_time
-        self.instance.call("EnterContinuousTimeMode")
-        self._atol = self._tolerances()
-
-    def _ended(self) -> CallFailedError:
-        error = CallFailedError("model exchange", DISCARD, ())
-        error.args = ("the FMU asks to end the simulation",)
-        return error
+    def write(self, values: Mapping[FMUVariable, Any], t: float) -> None:
+        """Set inputs by an event."""
+        self.events.handle(t, values)
 
     def _tolerances(self) -> Array:
         nominal = (ctypes.c_double * self.nx)()
         if self.nx:
-            self.instance.call("GetNominalsOfContinuousStates", nominal, self.nx)
+            self.instance.nominals_into(nominal, self.nx)
         scale = np.abs(_view(nominal)) if self.nx else np.ones(1)
         return np.where(scale > 0, scale, 1.0) * self.settings.rtol / 100
 
@@ -138,25 +110,23 @@ class Exchange:
     # -- advance -----------------------------------------------------------------------------------------------
     def advance(self, t: float, dt: float) -> None:
         """Integrate from `t` to ``t + dt``."""
-        end = t + dt
-        before = self.statistics["events"]
+        end, events = t + dt, self.events
+        before = events.count
         while True:
-            if self.next_time is not None and self.next_time <= t + 1e-12 * max(1.0, abs(t)):
-                t = max(t, self.next_time)
+            if events.next_time is not None and events.next_time <= t + tolerance(t):
+                t = max(t, events.next_time)
                 self._place(t, self._states())
-                self.handle_event()
-                if self.next_time is not None and self.next_time <= t:
-                    raise CallFailedError(
-                        "the time event", DISCARD, [f"the next one is at {self.next_time:g}, not later"]
-                    )
-            if self.statistics["events"] - before > MAX_EVENTS:
-                raise CallFailedError("the events", DISCARD, [f"more than {MAX_EVENTS} in one step of {dt:g}"])
+                events.handle(t)
+                if events.next_time is not None and events.next_time <= t:
+                    raise CallFailedError(f"the next time event is at {events.next_time:g}, not after {t:g}")
+            if events.count - before > MAX_EVENTS:
+                raise CallFailedError(f"more than {MAX_EVENTS} events in one step of {dt:g}")
             if t >= end:
                 return
-            bound = end if self.next_time is None else min(end, self.next_time)
+            bound = end if events.next_time is None else min(end, events.next_time)
             t, needs_event = self._leg(t, bound)
             if needs_event:
-                self.handle_event()
+                events.handle(t)
 
     def _leg(self, t: float, bound: float) -> tuple[float, bool]:
         """Integrate up to a bound or the first event; return the time and whether there is an event."""
@@ -167,12 +137,13 @@ class Exchange:
         options: dict[str, Any] = {"max_step": min(self.settings.max_step, bound - t)}
         if self.first_step is not None:
             options["first_step"] = min(self.first_step, bound - t, options["max_step"])
-        solver = self._method(self._rate, t, x, bound, rtol=self.settings.rtol, atol=self._atol, **options)
+        options |= {"rtol": self.settings.rtol, "atol": self._tolerances()}
+        solver = self._tried(lambda: self._method(self._rate, t, x, bound, **options))
         signs = self._signs(t, x) if self.nz else None
         while solver.status == "running":
-            message = solver.step()
+            message = self._tried(solver.step)
             if solver.status == "failed":
-                raise CallFailedError(f"the integrator {self.settings.method}", DISCARD, [str(message)])
+                raise CallFailedError(f"the integrator {self.settings.method} failed: {message}")
             self.statistics["steps"] += 1
             at, state = float(solver.t), solver.y
             crossed = signs is not None and self._first_crossing(solver, signs)
@@ -186,12 +157,19 @@ class Exchange:
         self.first_step = max(float(solver.step_size or 0.0), 1e-3 * (bound - t))
         return bound, False
 
+    def _tried(self, work: Callable[[], Any]) -> Any:
+        """Let the integrator work; what it cannot work with (infinite rates, a singular matrix) is its failure."""
+        try:
+            return work()
+        except (ValueError, ArithmeticError) as error:
+            raise CallFailedError(f"the integrator {self.settings.method} failed: {error}") from None
+
     def _complete(self) -> bool:
         if not self.instance.interface.needs_completed_step:
             return False
         event, end = self.instance.completed_step()
         if end:
-            raise self._ended()
+            raise ended()
         return event
 
     def _first_crossing(self, solver: Any, signs: Any) -> tuple[float, Array] | None:

@@ -5,29 +5,34 @@ from __future__ import annotations
 import ctypes
 import itertools
 import os
+from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
 from twinkit.core.errors import InvalidValueError, MissingDependencyError
 from twinkit.fmi._errors import FMUFileError, UnsupportedFMUError
+from twinkit.fmi._values import native_value, seen_value
 from twinkit.fmi.description import FMUDescription, FMUVariable, Kind
 from twinkit.fmi.description import VariableType as Type
 
 OK, WARNING, DISCARD, ERROR, FATAL, PENDING = range(6)
 _WORDS = {DISCARD: "discard", ERROR: "error", FATAL: "fatal", PENDING: "pending"}
+MAX_STATE = 2**31  # bytes of a serialized state
 _counter = itertools.count()
 _logs: dict[str, deque[str]] = {}  # instance name -> last messages
 
 
 class CallFailedError(Exception):
-    """A call of the FMU that returned a bad status (turned into a `StepError` by whoever knows the time)."""
+    """A call of the FMU that went wrong (turned into a `StepError` by whoever knows the time)."""
 
-    def __init__(self, function: str, status: int, messages: Sequence[str]) -> None:
+    @classmethod
+    def of(cls, function: str, status: int, messages: Sequence[str] = ()) -> CallFailedError:
+        """Return the exception for a bad status."""
         said = f"; it says: {' | '.join(messages)}" if messages else ""
-        super().__init__(f"{function} returned {_WORDS.get(status, f'the illegal status {status}')}{said}")
-        self.status = status
+        word = _WORDS.get(status, f"the illegal status {status}")
+        return cls(f"{function} returned {word}{said}")
 
 
 class Events(NamedTuple):
@@ -38,6 +43,26 @@ class Events(NamedTuple):
     nominals_changed: bool
     states_changed: bool
     next_time: float | None
+
+
+class Progress(NamedTuple):
+    """What an FMU answers to a co-simulation step."""
+
+    reached: float
+    early: bool = False
+    event: bool = False
+    ended: bool = False
+
+
+class StateCalls(NamedTuple):
+    """Names of the functions around the state of an FMU."""
+
+    get: str
+    set: str
+    free: str
+    size: str
+    serialize: str
+    deserialize: str
 
 
 class Group:
@@ -51,7 +76,7 @@ class Group:
         self.values = (ctype * self.width)()
 
 
-class Instance:
+class Instance(ABC):
     """One FMU instance; a subclass per version of FMI says how its functions are called.
 
     Parameters
@@ -62,18 +87,21 @@ class Instance:
         Where the archive was extracted.
     kind
         Co-simulation or model exchange.
+    event_mode
+        Whether a co-simulation (FMI 3) is to use event mode, and may return early from a step.
     """
 
-    prefix: ClassVar[str]
+    prefix: str
     types: ClassVar[dict[Type, tuple[str, Any]]]
-    state_word: ClassVar[str]
+    state_calls: ClassVar[StateCalls | None] = None
     sized: ClassVar[bool] = False  # whether Get and Set also take the number of values
 
-    def __init__(self, description: FMUDescription, directory: Path, kind: Kind) -> None:
+    def __init__(self, description: FMUDescription, directory: Path, kind: Kind, event_mode: bool = False) -> None:
         interface = description.interface(kind)
         if interface is None:
             raise UnsupportedFMUError(f"{description.model_name} does not offer {kind.name.lower()}")
         self.description, self.kind, self.interface = description, kind, interface
+        self.event_mode = event_mode
         self.name = f"{interface.identifier[:40]}-{next(_counter)}"
         self.log: deque[str] = deque(maxlen=5)
         self.fmu = self._load(directory)
@@ -101,8 +129,15 @@ class Instance:
         finally:
             os.chdir(here_we_were)
 
+    @abstractmethod
     def _class(self) -> Any:
-        raise NotImplementedError
+        """Return FMPy's class for this version and kind."""
+
+    def use(self, description: FMUDescription) -> None:
+        """Take the description with other sizes of arrays."""
+        if description is not self.description:
+            self.description = description
+            self._groups.clear()
 
     # -- calls -------------------------------------------------------------------------------------------------
     def function(self, name: str) -> Callable[..., int]:
@@ -129,7 +164,7 @@ class Instance:
         self.dead = self.dead or status == FATAL
         self.broken = self.broken or status >= ERROR
         messages, _ = list(self.log), self.log.clear()
-        return CallFailedError(self.prefix + name, status, messages)
+        return CallFailedError.of(self.prefix + name, status, messages)
 
     # -- life --------------------------------------------------------------------------------------------------
     def instantiate(self) -> None:
@@ -151,14 +186,22 @@ class Instance:
             raise FMUFileError(f"{self.description.model_name} could not be instantiated{said}")
         self.dead = self.broken = False
 
+    @abstractmethod
     def _instantiate(self) -> None:
-        self.fmu.instantiate()
+        """Let FMPy make the instance."""
 
     def free(self) -> None:
         """Free the instance; its library stays loaded. After a fatal status nothing may be called any more."""
         if self.handle and not self.dead:
-            self.function("FreeInstance")(self.handle)
+            self._free()
         self.handle = None
+
+    def _free(self) -> None:
+        self.function("FreeInstance")(self.handle)
+
+    def terminate(self) -> None:
+        """Say that the run is over; whatever it answers, it is freed next."""
+        self.function("Terminate")(self.handle)
 
     def unload(self) -> None:
         """Free the instance and unload the library."""
@@ -193,61 +236,153 @@ class Instance:
         sizes = (group.width,) if self.sized else ()
         self.call(f"{verb}{stem}", group.references, group.count, group.values, *sizes)
 
+    def take(self, group: Group) -> Sequence[Any]:
+        """Get the values of a group from the FMU."""
+        self.access("Get", group)
+        return group.values
+
+    def put(self, group: Group, flat: list[Any]) -> None:
+        """Set the values of a group."""
+        group.values[:] = flat
+        self.access("Set", group)
+
     def read(self, variables: Sequence[FMUVariable]) -> dict[str, Any]:
         """Return name -> value; arrays are flat tuples."""
         values: dict[str, Any] = {}
         for group in self.groups(variables):
-            self.access("Get", group)
+            flat = self.take(group)
             position = 0
             for v in group.variables:
-                part = [_python(value, v.type) for value in group.values[position : position + v.width]]
+                part = [seen_value(value, v) for value in flat[position : position + v.width]]
                 position += v.width
                 values[v.name] = tuple(part) if v.shape else part[0]
         return {v.name: values[v.name] for v in variables}
 
-    def write(self, values: dict[FMUVariable, Any]) -> None:
-        """Set variables to values that fit their types and shapes."""
+    def checked(self, values: Mapping[FMUVariable, Any]) -> list[tuple[Group, list[Any]]]:
+        """Return values by group, ready to be set, or raise `InvalidValueError` for those that do not fit."""
+        ready: list[tuple[Group, list[Any]]] = []
         for group in self.groups(list(values)):
             flat: list[Any] = []
             for v in group.variables:
                 given = values[v] if v.shape else (values[v],)
+                if v.shape and not (isinstance(given, (tuple, list)) and len(given) == v.width):
+                    wrong = (
+                        f"{v.name!r} of shape {v.shape} was given another number of values than {v.width}: {given!r}"
+                    )
+                    raise InvalidValueError(wrong[:300])
                 flat += [native_value(value, v) for value in given]
-            if len(flat) != group.width:
-                raise InvalidValueError(f"{group.variables[0].name!r} has another number of values than were given")
-            group.values[:] = flat
-            self.access("Set", group)
+            ready.append((group, flat))
+        return ready
+
+    def write(self, values: Mapping[FMUVariable, Any]) -> None:
+        """Set variables; all values are checked before one is set."""
+        for group, flat in self.checked(values):
+            self.put(group, flat)
+
+    # -- state -------------------------------------------------------------------------------------------------
+    def _state_calls(self) -> StateCalls:
+        if self.state_calls is None:
+            raise UnsupportedFMUError(f"FMI {self.description.fmi_version} cannot save the state of an FMU")
+        return self.state_calls
+
+    def get_state(self) -> ctypes.c_void_p:
+        """Return the state; `free_state` frees it."""
+        pointer = ctypes.c_void_p()
+        self.call(self._state_calls().get, ctypes.byref(pointer))
+        return pointer
+
+    def set_state(self, pointer: ctypes.c_void_p) -> None:
+        """Go to a state."""
+        self.call(self._state_calls().set, pointer)
+
+    def free_state(self, pointer: ctypes.c_void_p) -> None:
+        """Free the memory of a state."""
+        self.function(self._state_calls().free)(self.handle, ctypes.byref(pointer))
+
+    def serialize_state(self, pointer: ctypes.c_void_p) -> bytes:
+        """Return a state as bytes."""
+        size = ctypes.c_size_t()
+        self.call(self._state_calls().size, pointer, ctypes.byref(size))
+        if size.value > MAX_STATE:
+            raise CallFailedError(f"a state of {size.value} bytes is too large")
+        buffer = (ctypes.c_uint8 * size.value)()
+        self.call(self._state_calls().serialize, pointer, ctypes.cast(buffer, self._byte_pointer()), size)
+        return bytes(buffer)
+
+    def deserialize_state(self, data: bytes) -> ctypes.c_void_p:
+        """Return the state that was made into these bytes; `free_state` frees it."""
+        buffer = (ctypes.c_uint8 * len(data)).from_buffer_copy(data)
+        pointer = ctypes.c_void_p()
+        arguments = (ctypes.cast(buffer, self._byte_pointer()), len(data), ctypes.byref(pointer))
+        self.call(self._state_calls().deserialize, *arguments)
+        return pointer
+
+    def _byte_pointer(self) -> Any:
+        """Return the type FMPy wants for a pointer to bytes."""
+        return ctypes.POINTER(ctypes.c_uint8)
 
     # -- what a subclass provides ------------------------------------------------------------------------------
+    def configure(self, values: Mapping[FMUVariable, Any]) -> None:
+        """Set structural parameters, before anything else."""
+        if values:
+            raise UnsupportedFMUError(f"FMI {self.description.fmi_version} has no structural parameters")
+
+    @abstractmethod
     def setup(self, t0: float, stop: float | None, tolerance: float | None) -> None:
-        """Prepare the experiment (FMI 2)."""
+        """Tell the experiment; parameters are set next."""
 
+    @abstractmethod
     def enter_initialization(self, t0: float, stop: float | None, tolerance: float | None) -> None:
-        """Enter initialization mode."""
-        raise NotImplementedError
+        """Begin to initialize; inputs are set next."""
 
+    @abstractmethod
     def exit_initialization(self) -> None:
-        """Leave initialization mode."""
-        self.call("ExitInitializationMode")
+        """Finish the initialization."""
 
-    def do_step(self, t: float, dt: float) -> None:
+    @abstractmethod
+    def do_step(self, t: float, dt: float) -> Progress:
         """Take a co-simulation step."""
-        raise NotImplementedError
 
+    @abstractmethod
+    def enter_event_mode(self) -> None:
+        """Go to where discrete states and inputs may change."""
+
+    @abstractmethod
+    def leave_event_mode(self) -> None:
+        """Go on in time, after the events of an instant."""
+
+    @abstractmethod
     def update_discrete(self) -> Events:
         """Update the discrete states once (event mode)."""
-        raise NotImplementedError
 
+    def first_update(self) -> Events:
+        """Update the discrete states for the first time after the initialization."""
+        return self.update_discrete()
+
+    @abstractmethod
     def completed_step(self) -> tuple[bool, bool]:
         """Say that an integrator step is complete; return whether an event is needed and whether to end."""
-        raise NotImplementedError
 
+    @abstractmethod
     def derivatives_into(self, target: Any, count: int) -> None:
         """Write the state derivatives to an array."""
-        raise NotImplementedError
 
-    def directional(self, of: Sequence[int], to: Sequence[int], seed: Sequence[float]) -> list[float]:
-        """Return the derivatives of unknowns in a direction of knowns."""
-        raise NotImplementedError
+    @abstractmethod
+    def nominals_into(self, target: Any, count: int) -> None:
+        """Write the nominal values of the states to an array."""
+
+    @abstractmethod
+    def directional(self, of: Sequence[FMUVariable], to: FMUVariable, seed: Sequence[float]) -> list[float]:
+        """Return the derivatives of unknowns in a direction of one known."""
+
+    def adjoint(self, of: Sequence[FMUVariable], to: Sequence[FMUVariable], seed: Sequence[float]) -> list[float]:
+        """Return the seed times the derivatives of the unknowns, one number per value of the knowns."""
+        raise UnsupportedFMUError(f"FMI {self.description.fmi_version} has no adjoint derivatives")
+
+
+def as_references(variables: Sequence[FMUVariable]) -> Any:
+    """Return value references as C takes them."""
+    return (ctypes.c_uint * len(variables))(*(v.reference for v in variables))
 
 
 def import_fmpy(module: str) -> Any:
@@ -260,45 +395,6 @@ def import_fmpy(module: str) -> Any:
         if (error.name or "").partition(".")[0] != "fmpy":
             raise
         raise MissingDependencyError.for_package("fmpy", "fmi", "running an FMU") from None
-
-
-def _python(value: Any, kind: Type) -> Any:
-    if kind is Type.STRING:
-        return "" if value is None else value.decode("utf-8", "replace")
-    return bool(value) if kind is Type.BOOLEAN else value
-
-
-def native_value(value: Any, variable: FMUVariable) -> Any:
-    """Return a value as ctypes takes it for the variable's type, or raise."""
-    kind = variable.type
-    if kind is Type.STRING:
-        if not isinstance(value, str) or "\0" in value:
-            raise InvalidValueError(f"{variable.name!r} is a text without null characters, not {value!r}")
-        return value.encode("utf-8")
-    if kind is Type.BINARY:
-        raise UnsupportedFMUError(f"{variable.name!r}: binary variables cannot be set")
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        raise InvalidValueError(f"{variable.name!r} is a number, not {value!r}") from None
-    if kind.is_float:
-        return number
-    if number != number or number in (float("inf"), float("-inf")) or number != round(number):
-        raise InvalidValueError(f"{variable.name!r} is {kind.value}: {value!r} is not a whole number")
-    if kind is Type.BOOLEAN and number not in (0.0, 1.0):
-        raise InvalidValueError(f"{variable.name!r} is true or false, not {value!r}")
-    whole = int(value) if isinstance(value, int) else int(number)
-    low, high = _RANGES.get(kind, (-(2**31), 2**31 - 1))
-    if not low <= whole <= high:
-        raise InvalidValueError(f"{variable.name!r} is {kind.value}: {whole} is outside [{low}, {high}]")
-    return whole
-
-
-_RANGES = {
-    Type.INT8: (-(2**7), 2**7 - 1), Type.UINT8: (0, 2**8 - 1), Type.INT16: (-(2**15), 2**15 - 1),
-    Type.UINT16: (0, 2**16 - 1), Type.UINT32: (0, 2**32 - 1), Type.INT64: (-(2**63), 2**63 - 1),
-    Type.UINT64: (0, 2**64 - 1), Type.BOOLEAN: (0, 1),
-}  # fmt: skip
 
 
 def keep_message(name: str, message: str) -> None:

@@ -25,7 +25,13 @@ from typing import Any
 import numpy as np
 
 from twinkit.core.component import Array, StepError
-from twinkit.core.errors import InvalidValueError, MissingDependencyError, SimulationError
+from twinkit.core.errors import (
+    DataError,
+    InvalidValueError,
+    MissingDependencyError,
+    SimulationError,
+    UnknownNameError,
+)
 from twinkit.fmi._archive import ArchiveLimits
 from twinkit.fmi._errors import (
     FMUCrashError,
@@ -36,12 +42,21 @@ from twinkit.fmi._errors import (
 )
 from twinkit.fmi._exchange import Integration
 from twinkit.fmi._instance import CallFailedError
+from twinkit.fmi._values import from_json, to_json
 from twinkit.fmi.description import FMUDescription, Kind
 
 MAX_REPLY = 64 * 1024 * 1024
 _KNOWN = {
     kind.__name__: kind
-    for kind in (InvalidValueError, UnsupportedFMUError, FMUFileError, SimulationError, MissingDependencyError)
+    for kind in (
+        InvalidValueError,
+        UnsupportedFMUError,
+        FMUFileError,
+        SimulationError,
+        MissingDependencyError,
+        UnknownNameError,
+        DataError,
+    )
 }
 
 
@@ -79,6 +94,7 @@ class IsolatedEngine:
         integration: Integration,
         limits: ArchiveLimits,
         isolation: Isolation,
+        event_mode: bool = False,
     ) -> None:
         if os.name != "posix":
             raise UnsupportedFMUError("isolate=True needs a POSIX system (Linux, macOS)")
@@ -90,6 +106,7 @@ class IsolatedEngine:
                 {
                     "op": "load", "path": str(path.resolve()), "kind": kind.value, "memory": isolation.memory,
                     "integration": asdict(integration), "limits": asdict(limits),
+                    "event_mode": event_mode,
                 },
                 isolation.start_timeout,
             )  # fmt: skip
@@ -97,22 +114,29 @@ class IsolatedEngine:
             self._process.end()
             raise
         self._process.resident = int(hello["resident"])
-        self.can_restore, self.can_differentiate = bool(hello["restore"]), bool(hello["differentiate"])
+        self.can_restore, self.can_serialize = bool(hello["restore"]), bool(hello["serialize"])
+        self.can_differentiate, self.can_adjoint = bool(hello["differentiate"]), bool(hello["adjoint"])
 
     def _ask(self, op: str, **arguments: Any) -> Any:
         dropped, self._dropped[:] = list(self._dropped), []
         return self._process.ask({"op": op, "dropped": dropped, **arguments}, self.isolation.timeout)
 
     def start(self, values: Mapping[str, Any], t0: float, stop: float | None) -> None:
-        self._ask("start", values=dict(values), t0=t0, stop=stop)
+        self._ask("start", values=to_json(values), t0=t0, stop=stop)
 
     def write(self, values: Mapping[str, Any], t: float) -> None:
         if values:
-            self._ask("write", values=dict(values), t=t)
+            self._ask("write", values=to_json(values), t=t)
 
     def read(self, names: Sequence[str]) -> dict[str, Any]:
-        found = self._ask("read", names=list(names))
-        return {name: tuple(found[name]) if isinstance(found[name], list) else found[name] for name in names}
+        found = self._unpacked(self._ask("read", names=list(names)))
+        return {name: found[name] for name in names}
+
+    def _unpacked(self, answer: Any) -> Any:
+        try:
+            return from_json(answer)
+        except (ValueError, TypeError):
+            raise self._process.broken("its process answered nonsense") from None
 
     def advance(self, t: float, dt: float) -> None:
         self._ask("advance", t=t, dt=dt)
@@ -124,6 +148,21 @@ class IsolatedEngine:
         if not isinstance(state, _RemoteState):
             raise SimulationError("this is not a state of this FMU instance")
         self._ask("restore", id=state.number)
+
+    def serialize(self) -> tuple[dict[str, Any], bytes]:
+        known, data = self._unpacked(self._ask("serialize"))
+        return known, data
+
+    def deserialize(self, known: Mapping[str, Any], data: bytes) -> None:
+        self._ask("deserialize", known=to_json(known), data=to_json(data))
+
+    def adjoint(self, of: Sequence[str], to: Sequence[str], seed: Sequence[float]) -> Array:
+        return np.asarray(self._ask("adjoint", of=list(of), to=list(to), seed=list(seed)), dtype=np.float64)
+
+    def ticks(self) -> list[tuple[float, str]]:
+        if not self.description.clocks:
+            return []
+        return [(float(time), str(name)) for time, name in self._ask("ticks")]
 
     def derivatives(self, of: Sequence[str], to: Sequence[str]) -> Array:
         return np.asarray(self._ask("derivatives", of=list(of), to=list(to)), dtype=np.float64)
@@ -199,7 +238,7 @@ class _Process:
         try:
             return json.loads(reply[1:])
         except ValueError:
-            raise self._broken("its process answered nonsense") from None
+            raise self.broken("its process answered nonsense") from None
 
     def exchange(self, frame: bytes | bytearray, timeout: float) -> bytes:
         """Send one frame and return one."""
@@ -222,15 +261,15 @@ class _Process:
 
     def _receive(self) -> bytes:
         """Return one frame; nothing follows it, for the worker answers one question at a time."""
-        data = b""
+        data = bytearray()
         while len(data) < 4 or len(data) < 4 + int.from_bytes(data[:4], "little"):
             more = self._socket.recv(65536)
             if not more:
                 raise ConnectionError
-            data = data + more if data else more
+            data += more
             if len(data) > MAX_REPLY:
-                raise self._broken("its process answered nonsense")
-        return data[4:]
+                raise self.broken("its process answered nonsense")
+        return bytes(data[4:])
 
     def failure(self, reply: bytes) -> Exception:
         """Return the exception that an answer stands for."""
@@ -238,19 +277,18 @@ class _Process:
             told = json.loads(reply[1:]) if reply[:1] == b"E" else {}
             kind, message = str(told["type"]), str(told["message"])
         except (ValueError, KeyError, TypeError):
-            return self._broken("its process answered nonsense")
+            return self.broken("its process answered nonsense")
         if told.get("memory"):
             return FMUMemoryError(f"{message}; the FMU is at its limit of {self._limit()}")
         if kind == "CallFailedError":
-            error = CallFailedError("", 0, ())
-            error.args = (message,)
-            return error
+            return CallFailedError(message)
         return _KNOWN.get(kind, SimulationError)(message)
 
     def _limit(self) -> str:
         return f"{(self.isolation.memory or 0) / 1024**2:.0f} MiB of memory"
 
-    def _broken(self, what: str) -> StepError:
+    def broken(self, what: str) -> StepError:
+        """Return the exception for a process that answers what it cannot mean, after ending it."""
         self.end()
         return FMUCrashError(f"the FMU is not to be trusted: {what}")
 

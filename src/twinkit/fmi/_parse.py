@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from math import prod
+from dataclasses import replace
+from math import isfinite, prod
 from typing import Any
 from xml.etree.ElementTree import Element
 
 from twinkit.fmi._errors import FMUFileError, UnsupportedFMUError
 from twinkit.fmi._xml import parse_xml
-from twinkit.fmi.description import BaseUnit, FMUDescription, FMUVariable, Interface
+from twinkit.fmi.description import MAX_ELEMENTS, BaseUnit, Clock, FMUDescription, FMUVariable, Interface, Interval
 from twinkit.fmi.description import VariableType as Type
 
-MAX_ELEMENTS = 10_000_000  # of one array
 _BASE = ("kg", "m", "s", "A", "K", "mol", "cd", "rad")
 _OLD_TYPES = {
     "Real": Type.FLOAT64, "Integer": Type.INT32, "Boolean": Type.BOOLEAN, "String": Type.STRING,
@@ -57,10 +57,11 @@ class _Reader:
         root = self.root
         variables = self._variables()
         ordered = list(variables.values())
-        by_reference = {v.reference: v for v in ordered}
+        by_reference = {v.reference: v for v in reversed(ordered)}  # of aliases, the variable itself
         experiment = root.find("DefaultExperiment")
         times = {} if experiment is None else experiment.attrib
-        states, indicators = self._sizes(ordered, by_reference)
+        states, indicators = self._structure(ordered, by_reference)
+        counts = self._counts(states, indicators, variables)
         return FMUDescription(
             fmi_version=self.version,
             model_name=root.get("modelName", ""),
@@ -71,13 +72,16 @@ class _Reader:
             description=root.get("description", ""),
             generation_tool=root.get("generationTool", ""),
             units=self._units(),
-            state_count=states,
-            indicator_count=indicators,
+            state_count=counts[0],
+            indicator_count=counts[1],
             start_time=_float(times.get("startTime")),
             stop_time=_float(times.get("stopTime")),
             tolerance=_float(times.get("tolerance")),
             step_size=_float(times.get("stepSize")),
-            dependencies=self._dependencies(ordered, by_reference),
+            dependencies=self._dependencies_1() if self.v1 else self._dependencies(ordered, by_reference),
+            scheduled_execution=self.v3 and root.find("ScheduledExecution") is not None,
+            derivatives=states,
+            indicators=indicators,
         )
 
     # -- what it can do ----------------------------------------------------------------------------------------
@@ -98,6 +102,7 @@ class _Reader:
             can_save_state=_flag(element, f"canGetAndSetFMU{state}"),
             can_serialize_state=_flag(element, f"canSerializeFMU{state}"),
             directional_derivatives=_flag(element, f"providesDirectionalDerivative{'s' if self.v3 else ''}"),
+            adjoint_derivatives=self.v3 and _flag(element, "providesAdjointDerivatives"),
             variable_step=_flag(element, "canHandleVariableCommunicationStepSize"),
             has_event_mode=_flag(element, "hasEventMode"),
             needs_completed_step=_flag(element, "needsCompletedIntegratorStep")
@@ -120,47 +125,49 @@ class _Reader:
         container = self.root.find("ModelVariables")
         found: dict[str, FMUVariable] = {}
         elements = [] if container is None else list(container)
-        starts = {e.get("valueReference"): e.get("start") for e in elements} if self.v3 else {}
+        references = {e.get("valueReference"): e for e in elements} if self.v3 else {}
         names = [e.get("name", "") for e in elements]
-        references = {e.get("valueReference"): e.get("name", "") for e in elements}
         for element in elements:
-            variable = self._variable(element, starts, names, references)
-            if not variable.name:
-                raise FMUFileError("a variable has no name")
-            if variable.name in found:
-                raise FMUFileError(f"two variables are named {variable.name!r}")
-            found[variable.name] = variable
+            variable = self._variable(element, names, references)
+            aliases = element.findall("Alias") if self.v3 else []
+            for one in (variable, *(replace(variable, name=a.get("name", ""), causality="local") for a in aliases)):
+                if not one.name:
+                    raise FMUFileError("a variable has no name")
+                if one.name in found:
+                    raise FMUFileError(f"two variables are named {one.name!r}")
+                found[one.name] = one
         return found
 
-    def _variable(
-        self, element: Element, starts: dict[Any, Any], names: list[str], references: dict[Any, str]
-    ) -> FMUVariable:
+    def _variable(self, element: Element, names: list[str], references: dict[Any, Element]) -> FMUVariable:
         name = element.get("name", "")
         typed = element if self.v3 else next((c for c in element if c.tag in _OLD_TYPES), None)
         kind = None if typed is None else (_NEW_TYPES if self.v3 else _OLD_TYPES).get(typed.tag)
         if typed is None or kind is None:
             raise FMUFileError(f"variable {name!r} has no known type")
         declared = self.types.get(typed.get("declaredType", ""))
-        shape = self._shape(element, starts, name) if self.v3 else ()
+        dimensions, shape = self._shape(element, references, name) if self.v3 else ((), ())
         causality, variability = self._roles(element, kind)
-        derivative = typed.get("derivative")
+        start = _start_value(typed, kind, shape, name)
         return FMUVariable(
             name=name,
             reference=_reference(element.get("valueReference"), name),
             type=kind,
             causality=causality,
             variability=variability,
-            initial=element.get("initial", ""),
+            initial=_initial_1(typed, start) if self.v1 else element.get("initial", ""),
             unit=_inherited(typed, declared, "unit") or "",
-            start=_start_value(typed, kind, shape, name),
+            start=start,
             shape=shape,
+            dimensions=dimensions,
             minimum=_float(_inherited(typed, declared, "min")) if kind.is_number else None,
             maximum=_float(_inherited(typed, declared, "max")) if kind.is_number else None,
             nominal=_float(_inherited(typed, declared, "nominal")) if kind.is_float else None,
             description=element.get("description", ""),
             items=_items(declared) if kind is Type.ENUMERATION else {},
-            derivative_of=self._state_of(derivative, names, references),
-            clocked=element.get("clocks") is not None,
+            derivative_of=self._state_of(typed.get("derivative"), names, references),
+            clocks=tuple(_named(text, references, name) for text in element.get("clocks", "").split()),
+            clock=_clock(element, declared, name) if kind is Type.CLOCK else None,
+            negated=self.v1 and element.get("alias") == "negatedAlias",
         )
 
     def _roles(self, element: Element, kind: Type) -> tuple[str, str]:
@@ -175,48 +182,75 @@ class _Reader:
             "variability", "continuous" if kind.is_float else "discrete"
         )
 
-    def _state_of(self, derivative: str | None, names: list[str], references: dict[Any, str]) -> str:
+    def _state_of(self, derivative: str | None, names: list[str], references: dict[Any, Element]) -> str:
         if derivative is None or self.v1:
             return ""
         if self.v3:
-            return references.get(derivative, "")
+            return references[derivative].get("name", "") if derivative in references else ""
         index = _integer(derivative, "derivative")
         return names[index - 1] if 0 < index <= len(names) else ""
 
-    def _shape(self, element: Element, starts: dict[Any, Any], name: str) -> tuple[int, ...]:
-        sizes: list[int] = []
+    def _shape(
+        self, element: Element, references: dict[Any, Element], name: str
+    ) -> tuple[tuple[int | str, ...], tuple[int, ...]]:
+        """Return the dimensions (sizes, or names of structural parameters) and the shape at their start values."""
+        dimensions: list[int | str] = []
+        shape: list[int] = []
         for dimension in element.findall("Dimension"):
-            fixed, reference = dimension.get("start"), dimension.get("valueReference")
-            text = fixed if fixed is not None else starts.get(reference)
-            sizes.append(_integer(text, f"a dimension of {name!r}"))
-        if any(size < 0 for size in sizes) or prod(sizes) > MAX_ELEMENTS:
-            raise FMUFileError(f"variable {name!r} has {sizes} elements; at most {MAX_ELEMENTS} are accepted")
-        return tuple(sizes)
+            fixed, what = dimension.get("start"), f"a dimension of {name!r}"
+            if fixed is None:
+                source = _named(dimension.get("valueReference"), references, name)
+                fixed = references[dimension.get("valueReference")].get("start")
+                if references[dimension.get("valueReference")].get("causality") != "structuralParameter":
+                    raise FMUFileError(f"{what}, {source!r}, is no structural parameter")
+                dimensions.append(source)
+            else:
+                dimensions.append(_integer(fixed, what))
+            shape.append(_integer(fixed, what))
+        if any(size < 0 for size in shape) or prod(shape) > MAX_ELEMENTS:
+            raise FMUFileError(f"variable {name!r} has {shape} elements; at most {MAX_ELEMENTS} are accepted")
+        return tuple(dimensions), tuple(shape)
 
     # -- structure ---------------------------------------------------------------------------------------------
-    def _sizes(self, ordered: list[FMUVariable], by_reference: dict[int, FMUVariable]) -> tuple[int, int]:
-        root = self.root
+    def _structure(
+        self, ordered: list[FMUVariable], by_reference: dict[int, FMUVariable]
+    ) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Return the names of the state derivatives and of the event indicators, where they are variables."""
         if self.v1:
-            states, indicators = root.get("numberOfContinuousStates"), root.get("numberOfEventIndicators")
-            return _count(states), _count(indicators)
+            return (), ()
         if not self.v3:
-            derivatives = root.findall("ModelStructure/Derivatives/Unknown")
-            return len(derivatives), _count(root.get("numberOfEventIndicators"))
-        total = [0, 0]
-        for i, tag in enumerate(("ContinuousStateDerivative", "EventIndicator")):
-            for unknown in root.findall(f"ModelStructure/{tag}"):
-                variable = by_reference.get(_reference(unknown.get("valueReference"), tag))
-                if variable is None:
-                    raise FMUFileError(f"the model structure names a {tag} that is no variable")
-                total[i] += variable.width
-        return total[0], total[1]
+            unknowns = self.root.findall("ModelStructure/Derivatives/Unknown")
+            return tuple(self._pointed(u.get("index"), ordered, by_reference).name for u in unknowns), ()
+        found: list[tuple[str, ...]] = []
+        for tag in ("ContinuousStateDerivative", "EventIndicator"):
+            unknowns = self.root.findall(f"ModelStructure/{tag}")
+            found.append(tuple(self._pointed(u.get("valueReference"), ordered, by_reference).name for u in unknowns))
+        return found[0], found[1]
+
+    def _counts(
+        self, states: tuple[str, ...], indicators: tuple[str, ...], variables: dict[str, FMUVariable]
+    ) -> tuple[int, int]:
+        if self.v3:
+            widths = [sum(variables[name].width for name in names) for names in (states, indicators)]
+            return _count(str(widths[0])), _count(str(widths[1]))
+        declared = _count(self.root.get("numberOfEventIndicators"))
+        return _count(self.root.get("numberOfContinuousStates")) if self.v1 else len(states), declared
+
+    def _dependencies_1(self) -> dict[str, frozenset[str]]:
+        """Return what outputs depend on directly, where FMI 1 says so."""
+        found: dict[str, frozenset[str]] = {}
+        for element in self.root.findall("ModelVariables/ScalarVariable"):
+            listed = element.find("DirectDependency")
+            if listed is not None:
+                found[element.get("name", "")] = frozenset((name.text or "").strip() for name in listed.findall("Name"))
+        return found
 
     def _dependencies(
         self, ordered: list[FMUVariable], by_reference: dict[int, FMUVariable]
     ) -> dict[str, frozenset[str]]:
         found: dict[str, frozenset[str]] = {}
         path = "ModelStructure/Output" if self.v3 else "ModelStructure/Outputs/Unknown"
-        for unknown in [] if self.v1 else self.root.findall(path):
+        for unknown in self.root.findall(path):
             listed = unknown.get("dependencies")
             if listed is None:
                 continue
@@ -249,6 +283,41 @@ class _Reader:
                 )
             )
         return found
+
+
+def _named(text: str | None, references: dict[Any, Element], name: str) -> str:
+    """Return the name of the variable with a value reference."""
+    if text not in references:
+        raise FMUFileError(f"variable {name!r} names value reference {str(text)[:40]!r}, which does not exist")
+    return references[text].get("name", "")
+
+
+def _initial_1(typed: Element, start: Any) -> str:
+    """Return how a variable of FMI 1 starts, in the words of FMI 2: what has no start value is calculated."""
+    if start is None:
+        return "calculated"
+    return "exact" if typed.get("fixed", "true").strip() in ("true", "1") else "approx"
+
+
+def _clock(element: Element, declared: Element | None, name: str) -> Clock:
+    """Return when a clock ticks; counters are counted in units of one over the resolution."""
+    text = _inherited(element, declared, "intervalVariability")
+    try:
+        variability = Interval(text)
+    except ValueError:
+        raise FMUFileError(f"clock {name!r}: {str(text)[:40]!r} is no interval variability") from None
+    times: list[float | None] = []
+    for what in ("interval", "shift"):
+        time = _float(_inherited(element, declared, f"{what}Decimal"))
+        counter = _inherited(element, declared, f"{what}Counter")
+        if time is None and counter is not None:
+            resolution = _integer(_inherited(element, declared, "resolution"), f"the resolution of clock {name!r}")
+            ticks = _integer(counter, f"clock {name!r}")
+            time = ticks / resolution if 0 < resolution < 2**64 and 0 <= ticks < 2**64 else -1.0
+        if time is not None and not (isfinite(time) and time >= 0 and (time > 0 or what == "shift")):
+            raise FMUFileError(f"clock {name!r} has the impossible {what} {time}")
+        times.append(time)
+    return Clock(variability, times[0], times[1])
 
 
 def _inherited(element: Element, declared: Element | None, name: str) -> str | None:

@@ -16,7 +16,8 @@ from twinkit.core.component import Array
 from twinkit.core.errors import MissingDependencyError
 from twinkit.fmi._archive import ArchiveLimits, extract
 from twinkit.fmi._errors import FMUFileError, UnsupportedFMUError
-from twinkit.fmi._instance import CallFailedError, native_value
+from twinkit.fmi._instance import CallFailedError
+from twinkit.fmi._values import native_value
 from twinkit.fmi.description import FMUDescription, Kind, VariableType
 
 _STATUS = {1: "warning", 2: "discard", 3: "error", 4: "fatal", 5: "pending"}  # PyFMI's FMI_WARNING, ...
@@ -46,6 +47,7 @@ class PyFMIEngine:
         interface = description.co_simulation
         self.can_restore = bool(interface and interface.can_save_state)
         self.can_differentiate = bool(interface and interface.directional_derivatives)
+        self.can_serialize = self.can_adjoint = False
         self._directory = Path(tempfile.mkdtemp(prefix="twinkit-fmu-"))
         self._cleanup = weakref.finalize(self, shutil.rmtree, self._directory, ignore_errors=True)
         try:
@@ -67,9 +69,7 @@ class PyFMIEngine:
         try:
             return action()
         except Exception as error:
-            failed = CallFailedError(f"PyFMI's {what}", 3, ())
-            failed.args = (f"PyFMI's {what} failed: {error}",)
-            raise failed from None
+            raise CallFailedError(f"PyFMI's {what} failed: {error}") from None
 
     def start(self, values: Mapping[str, Any], t0: float, stop: float | None) -> None:
         model = self._model
@@ -100,15 +100,25 @@ class PyFMIEngine:
     def advance(self, t: float, dt: float) -> None:
         status = int(self._guard("do_step", lambda: self._model.do_step(t, dt, not self.can_restore)))
         if status > 1:
-            failed = CallFailedError("PyFMI's do_step", status, ())
-            failed.args = (f"PyFMI's do_step returned {_STATUS.get(status, status)}",)
-            raise failed
+            raise CallFailedError.of("PyFMI's do_step", status)
 
     def save(self) -> Any:
         return _PyFMIState(self._model, self._guard("get_fmu_state", self._model.get_fmu_state))
 
     def restore(self, state: Any) -> None:
         self._guard("set_fmu_state", lambda: self._model.set_fmu_state(state.pointer))
+
+    def serialize(self) -> tuple[dict[str, Any], bytes]:
+        raise UnsupportedFMUError("backend='pyfmi' does not serialize states here; use 'fmpy'")
+
+    def deserialize(self, known: Mapping[str, Any], data: bytes) -> None:
+        self.serialize()
+
+    def adjoint(self, of: Sequence[str], to: Sequence[str], seed: Sequence[float]) -> Array:
+        raise UnsupportedFMUError("FMI 2.0 has no adjoint derivatives")
+
+    def ticks(self) -> list[tuple[float, str]]:
+        return []
 
     def derivatives(self, of: Sequence[str], to: Sequence[str]) -> Array:
         variables = self.description.variables

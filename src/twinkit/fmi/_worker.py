@@ -22,7 +22,8 @@ from twinkit.core.errors import TwinkitError
 from twinkit.fmi._archive import ArchiveLimits
 from twinkit.fmi._engine import NativeEngine
 from twinkit.fmi._exchange import Integration
-from twinkit.fmi._instance import CallFailedError
+from twinkit.fmi._instance import CallFailedError, import_fmpy
+from twinkit.fmi._values import from_json, to_json
 from twinkit.fmi.description import Kind
 from twinkit.fmi.session import read_description
 
@@ -55,13 +56,13 @@ class Worker:
                 break
 
     def _receive(self) -> bytes:
-        data = b""
+        data = bytearray()
         while len(data) < 4 or len(data) < 4 + int.from_bytes(data[:4], "little"):
             more = self.connection.recv(65536)
             if not more:
                 return b""
-            data = data + more if data else more
-        return data[4:]
+            data += more
+        return bytes(data[4:])
 
     def _step(self, frame: bytes) -> bytes:
         number, t, dt = struct.unpack_from("<Idd", frame, 1)
@@ -92,16 +93,21 @@ class Worker:
 
         import scipy.integrate  # noqa: F401 - its memory is not the FMU's
 
+        path = Path(message["path"])
+        description = read_description(path)
+        import_fmpy(f"fmi{description.fmi_version[0]}")  # nor is FMPy's
         unit = 1 if sys.platform == "darwin" else 1024
         resident = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
-        path = Path(message["path"])
         if message["memory"]:
             self._limit_memory(int(message["memory"]))
         self.engine = NativeEngine(
-            path, read_description(path), Kind(message["kind"]), Integration(**message["integration"]),
-            ArchiveLimits(**message["limits"]),
+            path, description, Kind(message["kind"]), Integration(**message["integration"]),
+            ArchiveLimits(**message["limits"]), message["event_mode"],
         )  # fmt: skip
-        able = {"restore": self.engine.can_restore, "differentiate": self.engine.can_differentiate}
+        able = {
+            "restore": self.engine.can_restore, "differentiate": self.engine.can_differentiate,
+            "serialize": self.engine.can_serialize, "adjoint": self.engine.can_adjoint,
+        }  # fmt: skip
         return {**able, "resident": resident}
 
     def _limit_memory(self, limit: int) -> None:
@@ -121,15 +127,15 @@ class Worker:
     def on_start(self, message: dict[str, Any]) -> Any:
         """Start."""
         self.states.clear()
-        self._running().start(message["values"], message["t0"], message["stop"])
+        self._running().start(from_json(message["values"]), message["t0"], message["stop"])
 
     def on_write(self, message: dict[str, Any]) -> Any:
         """Set values."""
-        self._running().write(message["values"], message["t"])
+        self._running().write(from_json(message["values"]), message["t"])
 
     def on_read(self, message: dict[str, Any]) -> Any:
         """Get values."""
-        return self._running().read(message["names"])
+        return to_json(self._running().read(message["names"]))
 
     def on_advance(self, message: dict[str, Any]) -> Any:
         """Step."""
@@ -144,6 +150,22 @@ class Worker:
     def on_restore(self, message: dict[str, Any]) -> Any:
         """Restore a state."""
         self._running().restore(self.states.get(message["id"]))
+
+    def on_serialize(self, message: dict[str, Any]) -> Any:
+        """Return the state, with its bytes."""
+        return to_json(self._running().serialize())
+
+    def on_deserialize(self, message: dict[str, Any]) -> Any:
+        """Go to a state that was made into bytes."""
+        self._running().deserialize(from_json(message["known"]), from_json(message["data"]))
+
+    def on_adjoint(self, message: dict[str, Any]) -> Any:
+        """Seed times partial derivatives."""
+        return self._running().adjoint(message["of"], message["to"], message["seed"]).tolist()
+
+    def on_ticks(self, message: dict[str, Any]) -> Any:
+        """Ticks of clocks since the last time this was asked."""
+        return self._running().ticks()
 
     def on_derivatives(self, message: dict[str, Any]) -> Any:
         """Partial derivatives."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import inspect
 import os
 from collections.abc import Callable, Mapping
-from functools import cached_property
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,11 @@ import numpy as np
 
 from twinkit.core.component import Array, Causality, Port, Values, Variability
 from twinkit.core.errors import InvalidValueError, SimulationError, unknown_name
+from twinkit.core.identity import digest
+from twinkit.fmi._backend import as_backend
+from twinkit.fmi._exchange import Integration
 from twinkit.fmi._units import time_unit_of, unit_of
+from twinkit.fmi._values import plain_value
 from twinkit.fmi.description import FMUDescription, FMUVariable, Kind
 from twinkit.fmi.session import Session, choose_kind, read_description
 
@@ -30,9 +35,10 @@ class FMU:
     path
         The ``.fmu`` file.
     start
-        Parameter or initial value -> value, in the FMU's units.
+        Parameter, input or initial value -> value, in the FMU's units. Structural parameters give the ports their
+        shapes; that of an input is the default of its port.
     **options
-        As for `twinkit.fmi.Session`: ``backend``, ``kind``, ``isolate``, ``integration``, ``limits``.
+        As for `twinkit.fmi.Session`: ``backend``, ``kind``, ``isolate``, ``integration``, ``limits``, ``event_mode``.
 
     Attributes
     ----------
@@ -48,7 +54,8 @@ class FMU:
 
     def __init__(self, path: str | os.PathLike[str], start: Mapping[str, Any] | None = None, **options: Any) -> None:
         self.path = Path(path)
-        self.description: FMUDescription = read_description(path)
+        declared = read_description(path)
+        self.description: FMUDescription = declared.resized(start or {})
         self.kind = choose_kind(self.description, options.get("kind"))
         self.start = dict(start or {})
         for name in self.start:
@@ -59,43 +66,66 @@ class FMU:
             if option not in known:
                 raise unknown_name("option", option, known, "FMU")
         self._options = options
+        self._file_hash = _hash_of(self.path)  # now: the file may be gone when somebody asks
         self._session: Session | None = None
         self.notes: list[str] = []
         self.inputs: Mapping[str, Port] = self._ports("input", Causality.INPUT)
         self.outputs: Mapping[str, Port] = self._ports("output", Causality.OUTPUT)
+        self.start |= {name: port.default for name, port in self.inputs.items() if name in self.start}
         self._offer()
 
     def _offer(self) -> None:
         """Offer only what this FMU can do, so that ``isinstance(fmu, RollsBack)`` says the truth."""
         interface = self.description.interface(self.kind)
-        plain = not self._options.get("isolate")
-        if interface is not None and interface.can_save_state and plain:
+        if interface is not None and interface.can_save_state:
             self.snapshot, self.restore = self._snapshot, self._restore
-        if interface is not None and interface.directional_derivatives and plain:
+        if interface is not None and interface.directional_derivatives:
             self.derivatives = self._derivatives
 
     def _ports(self, role: str, causality: Causality) -> dict[str, Port]:
         ports: dict[str, Port] = {}
+        ticks = self.kind is Kind.MODEL_EXCHANGE or bool(self._options.get("event_mode"))
         for v in self.description.of(role):
-            if not v.type.is_number or v.clocked or v.width < 1:
-                self.notes.append(f"{role} {v.name!r} ({v.type.value}{', clocked' if v.clocked else ''}) is not a port")
+            if not v.type.is_number or (v.clocked and not ticks) or v.width < 1:
+                why = ", clocked: it needs event_mode" if v.clocked and not ticks else ", empty" if v.width < 1 else ""
+                self.notes.append(f"{role} {v.name!r} ({v.type.value}{why}) is not a port")
                 continue
             unit, note = unit_of(v.unit, self.description.units.get(v.unit)) if v.type.is_float else ("", "")
             if note:
                 self.notes.append(f"{role} {v.name!r}: {note}")
-            ports[v.name] = Port(
-                v.name, unit, causality, None if not v.shape else v.width,
-                variability=Variability.CONTINUOUS if v.type.is_float else Variability.DISCRETE,
-                default=_default(v) if role == "input" else None, doc=v.description,
+            port = Port(
+                v.name, unit, causality, None if not v.shape else v.width, variability=_variability(v),
+                doc=v.description,
             )  # fmt: skip
+            ports[v.name] = self._with_default(port, v) if role == "input" else port
         return ports
 
-    @cached_property
+    def _with_default(self, port: Port, variable: FMUVariable) -> Port:
+        """Return an input with the value it has where nothing else is said: that of `start`, or the FMU's own."""
+        value = self.start.get(port.name, variable.start)
+        if value is None:
+            return port
+        flat = port.flat(_number(plain_value(value)), f"the start of input {port.name!r} of {self.path.name}").tolist()
+        return replace(port, default=tuple(flat) if port.shape else flat[0])
+
+    @property
     def time_unit(self) -> str:
         """Unit of time: that of the FMU's independent variable, or seconds."""
         independent = next(iter(self.description.of("independent")), None)
         unit = "" if independent is None else independent.unit
         return time_unit_of(unit, self.description.units.get(unit)) if unit else "s"
+
+    @property
+    def content_hash(self) -> str:
+        """SHA-256 of what determines its results: the file, start values, kind, and how it is run."""
+        options = self._options
+        how = {
+            "backend": as_backend(options.get("backend", "fmpy")).value, "kind": self.kind.value,
+            "integration": repr(options.get("integration") or Integration()),
+            "event_mode": bool(options.get("event_mode")),
+        }  # fmt: skip
+        ports = [repr(port) for port in (*self.inputs.values(), *self.outputs.values())]
+        return digest({"file": self._file_hash, "start": self.start, "how": how, "ports": ports})
 
     # -- component ---------------------------------------------------------------------------------------------
     def initialize(self, t0: float, inputs: Values) -> dict[str, Any]:
@@ -157,8 +187,7 @@ class FMU:
             port = self.inputs.get(name)
             if port is None:
                 raise unknown_name("input", name, self.inputs, self.path.name)
-            number = float(value) if isinstance(value, (bool, np.bool_)) else value
-            flat = port.flat(number, f"input {name!r} of {self.path.name}")
+            flat = port.flat(_number(value), f"input {name!r} of {self.path.name}")
             given[name] = tuple(flat.tolist()) if port.shape else float(flat[0])
         return given
 
@@ -175,11 +204,21 @@ class FMU:
         return self.description._repr_html_()
 
 
-def _default(variable: FMUVariable) -> float | tuple[float, ...] | None:
-    start = variable.start
-    if start is None:
-        return None
-    return tuple(float(value) for value in start) if variable.shape else float(start)
+def _variability(variable: FMUVariable) -> Variability:
+    """Return how the value of a port changes: numbers that are not continuous are held, not averaged."""
+    smooth = variable.type.is_float and not variable.clocked and variable.variability == "continuous"
+    return Variability.CONTINUOUS if smooth else Variability.DISCRETE
+
+
+def _number(value: Any) -> Any:
+    """Return a boolean, or several, as numbers."""
+    flags = isinstance(value, (bool, np.bool_)) or (isinstance(value, (tuple, list)) and bool in map(type, value))
+    return np.asarray(value, dtype=np.float64) if flags else value
+
+
+def _hash_of(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 __all__ = ["FMU", "Kind"]

@@ -5,30 +5,26 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Mapping, Sequence
-from enum import Enum
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 
 from twinkit.core.component import Array, StepError
-from twinkit.core.errors import InvalidValueError, SimulationError, unknown_name
+from twinkit.core.errors import DataError, InvalidValueError, SimulationError, TwinkitError, unknown_name
+from twinkit.core.units import as_array, as_number
 from twinkit.fmi._archive import DESCRIPTION, ArchiveLimits, open_archive, read_member
-from twinkit.fmi._engine import Engine
+from twinkit.fmi._backend import Backend, Engine, as_backend, make_engine, split_values
+from twinkit.fmi._clocks import is_triggered
 from twinkit.fmi._errors import UnsupportedFMUError
 from twinkit.fmi._exchange import Integration
 from twinkit.fmi._instance import CallFailedError
 from twinkit.fmi._isolated import Isolation
 from twinkit.fmi._parse import parse_description
+from twinkit.fmi._state_file import pack_state, unpack_state
+from twinkit.fmi._values import plain_value
 from twinkit.fmi._xml import MAX_BYTES
 from twinkit.fmi.description import FMUDescription, FMUVariable, Kind
-
-
-class Backend(Enum):
-    """Which library runs the FMU."""
-
-    FMPY = "fmpy"
-    PYFMI = "pyfmi"
 
 
 def read_description(path: str | os.PathLike[str]) -> FMUDescription:
@@ -48,7 +44,10 @@ def read_description(path: str | os.PathLike[str]) -> FMUDescription:
 def choose_kind(description: FMUDescription, kind: Kind | str | None) -> Kind:
     """Return the kind to use: the one asked for, or co-simulation where there is a choice."""
     if not description.kinds:
-        raise UnsupportedFMUError(f"{description.model_name} offers neither co-simulation nor model exchange")
+        why = "only scheduled execution, which is not run here" if description.scheduled_execution else (
+            "neither co-simulation nor model exchange"
+        )  # fmt: skip
+        raise UnsupportedFMUError(f"{description.model_name} offers {why}")
     if kind is None:
         return description.kinds[0]
     try:
@@ -78,15 +77,20 @@ class Session:
         How a model-exchange FMU is integrated.
     limits
         For the archive.
+    event_mode
+        True: an FMI 3 co-simulation uses event mode, which clocks and discrete inputs need, and may return early from
+        a step, at its events. Model exchange always has events.
 
     Attributes
     ----------
     description
-        What the FMU says about itself.
+        What the FMU says about itself, with the sizes of arrays that `reset` has set.
     kind
         The kind in use.
     time
         Where it is; NaN before `reset`.
+    ticks
+        (time, clock) of the ticks in the last `reset`, `step` or `set`, in order.
     """
 
     def __init__(
@@ -98,17 +102,31 @@ class Session:
         isolate: bool | Isolation = False,
         integration: Integration | None = None,
         limits: ArchiveLimits | None = None,
+        event_mode: bool = False,
     ) -> None:
         self.path = Path(path)
-        self.description = read_description(path)
+        self.description = self._declared = read_description(path)
         self.kind = choose_kind(self.description, kind)
         self.time = math.nan
+        self.ticks: tuple[tuple[float, str], ...] = ()
+        self.event_mode = event_mode
+        self._start: tuple[dict[str, Any], float, float | None] = ({}, 0.0, None)  # what `reset` was given
         self._closed = False
+        self._check_event_mode()
         options = (self.kind, integration or Integration(), limits or ArchiveLimits())
-        self._engine: Engine = _make_engine(self.path, self.description, _backend(backend), isolate, *options)
+        self._engine: Engine = make_engine(
+            self.path, self.description, as_backend(backend), isolate, *options, event_mode
+        )
         self.can_restore = self._engine.can_restore
+        self.can_serialize = self._engine.can_serialize
         self.can_differentiate = self._engine.can_differentiate
-        self._outputs = tuple(v.name for v in self.description.of("output") if v.type.value not in ("Binary", "Clock"))
+        self.can_adjoint = self._engine.can_adjoint
+        self._outputs = tuple(v.name for v in self.description.of("output") if v.clock is None)
+
+    def _check_event_mode(self) -> None:
+        interface = self.description.interface(self.kind)
+        if self.event_mode and self.kind is Kind.CO_SIMULATION and not (interface and interface.has_event_mode):
+            raise UnsupportedFMUError(f"{self.path.name} has no event mode in co-simulation")
 
     def __enter__(self) -> Self:
         return self
@@ -135,7 +153,8 @@ class Session:
         Parameters
         ----------
         start_values
-            Parameter, input or initial value -> value. What is not named keeps the FMU's start value.
+            Parameter, input or initial value -> value. What is not named keeps the FMU's start value. Structural
+            parameters change the sizes of arrays. The value of a clock with an interval is its interval.
         t0
             Start time.
         stop
@@ -148,11 +167,15 @@ class Session:
         UnknownNameError, InvalidValueError
             For a value that cannot be set.
         """
-        given = {self._settable(name).name: value for name, value in (start_values or {}).items()}
+        given = self._given(start_values, starting=True)
         self._open()
+        t0, stop = as_number(t0, "", "a start time"), None if stop is None else as_number(stop, "", "a stop time")
         self.time = math.nan
+        description = self._declared.resized(given)
         self._guarded(lambda: self._engine.start(given, float(t0), stop), float(t0), given)
+        self.description, self._start = description, (given, float(t0), stop)
         self.time = float(t0)
+        self._take_ticks()
         return self.get(*self._outputs)
 
     def step(self, dt: float, inputs: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -167,7 +190,7 @@ class Session:
         """
         self._started()
         check_step(dt)
-        given = {self._settable(name).name: value for name, value in (inputs or {}).items()}
+        given = self._given(inputs)
 
         def go() -> dict[str, Any]:
             self._engine.write(given, self.time)
@@ -176,20 +199,29 @@ class Session:
 
         outputs = self._guarded(go, self.time, given)
         self.time += float(dt)
+        self._take_ticks()
         return outputs
 
     def get(self, *names: str) -> dict[str, Any]:
-        """Return present values of variables, by name."""
+        """Return present values of variables, by name; of a clock, whether it ticked in the last call."""
         self._started()
-        for name in names:
-            self._variable(name)
-        return self._guarded(lambda: self._engine.read(names), self.time, {})
+        clocks = {name for name in names if self._variable(name).clock is not None}
+        values = self._guarded(lambda: self._engine.read([n for n in names if n not in clocks]), self.time, {})
+        ticked = {name for _, name in self.ticks}
+        return {name: name in ticked if name in clocks else values[name] for name in names}
 
     def set(self, values: Mapping[str, Any]) -> None:
-        """Set inputs and tunable parameters now."""
+        """Set inputs and tunable parameters now.
+
+        A triggered clock that is set to True ticks; a value for an input of clocks is taken when one of them ticks.
+        """
         self._started()
-        given = {self._settable(name).name: value for name, value in values.items()}
+        given = self._given(values)
         self._guarded(lambda: self._engine.write(given, self.time), self.time, given)
+        self._take_ticks()
+
+    def _take_ticks(self) -> None:
+        self.ticks = tuple(self._engine.ticks()) if self.description.clocks else ()
 
     def state(self) -> Any:
         """Return the present state, to go back to with `restore`.
@@ -207,17 +239,86 @@ class Session:
         """Go back to a saved state of this session."""
         self._started()
         self._need(self.can_restore, "save and restore its state")
+        if not (isinstance(state, tuple) and len(state) == 2):
+            raise SimulationError("this is not a state of an FMU")
         time, saved = state
         self._guarded(lambda: self._engine.restore(saved), self.time, {})
-        self.time = time
+        self.time, self.ticks = time, ()
+
+    def serialize(self) -> bytes:
+        """Return the present state as bytes, to go on from with `deserialize`, also in another process.
+
+        Raises
+        ------
+        UnsupportedFMUError
+            If the FMU cannot serialize its state.
+        """
+        self._started()
+        self._need(self.can_serialize, "serialize its state")
+        known, data = self._guarded(self._engine.serialize, self.time, {})
+        values, t0, stop = self._start
+        mine = {"token": self._declared.token, "kind": self.kind.value, "event_mode": self.event_mode}
+        run = {"time": self.time, "start": values, "t0": t0, "stop": stop}
+        return pack_state({**mine, **run, "known": known}, data)
+
+    def deserialize(self, record: bytes) -> None:
+        """Go to a state that `serialize` returned: the FMU is started as it was then, and put into that state.
+
+        Raises
+        ------
+        DataError
+            If the record is damaged, or of another FMU or kind.
+        UnsupportedFMUError
+            If the FMU cannot serialize its state.
+        """
+        self._open()
+        self._need(self.can_serialize, "serialize its state")
+        head, data = unpack_state(record)
+        mine = {"token": self._declared.token, "kind": self.kind.value, "event_mode": self.event_mode}
+        for what, value in mine.items():
+            if head.get(what) != value:
+                raise DataError(f"the state is of another FMU or session: its {what} is {head.get(what)!r}")
+        try:
+            self.reset(head["start"], head["t0"], stop=head["stop"])
+            self._guarded(lambda: self._engine.deserialize(head["known"], data), head["time"], {})
+            self.time = float(head["time"])
+        except TwinkitError:
+            raise
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise DataError(f"the state of {self.path.name} cannot be read: {error!r}") from None
+
+    def adjoint_derivatives(self, of: Sequence[str], to: Sequence[str], seed: Sequence[float]) -> Array:
+        """Return ``seed @ d(of)/d(to)`` at the present point, where the FMU provides adjoint derivatives (FMI 3).
+
+        Parameters
+        ----------
+        of, to
+            Names of the unknowns and of the knowns.
+        seed
+            One number per value of `of`.
+
+        Returns
+        -------
+        array
+            One number per value of `to`.
+        """
+        self._started()
+        self._need(self.can_adjoint, "provide adjoint derivatives")
+        self._check_floats((*of, *to))
+        width = sum(self._variable(name).width for name in of)
+        numbers = np.atleast_1d(as_array(seed, "", "the seed")).ravel().tolist()
+        if len(numbers) != width:
+            raise InvalidValueError(f"the seed has {width} numbers, one per value of {tuple(of)}, not {len(numbers)}")
+        return self._guarded(lambda: self._engine.adjoint(of, to, numbers), self.time, {})
 
     def derivatives(self, of: Sequence[str], to: Sequence[str]) -> Array:
         """Return d(`of`)/d(`to`) at the present point: one row per value of `of`, one column per value of `to`."""
         self._started()
         self._need(self.can_differentiate, "provide directional derivatives")
-        for name in (*of, *to):
-            self._variable(name)
-        return self._guarded(lambda: self._engine.derivatives(of, to), self.time, {})
+        self._check_floats((*of, *to))
+        rows, columns = (sum(self._variable(name).width for name in names) for names in (of, to))
+        found = self._guarded(lambda: self._engine.derivatives(of, to), self.time, {})
+        return found.reshape(rows, columns)
 
     def bind(self, inputs: Sequence[str], outputs: Sequence[str], source: Array, target: Array) -> Callable[..., None]:
         """Return a fast ``step(t, dt)`` that reads `source` and writes `target` (see `twinkit.core.component.Binds`).
@@ -236,20 +337,11 @@ class Session:
             try:
                 raw(t, dt)
             except (CallFailedError, StepError, InvalidValueError) as error:
-                raise self._explained(error, t, self._named(inputs, source)) from None
+                raise self._explained(
+                    error, t, split_values([self.description.variables[name] for name in inputs], source)
+                ) from None
 
         return step
-
-    def _named(self, names: Sequence[str], values: Array) -> dict[str, Any]:
-        """Return name -> value from a flat array."""
-        found: dict[str, Any] = {}
-        position = 0
-        for name in names:
-            v = self.description.variables[name]
-            part = values[position : position + v.width].tolist()
-            found[name] = tuple(part) if v.shape else part[0]
-            position += v.width
-        return found
 
     # -- checks ------------------------------------------------------------------------------------------------
     def _open(self) -> None:
@@ -271,10 +363,22 @@ class Session:
             raise unknown_name("variable", name, self.description.variables, self.path.name)
         return found
 
-    def _settable(self, name: str) -> FMUVariable:
+    def _check_floats(self, names: Sequence[str]) -> None:
+        for name in names:
+            if not self._variable(name).type.is_float:
+                raise InvalidValueError(f"{name!r} is {self._variable(name).type.value}: it has no derivatives")
+
+    def _given(self, values: Mapping[str, Any] | None, *, starting: bool = False) -> dict[str, Any]:
+        """Return values that may be set, without NumPy; at the start, also structural parameters."""
+        return {self._settable(name, starting).name: plain_value(value) for name, value in (values or {}).items()}
+
+    def _settable(self, name: str, starting: bool) -> FMUVariable:
         variable = self._variable(name)
-        if variable.causality == "structuralParameter":
-            raise UnsupportedFMUError(f"{name!r} is a structural parameter: changing it is not supported")
+        if variable.causality == "structuralParameter" and not starting:
+            raise UnsupportedFMUError(f"{name!r} is a structural parameter: it can be set by reset() only")
+        if is_triggered(variable) and (starting or variable.causality != "input"):
+            why = "it can tick after reset() only" if variable.causality == "input" else "the FMU ticks it"
+            raise InvalidValueError(f"{name!r} of {self.path.name} cannot be set: {why}")
         calculated = variable.initial == "calculated" or variable.causality in ("calculatedParameter", "independent")
         if variable.variability == "constant" or (calculated and variable.causality != "input"):
             raise InvalidValueError(f"{name!r} of {self.path.name} is calculated by the FMU and cannot be set")
@@ -293,6 +397,7 @@ class Session:
             return error
         kind = type(error) if isinstance(error, StepError) else StepError
         shown = f" with {dict(values)}" if values else ""
+        shown = f"{shown[:300]}..." if len(shown) > 300 else shown
         return kind(f"{name} at t = {time:g}{shown}: {error.args[0]}", component=name, time=time, values=values)
 
 
@@ -300,38 +405,6 @@ def check_step(dt: float) -> None:
     """Raise unless a step is positive and finite: FMUs do not define steps of no length."""
     if not (dt > 0 and math.isfinite(dt)):
         raise InvalidValueError(f"a step is longer than 0, not {dt!r}")
-
-
-def _backend(backend: Backend | str) -> Backend:
-    try:
-        return Backend(backend)
-    except ValueError:
-        raise unknown_name("backend", str(backend), [b.value for b in Backend], "FMI") from None
-
-
-def _make_engine(
-    path: Path,
-    description: FMUDescription,
-    backend: Backend,
-    isolate: bool | Isolation,
-    kind: Kind,
-    integration: Integration,
-    limits: ArchiveLimits,
-) -> Engine:
-    if backend is Backend.PYFMI:
-        from twinkit.fmi._pyfmi import PyFMIEngine
-
-        if isolate:
-            raise UnsupportedFMUError("isolate works with backend='fmpy' only")
-        return PyFMIEngine(path, description, kind, limits)
-    if isolate:
-        from twinkit.fmi._isolated import IsolatedEngine
-
-        isolation = isolate if isinstance(isolate, Isolation) else Isolation()
-        return IsolatedEngine(path, description, kind, integration, limits, isolation)
-    from twinkit.fmi._engine import NativeEngine
-
-    return NativeEngine(path, description, kind, integration, limits)
 
 
 def open(path: str | os.PathLike[str], **options: Any) -> Session:

@@ -51,12 +51,13 @@ def check(path: Path, *, limits: ArchiveLimits | None = None) -> list[str]:
     except TwinkitError as error:
         return [str(error)]
     try:
-        description = parse_description(data)
+        parse_description(data)
     except TwinkitError as error:
         return [*problems, str(error)]
-    if not description.kinds:
-        return [*problems, "it offers neither co-simulation nor model exchange"]
-    problems += [note for note in FMU(path).notes if "not known" in note]
+    try:
+        problems += [note for note in FMU(path).notes if "not known" in note]
+    except TwinkitError as error:
+        return [*problems, str(error)]
     return list(dict.fromkeys([*problems, *_schema_problems(data)]))
 
 

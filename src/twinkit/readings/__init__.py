@@ -1,4 +1,4 @@
-"""Readings of a model: numeric, CasADi, JAX, SymPy, dimensions. Each is imported from its own module when used."""
+"""Readings of a model: numeric, CasADi, JAX, SymPy, dimensions, C. Each is imported from its own module when used."""
 
 from importlib import import_module as _import_module
 from typing import Any
@@ -8,6 +8,8 @@ _HOMES = {
     "evaluate_at": "numeric",
     "casadi_model": "casadi",
     "CasadiModel": "casadi",
+    "c_model": "c",
+    "CModel": "c",
     "jax_functions": "jax",
     "sympy_model": "sympy",
     "show": "sympy",

@@ -9,6 +9,7 @@ import pytest
 import twinkit as tk
 from twinkit.core.deferred import Deferred
 from twinkit.core.errors import nearest, unknown_name
+from twinkit.core.periodic import Periodic
 from twinkit.core.providers import provided
 
 
@@ -30,6 +31,10 @@ def test_a_measurement_keeps_both_times():
         ({"std": math.nan}, tk.InvalidValueError, "standard deviation"),
         ({"source_time": math.nan}, tk.InvalidValueError, "source time"),
         ({"source_time": math.inf}, tk.InvalidValueError, "source time"),
+        ({"source_time": "1 h"}, tk.InvalidValueError, "needs numbers, the times in the consumer's time unit"),
+        ({"received_time": math.nan}, tk.InvalidValueError, "received time"),
+        ({"received_time": "2 h"}, tk.InvalidValueError, "needs numbers"),
+        ({"value": 1j}, tk.InvalidValueError, "needs numbers"),
         ({"unit": "grammes_of_it"}, tk.UnitError, "is not a unit"),
     ],
 )
@@ -126,3 +131,24 @@ def test_a_missing_package_says_what_to_install():
 def test_nothing_provides_an_unknown_offer():
     with pytest.raises(tk.UnknownNameError, match="nothing provides 'dance'"):
         provided("dance")
+
+
+def test_a_quality_is_a_number_at_a_port():
+    assert [quality.code for quality in tk.Quality] == [0, 1, 2]
+    assert [tk.Quality.of_code(quality.code) for quality in tk.Quality] == list(tk.Quality)
+    assert tk.Quality.of_code(2.0) is tk.Quality.BAD
+    for code in (0.5, 3.0, math.nan, -1):
+        with pytest.raises(tk.InvalidValueError, match="0 good, 1 uncertain or 2 bad"):
+            tk.Quality.of_code(code)
+
+
+def test_what_is_periodic_is_due_at_its_origin_and_after_every_period():
+    plan = Periodic(every=0.1, origin=0.3)
+    assert [plan.count(t) for t in (0.29, 0.3, 0.3 + 0.1, 1.3)] == [0, 1, 2, 11]
+    assert plan.count(sum([0.1] * 10)) == 8  # rounding does not lose one
+    assert plan.next(0.0) == 0.3
+    t = 0.3
+    for _ in range(1000):
+        later = plan.next(t)
+        assert 0.0999 < later - t < 0.1001
+        t = later

@@ -5,20 +5,19 @@ from __future__ import annotations
 import time as clock
 from collections import deque
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
 from twinkit.app.fermentation.data import FermentationData, load
+from twinkit.app.fermentation.late import late_run
 from twinkit.app.fermentation.metrics import score
 from twinkit.app.fermentation.monitored import MonitoredFermentation
-from twinkit.app.fermentation.result import Array, FermentationResult, ForecastAt, Track
+from twinkit.app.fermentation.result import FermentationResult, ForecastAt, LateSamples, Track
 from twinkit.app.fermentation.settings import Settings
+from twinkit.app.fermentation.tracks import QUANTITIES, from_first, track
 from twinkit.core import Measurement, Quality
-from twinkit.estimate import Adaptation, Estimate, ExtendedKalmanFilter, Filter, Sensor
+from twinkit.estimate import Adaptation, Estimate, Estimator, ExtendedKalmanFilter, Filter, Sensor
 from twinkit.pat import ConsensusCalibration, SoftSensor
-
-_QUANTITIES = {"glucose": "process.glucose_total", "ethanol": "process.ethanol", "xylose": "process.xylose"}
 
 
 def estimator(settings: Settings, offset_std: float, drift_std: float) -> ExtendedKalmanFilter:
@@ -78,6 +77,7 @@ class _Log:
 
     reported: list[Measurement] = field(default_factory=list[Measurement])
     single: list[float] = field(default_factory=list[float])
+    given: list[Measurement | None] = field(default_factory=list[Measurement | None])
     estimates: list[Estimate | None] = field(default_factory=list[Estimate | None])
     forecasts: list[ForecastAt] = field(default_factory=list[ForecastAt])
     seconds: float = 0.0
@@ -120,8 +120,7 @@ def _stream(data: FermentationData, settings: Settings, sensor: SoftSensor, prog
     from tqdm import tqdm
 
     log = _Log()
-    ekf: ExtendedKalmanFilter | None = None
-    estimate: Estimate | None = None
+    twin: Estimator | None = None
     due = deque(sorted(settings.forecast_at))
     end = float(data.time[-1])
     began = clock.perf_counter()
@@ -131,35 +130,36 @@ def _stream(data: FermentationData, settings: Settings, sensor: SoftSensor, prog
     ):
         reported = sensor.read(spectrum, time)
         single = sensor.single or reported
-        if ekf is None and reported.quality is not Quality.BAD:
+        if twin is None and reported.quality is not Quality.BAD:
             # The priors hold for the start of the batch; the sensor states its errors with its first usable reading.
             ekf = estimator(settings, sensor.disagreement, sensor.calibration.rmsecv_)
-            estimate = ekf.start(float(data.time[0]))
-        if ekf is not None and estimate is not None:
-            estimate = ekf.update(estimate, single)
+            twin = Estimator(ekf, start=float(data.time[0]))
+        if twin is not None:
+            twin.update(single)
             while due and time >= due[0]:
-                began += _forecast(ekf, estimate, settings, end, log)
+                began += _forecast(twin, settings, end, log)
                 due.popleft()
         log.reported.append(reported)
         log.single.append(single.value)
-        log.estimates.append(estimate)
+        log.given.append(None if twin is None else single)
+        log.estimates.append(None if twin is None else twin.estimate)
     log.seconds = clock.perf_counter() - began
     return log
 
 
-def _forecast(ekf: ExtendedKalmanFilter, estimate: Estimate, settings: Settings, end: float, log: _Log) -> float:
+def _forecast(twin: Estimator, settings: Settings, end: float, log: _Log) -> float:
     """File a forecast; return the seconds it took."""
     began = clock.perf_counter()
     horizon = max(settings.horizon, end)
-    ahead = ekf.forecast(
-        estimate, horizon, outputs=["process.glucose", "process.ethanol"], samples=settings.samples, seed=settings.seed
+    ahead = twin.forecast(
+        horizon, outputs=["process.glucose", "process.ethanol"], samples=settings.samples, seed=settings.seed
     )
     when = ahead.time_when("process.glucose", below=settings.exhausted)
     last = int(np.argmin(np.abs(ahead.time - end)))
     low, high = ahead.interval("process.ethanol")
     log.forecasts.append(
         ForecastAt(
-            estimate.time,
+            twin.now,
             when.median,
             when.interval,
             when.probability,
@@ -173,9 +173,9 @@ def _forecast(ekf: ExtendedKalmanFilter, estimate: Estimate, settings: Settings,
 def _result(data: FermentationData, settings: Settings, log: _Log) -> FermentationResult:
     qualities = tuple(measurement.quality.value for measurement in log.reported)
     first = next((k for k, estimate in enumerate(log.estimates) if estimate is not None), len(log.estimates))
-    estimates = _from_first(log.estimates, first)
+    estimates = from_first(log.estimates, first)
     sensor = _sensor_track(log.reported, first)
-    tracks = {name: _track(estimates, name, full) for name, full in _QUANTITIES.items()}
+    tracks = {name: track(estimates, name) for name in QUANTITIES}
     nis = np.array([np.nan if k < first else one.nis for k, one in enumerate(estimates)])
     flag = DeviationFlag(settings.deviation_window, settings.deviation_probability, settings.blind)
     deviation = np.array([k >= first and flag(float(value)) for k, value in enumerate(nis)])
@@ -190,11 +190,14 @@ def _result(data: FermentationData, settings: Settings, log: _Log) -> Fermentati
     }
     names = estimates[0].names
     means = np.array([one.vector for one in estimates])
+    late: LateSamples | None = None
+    if settings.hplc_at:
+        late = late_run(data, settings, estimates[0].filter, log.given, {"sensor": sensor, **tracks})
     return FermentationResult(
         data.time, sensor, np.array(log.single), qualities, tuple(one.note for one in log.reported), **tracks,
         states={name: means[:, k] for k, name in enumerate(names)}, nis=nis, deviation=deviation, first_good=first,
         forecasts=tuple(log.forecasts), samples=data.samples, metrics=metrics,
-        settings=settings.as_dict(), made_by=_made_by(estimates[0].filter),
+        settings=settings.as_dict(), made_by=_made_by(estimates[0].filter), late=late,
     )  # fmt: skip
 
 
@@ -207,30 +210,8 @@ def _made_by(ekf: Filter) -> dict[str, str]:
     }
 
 
-def _from_first(estimates: list[Estimate | None], first: int) -> list[Estimate]:
-    """Return estimates where those before the first usable spectrum are the first one, delivered late."""
-    from twinkit.core import DataError
-
-    known = [estimate for estimate in estimates if estimate is not None]
-    if not known:
-        raise DataError("no spectrum of this run could be used: look at the instrument before the model")
-    return [known[0]] * first + known
-
-
 def _sensor_track(reported: list[Measurement], first: int) -> Track:
     value = np.array([measurement.value for measurement in reported], dtype=np.float64)
     std = np.array([measurement.std for measurement in reported], dtype=np.float64)
     value[:first], std[:first] = value[first], std[first]
     return Track("glucose", "g/L", value, std, np.maximum(value - 1.96 * std, 0.0), value + 1.96 * std)
-
-
-def _track(estimates: list[Estimate], name: str, full: str) -> Track:
-    known: dict[int, Any] = {id(one): one.output(full) for one in {id(one): one for one in estimates}.values()}
-    said = [known[id(one)] for one in estimates]
-    columns: list[Array] = [
-        np.array([p.mean for p in said]),
-        np.array([p.std for p in said]),
-        np.array([p.interval[0] for p in said]),
-        np.array([p.interval[1] for p in said]),
-    ]
-    return Track(name, "g/L", *columns)

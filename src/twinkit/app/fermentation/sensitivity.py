@@ -60,7 +60,7 @@ def _limited(name: str, value: float) -> float:
 
 def main() -> None:
     """Print the tables."""
-    data, settings = load(), Settings(forecast_at=())
+    data, settings = load(), Settings(forecast_at=(), hplc_at=())
     scores: list[FermentationResult] = []
     for name, choice in RULES.items():
         calibration = ConsensusCalibration(**choice).fit(data.train_spectra, data.train_glucose, data.wavenumbers)  # type: ignore[arg-type]

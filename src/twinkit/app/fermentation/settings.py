@@ -76,6 +76,13 @@ class Settings:
         How often chance alone would raise the flag at one reading.
     blind
         Bad readings in a row that raise it as well.
+    hplc_at
+        The second run is told the first laboratory sample at or after each of these times [h]; empty: no second run.
+    hplc_delay
+        How much later the laboratory reports [h]: assumed, half a shift.
+    hplc_std, hplc_relative_std
+        Standard deviation of a laboratory value [g/L], and its part in proportion to the value: assumed, a few percent
+        for sampling, dilution and analysis.
     """
 
     initial: dict[str, Prior] = field(default_factory=_initial)
@@ -91,6 +98,10 @@ class Settings:
     deviation_window: int = 24
     deviation_probability: float = 1e-4
     blind: int = 24
+    hplc_at: tuple[float, ...] = (4.0, 8.0)
+    hplc_delay: float = 4.0
+    hplc_std: float = 0.3
+    hplc_relative_std: float = 0.03
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values with their reasons, for reports."""
