@@ -1,6 +1,6 @@
 """Hybrid models of simulated CHO fed-batches: errors and coverage inside and outside the training box.
 
-    python -m benchmarks.hybrid_cho [--batches 10] [--seeds 0 1 2] [--samples 100]
+    python -m benchmarks.hybrid_cho [--batches 10] [--seeds 0 1 2] [--samples 100] [--prior 1.0]
 
 Data and scores: `benchmarks/data/hybrid_cho/README.md`. Every figure is the median over the seeds.
 """
@@ -111,10 +111,11 @@ def scores(
     }
 
 
-def trajectory_fit(model: tk.Model, seed: int, count: int, samples: int) -> dict[str, float]:
-    """Fit a model to the first batches of a seed and judge it."""
+def trajectory_fit(model: tk.Model, seed: int, count: int, samples: int, prior: float) -> dict[str, float]:
+    """Fit a model to the first batches of a seed and judge it; `prior` is the relative spread of its parameters."""
+    free = dict.fromkeys(Candidate.free, prior)
     began = time.process_time()
-    fitted = tk.hybrid.HybridModel(model, parameters=Candidate.free, progress=False).fit(batches(seed, "train", count))
+    fitted = tk.hybrid.HybridModel(model, parameters=free, progress=False).fit(batches(seed, "train", count))
     found = {"cpu": time.process_time() - began}
     ranges = np.array([fitted.trained_.ranges[tag] for tag in COLUMNS])
     for kind in TESTS:
@@ -165,13 +166,13 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.hybrid_cho", description=__doc__.split("\n")[0])
     parser.add_argument("--batches", type=int, default=10)
     parser.add_argument("--samples", type=int, default=100)
+    parser.add_argument("--prior", type=float, default=1.0)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     chosen = parser.parse_args(argv)
+    how = (chosen.batches, chosen.samples, chosen.prior)
     made = {
-        "mechanism": median_over(
-            chosen.seeds, lambda s: trajectory_fit(Candidate(), s, chosen.batches, chosen.samples)
-        ),
-        "hybrid": median_over(chosen.seeds, lambda s: trajectory_fit(hybrid(), s, chosen.batches, chosen.samples)),
+        name: median_over(chosen.seeds, lambda seed, model=model: trajectory_fit(model, seed, *how))
+        for name, model in {"mechanism": Candidate(), "hybrid": hybrid()}.items()
     }
     if importlib.util.find_spec("gpytorch"):
         made["pure GP"] = median_over(chosen.seeds, lambda s: pure_gp(s, chosen.batches))

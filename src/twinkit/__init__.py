@@ -35,6 +35,7 @@ _HOMES = {
         "BoundsError",
         "Crossing",
         "DataError",
+        "Established",
         "Event",
         "FrozenModelError",
         "Input",
@@ -45,6 +46,7 @@ _HOMES = {
         "Model",
         "ModelDefinitionError",
         "Option",
+        "Origin",
         "Output",
         "Parameter",
         "ParameterSet",
@@ -99,7 +101,6 @@ _ROOMS = ("core", "readings", "simulate", "unitops", "testing", "fmi", "graph", 
 # What the rooms above `core` provide for objects defined in it (see twinkit.core.providers).
 _provide("show", "twinkit.readings.sympy:show")
 _provide("rate_units", "twinkit.readings.dimensions:rate_units")
-_provide("model_html", "twinkit.readings.sympy:model_html")
 
 
 def __getattr__(name: str) -> Any:
