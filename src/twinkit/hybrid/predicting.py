@@ -16,7 +16,7 @@ from twinkit.core.errors import InvalidValueError, SimulationError, unknown_name
 from twinkit.core.records import Prediction
 from twinkit.core.units import affine, unit_label
 from twinkit.hybrid.training.fit import Trained
-from twinkit.hybrid.training.observations import problem_of
+from twinkit.hybrid.training.observations import check_settings, problem_of
 from twinkit.hybrid.training.trajectories import Predictor, seen_by_terms
 from twinkit.simulate.batched import Batched
 
@@ -154,8 +154,9 @@ def forecast(
         raise InvalidValueError(f"coverage is a share between 0 and 1, such as 0.95, not {coverage!r}")
     if not isinstance(propagation, Propagation):
         raise InvalidValueError(f"propagation is one of {', '.join(map(str, Propagation))}, not {propagation!r}")
-    if n < 2:
-        raise InvalidValueError(f"at least 2 samples are needed, not {n}")
+    check_settings(batches, trained.posterior.names)
+    if not isinstance(n, int) or n < 2:
+        raise InvalidValueError(f"the number of samples is a whole number from 2 on, not {n!r}")
     layout = trained.model.layout
     chosen = tuple(tags or trained.tags)
     known = [entry.name for block in (layout.states, layout.outputs) for entry in block if entry.size is None]

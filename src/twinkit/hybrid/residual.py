@@ -73,6 +73,11 @@ def Residual(
     """
     if not isinstance(model, Model):
         raise InvalidValueError(f"Residual needs a model, not {model!r}")
+    if not isinstance(on, Mapping):
+        raise InvalidValueError(f"on is a mapping of rates to what their terms look at, not {on!r}")
+    for each in combine.values() if isinstance(combine, Mapping) else (combine,):
+        if not isinstance(each, Combine):
+            raise InvalidValueError(f"combine is Combine.ADD or Combine.MULTIPLY, not {each!r}")
     if not on:
         raise InvalidValueError("Residual needs at least one rate: on={'mu': ['S', 'T']}")
     units = model.rates

@@ -229,7 +229,9 @@ class TestRefusals:
         with pytest.raises(tk.InvalidValueError, match="from_table"):
             HybridModel(hybrid(), **HOW).fit([{"batch_id": "A"}])
 
-    @pytest.mark.parametrize("how", [{"coverage": 95}, {"n": 1}, {"times": [99.0]}, {"propagation": "pathwise"}])
+    @pytest.mark.parametrize(
+        "how", [{"coverage": 95}, {"n": 1}, {"n": "a"}, {"times": [99.0]}, {"propagation": "pathwise"}]
+    )
     def test_wrong_forecasts(self, fitted, how):
         with pytest.raises(tk.InvalidValueError):
             fitted.forecast(batches(1), **how)
@@ -245,6 +247,24 @@ class TestRefusals:
             Residual(Growth(), on={"mu": "S"})
         with pytest.raises(tk.InvalidValueError, match="at least one rate"):
             Residual(Growth(), on={})
+        with pytest.raises(tk.InvalidValueError, match="mapping of rates"):
+            Residual(Growth(), on=["mu"])
+        with pytest.raises(tk.InvalidValueError, match=r"Combine\.MULTIPLY"):
+            Residual(Growth(), on={"mu": ["S"]}, combine="multiply")
+
+    def test_a_batch_that_sets_what_is_learned(self, fitted):
+        """Neither in training nor in a forecast is its value ignored in silence."""
+        own = batches(1)[0].with_(settings={"mu_max": 0.1})
+        with pytest.raises(tk.InvalidValueError, match="sets 'mu_max'"):
+            HybridModel(hybrid(), parameters=PARAMETERS, **HOW).fit(own)
+        with pytest.raises(tk.InvalidValueError, match="sets 'mu_max'"):
+            fitted.forecast(own)
+
+    def test_measurements_that_say_nothing(self):
+        start = tk.Batch("A", [tk.Measurement("X", 1.0, "g/L", 0.0)], until=5.0)
+        assert np.all(np.isfinite(HybridModel(hybrid(), **HOW).fit(start).posterior_.std))
+        with pytest.raises(tk.InvalidValueError, match="list of tk.Batch"):
+            HybridModel(hybrid(), **HOW).fit(None)
 
     def test_an_input_that_never_changes(self):
         """A constant input makes a kernel singular in that direction; the fit goes on without it."""

@@ -20,7 +20,7 @@ from twinkit.hybrid.posterior import Posterior
 from twinkit.hybrid.training.coordinates import Coordinates, Learned, free_parameters
 from twinkit.hybrid.training.evidence import improved, widened
 from twinkit.hybrid.training.noise import Noise
-from twinkit.hybrid.training.observations import Observations, observed
+from twinkit.hybrid.training.observations import Observations, check_settings, observed
 from twinkit.hybrid.training.posterior import Mode, covariance_factor, find_mode
 from twinkit.hybrid.training.trajectories import Predictor, seen_by_terms, stacked
 from twinkit.simulate.batched import Batched
@@ -109,6 +109,7 @@ def train(model: Model, batches: Sequence[Batch], plan: Plan) -> Trained:
     data = observed(model, batches, plan.rtol)
     terms = terms_of(model)
     free = free_parameters(model, plan.parameters, list(terms))
+    check_settings(batches, [item.name for item in free] + [f"{name}.weights" for name in terms])
     with tqdm(desc=f"training {type(model).__name__}", unit="step", disable=not plan.progress) as bar:
         mechanism = Coordinates(free, (), ())
         predictor = Predictor(Batched(data.problems, mechanism.columns), data.tags)

@@ -57,7 +57,9 @@ def checked_batches(batches: Any, *, least: int = 1) -> tuple[Batch, ...]:
     InvalidValueError
         If there are too few, two have one name, or something is no batch.
     """
-    listed = (batches,) if isinstance(batches, Batch) else tuple(batches) if isinstance(batches, Iterable) else ()
+    if not isinstance(batches, (Batch, Iterable)):
+        raise InvalidValueError(f"batches are a list of tk.Batch, not {batches!r}")
+    listed = (batches,) if isinstance(batches, Batch) else tuple(batches)
     for item in listed:
         if not isinstance(item, Batch):
             raise InvalidValueError(
@@ -142,6 +144,10 @@ def _converted(model: Model, batch: Batch, tag: str) -> list[tuple[float, float,
             scale, shift = affine(item.unit, unit)
         except UnitError as error:
             raise UnitError(f"batch {batch.name!r} measured {tag!r} in {item.unit!r}: {error}") from None
+        if np.ndim(item.value):
+            raise InvalidValueError(
+                f"batch {batch.name!r}: a value of {tag!r} is an array; training takes single values"
+            )
         std = np.nan if item.std is None else scale * item.std
         found.append((item.source_time, scale * float(item.value) + shift, std))
     times = [row[0] for row in found]
@@ -154,6 +160,13 @@ def _converted(model: Model, batch: Batch, tag: str) -> list[tuple[float, float,
     return list(dict(zip(times, found, strict=True)).values())
 
 
-def settings_of(batches: Sequence[Batch]) -> Mapping[str, Any]:
-    """Return every parameter that some batch sets for itself."""
-    return {name: value for batch in batches for name, value in batch.settings.items()}
+def check_settings(batches: Sequence[Batch], learned: Iterable[str]) -> None:
+    """Raise if a batch sets a parameter that is learned from all of them: one of the two would be ignored."""
+    names = set(learned)
+    for batch in batches:
+        both = sorted(names & set(batch.settings))
+        if both:
+            raise InvalidValueError(
+                f"batch {batch.name!r} sets {both[0]!r}, which is learned from all batches: take it out of the settings, "
+                "or out of what is learned"
+            )

@@ -98,7 +98,7 @@ def find_mode(
             trial = at(whitened + step)
             tick()
             expected = 0.5 * float(step[chosen] @ (weight * step[chosen] + gradient))
-            gain = (best.cost - trial.cost) / expected if np.isfinite(best.cost) else 1.0
+            gain = (best.cost - trial.cost) / expected if np.isfinite(best.cost) and expected > 0 else 1.0
             if trial.cost < best.cost:
                 best, whitened = trial, whitened + step
                 # Nielsen's rule: damping follows how well the quadratic model foretold the gain.
