@@ -263,7 +263,7 @@ class TestRefusals:
     def test_measurements_that_say_nothing(self):
         start = tk.Batch("A", [tk.Measurement("X", 1.0, "g/L", 0.0)], until=5.0)
         assert np.all(np.isfinite(HybridModel(hybrid(), **HOW).fit(start).posterior_.std))
-        with pytest.raises(tk.InvalidValueError, match="list of tk.Batch"):
+        with pytest.raises(tk.InvalidValueError, match=r"list of tk\.Batch"):
             HybridModel(hybrid(), **HOW).fit(None)
 
     def test_an_input_that_never_changes(self):

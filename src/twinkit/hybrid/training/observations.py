@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -167,6 +167,6 @@ def check_settings(batches: Sequence[Batch], learned: Iterable[str]) -> None:
         both = sorted(names & set(batch.settings))
         if both:
             raise InvalidValueError(
-                f"batch {batch.name!r} sets {both[0]!r}, which is learned from all batches: take it out of the settings, "
-                "or out of what is learned"
+                f"batch {batch.name!r} sets {both[0]!r}, which is learned from all batches: take it out of the "
+                "settings, or out of what is learned"
             )
