@@ -27,7 +27,8 @@ def test_import_loads_no_heavy_package():
 
 @pytest.mark.integration
 def test_import_takes_at_most_0_4_seconds():
-    script = "import time; a = time.perf_counter(); import twinkit; print(time.perf_counter() - a)"
+    # Of this process alone: what else the machine does is not counted.
+    script = "import time; a = time.process_time(); import twinkit; print(time.process_time() - a)"
     assert min(float(python(script)) for _ in range(5)) <= 0.4
 
 

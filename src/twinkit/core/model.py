@@ -245,7 +245,7 @@ class Model:
         return MappingProxyType(self.__corrections)
 
     @property
-    def rates(self) -> dict[str, str]:
+    def named_rates(self) -> dict[str, str]:
         """Rates the equations name, sub-models included -> their unit, found by the dimensions reading."""
         return cast("dict[str, str]", provided("rate_units")(self))
 

@@ -113,11 +113,14 @@ class Worker:
     def _limit_memory(self, limit: int) -> None:
         import resource
 
+        if _virtual_peak():
+            began = threading.Event()
+            threading.Thread(target=_note_peak, args=(began,), daemon=True).start()
+            began.wait()  # the stack and the heap of that thread are not the FMU's
         base = _virtual_peak()
         self.memory = (limit, base)
         if base:
             resource.setrlimit(resource.RLIMIT_AS, (base + limit, base + limit))
-            threading.Thread(target=_note_peak, args=(base,), daemon=True).start()
 
     def _running(self) -> NativeEngine:
         if self.engine is None:
@@ -197,9 +200,12 @@ def _virtual_peak() -> int:
     return int(found) * 1024
 
 
-def _note_peak(base: int) -> None:
+def _note_peak(began: threading.Event) -> None:
     """Write, whenever it grows, how much memory has been used, for the case that this process dies."""
     note, known = Path(tempfile.gettempdir(), "peak"), 0
+    note.write_text("0")
+    base = _virtual_peak()
+    began.set()
     while True:
         peak = _virtual_peak() - base
         if peak > known * 1.1 + 2**20:

@@ -32,7 +32,7 @@ def Residual(
     Parameters
     ----------
     model
-        A model whose equations name rates: ``mu = m.rate("mu", ...)``. ``model.rates`` lists them.
+        A model whose equations name rates: ``mu = m.rate("mu", ...)``. ``model.named_rates`` lists them.
     on
         Rate -> what its term looks at: states, inputs and parameters of the same (sub-)model, ``"t"``, or rates named
         before it. Those of sub-models have a path: ``{"reactor.mu": ["reactor.S"]}``.
@@ -80,7 +80,7 @@ def Residual(
             raise InvalidValueError(f"combine is Combine.ADD or Combine.MULTIPLY, not {each!r}")
     if not on:
         raise InvalidValueError("Residual needs at least one rate: on={'mu': ['S', 'T']}")
-    units = model.rates
+    units = model.named_rates
     for given, what in ((terms, "terms"), (combine, "combine"), (gates, "gates")):
         for rate in given if isinstance(given, Mapping) else ():
             if rate not in on:

@@ -413,7 +413,7 @@ def rate_units(model: Model) -> dict[str, str]:
     ...     def equations(self, v, m):
     ...         mu = m.rate("mu", v.mu_max)
     ...         return {"X": mu * v.X}
-    >>> Growth().rates
+    >>> Growth().named_rates
     {'mu': '1/h'}
     """
     result = evaluate(model, _symbols(model), DIMENSIONS)

@@ -41,7 +41,7 @@ def corrected(**how):
 
 class TestRates:
     def test_rates_are_listed_with_their_units(self):
-        assert Growth().rates == {"mu": "1/h"}
+        assert Growth().named_rates == {"mu": "1/h"}
 
     def test_naming_a_rate_changes_neither_value_nor_identity(self):
         class Named(tk.Model):
