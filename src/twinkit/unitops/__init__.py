@@ -17,6 +17,7 @@ _HOMES = {
     "CHOPerfusion": "cho_perfusion",
     "CoolingJacket": "stirred_tank",
     "EColiOverflow": "ecoli_overflow",
+    "IndPenSim": "indpensim",
     "JacketedTank": "stirred_tank",
     "LignocellulosicEthanol": "lignocellulosic_ethanol",
     "PenicillinFedBatch": "penicillin",
