@@ -18,6 +18,7 @@ _HOMES = {
     "CoolingJacket": "stirred_tank",
     "EColiOverflow": "ecoli_overflow",
     "IndPenSim": "indpensim",
+    "IndPenSimBatch": "indpensim_batch",
     "JacketedTank": "stirred_tank",
     "LignocellulosicEthanol": "lignocellulosic_ethanol",
     "PenicillinFedBatch": "penicillin",

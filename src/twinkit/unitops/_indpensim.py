@@ -51,6 +51,7 @@ class IndustrialPenicillin(tk.Model):
     discharge = tk.Input("kg/h", 0.0, bounds=(0, None), nominal=100.0, doc="broth taken away")
     Fpaa = tk.Input("L/h", 5.0, bounds=(0, None), doc="phenylacetic acid feed")
     shots = tk.Input("kg/h", 0.0, bounds=(0, None), nominal=1.0, doc="shots of ammonia")
+    growth_limit = tk.Input("1/h", 10.0, bounds=(0, None), doc="limit on the largest growth rate after lasting stress")
     disturbance = tk.Input("", 0.0, nominal=1e-3, doc="random walk that moves eight parameters (`indpensim_batch`)")
 
     mu_p = declare(_SET, "mu_p", "largest specific penicillin formation", (0, 1))

@@ -13,7 +13,7 @@ from twinkit.unitops.phenomena import gas_transfer
 
 
 def _state(v: Any, m: Any) -> tuple[kinetics.Disturbed, balances.Vessel, balances.Flows]:
-    moved = kinetics.disturbed(v)
+    moved = kinetics.disturbed(v, m)
     state = balances.vessel(v, m, moved.O2_in)
     return moved, state, balances.flows(v, m, state, moved.c_s)
 
