@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from twinkit.unitops._indpensim_kinetics import Disturbed, total_biomass
-from twinkit.unitops.phenomena import gas_transfer, gassed_power, stirrer_power
+from twinkit.unitops._indpensim_kinetics import present, total_biomass
+from twinkit.unitops.phenomena import gassed_power, stirrer_power
 
 _TRACE = 1e-30  # keeps roots and powers of what may be zero differentiable
 
@@ -105,7 +105,7 @@ def off_gas(v: Any, m: Any, state: Vessel, transferred: Any, oxygen: Any) -> tup
     volume = m.convert(v.V, "L", "m**3")
     held = m.convert(v.epsilon * volume, "m**3", "L") * v.M_air / v.V_molar
     leaving = v.N2_in / (1.0 - v.O2 - m.convert(v.CO2_gas, "percent", ""))
-    uptake = v.off_gas * m.convert(transferred * volume, "mg/L*m**3/h", "g/h")
+    uptake = present(m, v.O2, v.trace_O2) * v.off_gas * m.convert(transferred * volume, "mg/L*m**3/h", "g/h")
     rate = v.M_O2 * flow * (oxygen - leaving * v.O2) - uptake
     evolved = v.q_CO2 * (v.a0 + v.a1) * v.V * m.quantity(1.0, "percent*h/min")
     carbon_dioxide = v.M_CO2 * flow * (v.CO2_in - v.CO2_gas) + evolved
@@ -156,8 +156,9 @@ def _coil(v: Any, m: Any, flow: Any, difference: Any, density: Any) -> Any:
 def hydrogen_rate(v: Any, m: Any, abc: Any, made: Any, flow: Flows) -> Any:
     """Return the rate of the hydrogen ion [mol/L/h].
 
-    Below pH 7 hydrogen ions are counted, above it hydroxide, each with its own sign. Acid and base act as if one
-    step of the source's integrator were added at once (`ion_step`).
+    Acid and base act as if one step of the source's integrator were added at once (`ion_step`). Above pH 7 the source
+    counts hydroxide instead, but gives its rate to the hydrogen ion, which then vanishes or chatters; here the
+    equation of the acid side holds on both.
 
     Parameters
     ----------
@@ -170,11 +171,9 @@ def hydrogen_rate(v: Any, m: Any, abc: Any, made: Any, flow: Flows) -> Any:
     flow
         Flows of the vessel.
     """
-    alkaline = v.H <= m.quantity(1e-7, "mol/L")
-    side = m.where(alkaline, -1.0, 1.0)
-    ion = m.where(alkaline, v.K_w / v.H - v.H, v.H)
     added = v.ion_step * (v.Fa + v.Fb)
-    excess = -(ion * v.V + side * abc * v.ion_step * (v.Fa - v.Fb)) / (v.V + added)
-    equilibrium = 0.5 * (-excess + side * m.sqrt(excess**2 + 4.0 * v.K_w))
+    charge = (v.H * v.V + abc * v.ion_step * (v.Fa - v.Fb)) / (v.V + added)
+    equilibrium = 0.5 * (charge + m.sqrt(charge**2 + 4.0 * v.K_w))
     entering = v.Fs + v.Foil + v.Fb + v.Fa + flow.water - v.discharge * m.quantity(1.0, "L/kg")
-    return side * (v.gamma_1 * made + v.gamma_2 * entering) + v.k_pH * (equilibrium - ion)
+    rate = v.gamma_1 * made + v.gamma_2 * entering + v.k_pH * (equilibrium - v.H)
+    return m.maximum(rate, 0.0) + m.minimum(rate, 0.0) * present(m, v.H, v.trace_H)

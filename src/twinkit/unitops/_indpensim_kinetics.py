@@ -65,9 +65,19 @@ def total_biomass(v: Any) -> Any:
     return v.a0 + v.a1 + v.a3 + v.a4
 
 
+def hydrogen_ion(v: Any, m: Any) -> Any:
+    """Return the hydrogen ion [mol/L], kept from zero so that pH is a number."""
+    return m.maximum(v.H, m.quantity(1e-13, "mol/L"))
+
+
 def acidity(v: Any, m: Any) -> Any:
     """Return pH."""
-    return -m.log10(v.H / m.quantity(1.0, "mol/L"))
+    return -m.log10(hydrogen_ion(v, m) / m.quantity(1.0, "mol/L"))
+
+
+def present(m: Any, amount: Any, trace: Any) -> Any:
+    """Return 1 where there is more than a trace, falling to 0 with the amount: what is used up is not used further."""
+    return m.clip(amount / trace, 0.0, 1.0)
 
 
 def _switch(m: Any, x: Any) -> Any:
@@ -86,8 +96,10 @@ def inhibitions(v: Any, m: Any, oxygen_saturation: Any) -> Inhibitions:
         Dissolved oxygen at equilibrium [mg/L].
     """
     pH = acidity(v, m)
-    acid = 1.0 / (1.0 + v.H / v.K_1 + v.K_2 / v.H)
-    heat = activation_and_loss(m, v.k_g, v.E_g, v.k_d, v.E_d, v.T, v.R)
+    hydrogen = hydrogen_ion(v, m)
+    acid = 1.0 / (1.0 + hydrogen / v.K_1 + v.K_2 / hydrogen)
+    # Above 310 K the source's factor is below zero, and its hyphae with it.
+    heat = m.maximum(activation_and_loss(m, v.k_g, v.E_g, v.k_d, v.E_d, v.T, v.R), 0.0)
     nitrogen = _switch(m, v.A_inhib * (v.N - v.X_crit_N))
     carbon_dioxide = _switch(m, v.A_inhib * (v.X_crit_CO2 - m.convert(v.CO2, "g/L", "mg/L")))
     oxygen = _switch(m, v.A_inhib * (v.DO2 - v.X_crit_DO2 * oxygen_saturation))
@@ -122,10 +134,11 @@ def hyphae(v: Any, m: Any, growth: Any) -> Hyphae:
     largest = v.r_0 + 10.0 * v.delta_r
     inner = v.r_0 + 8.0 * v.delta_r
     volume = m.pi * (inner + largest) ** 3 / 6.0
+    sugar = m.maximum(v.S, 0.0)
     return Hyphae(
-        v.branching * growth * v.a1 * monod(v.S, v.K_b),
-        growth * v.a0 * monod(v.S, v.K_e),
-        v.mu_diff * v.a0 / (differentiation_constant(v, m) + v.S),
+        v.branching * growth * v.a1 * monod(sugar, v.K_b),
+        growth * v.a0 * monod(sugar, v.K_e),
+        v.mu_diff * v.a0 / (differentiation_constant(v, m) + sugar),
         m.convert(volume * v.rho_d * v.k_v * v.n[9], "cm**2*g/cm**2/h/L", "g/L/h"),
         v.mu_a * v.a3,
     )
@@ -152,7 +165,7 @@ def production(v: Any, m: Any, mu_p: Any, factors: Inhibitions) -> Production:
     productive = 0.5 * (dry + vacuoles) - vacuoles
     peak = v.P_peak / m.sqrt(2.0 * m.pi) * m.exp(-0.5 * ((v.S - v.P_mean) / v.P_std) ** 2)
     cytoplasm = m.convert(v.rho_a0 * productive, "g/cm**3*cm**3/L", "g/L")
-    formation = mu_p * cytoplasm * peak * factors.formation
+    formation = mu_p * cytoplasm * peak * factors.formation * present(m, v.S, v.trace_S)
     return Production(
         productive, formation, formation - factors.hydrolysis * v.P, v.m_s * cytoplasm * monod(v.S, v.K_v)
     )

@@ -107,15 +107,15 @@ def _regions(v: Any, rates: kinetics.Hyphae, thinning: Any) -> dict[str, Any]:
 def _nutrients(v: Any, m: Any, moved: Any, flow: Any, rates: Any, made: Any, biomass: Any, penicillin: Any) -> Any:
     """Return the balances of sugar, phenylacetic acid and nitrogen; `biomass`, `penicillin`: what changes [g/L/h]."""
     thinning = flow.dilution / v.V
-    resting = v.m_s * v.a0 * m.quantity(1.0, "g/L") / (kinetics.differentiation_constant(v, m) + v.S)
+    resting = kinetics.present(m, v.S, v.trace_S) * v.m_s * v.a0 * m.quantity(1.0, "g/L") / (kinetics.differentiation_constant(v, m) + v.S)
     used = v.Y_sX * (rates.extension + rates.tip) + resting + made.maintenance + v.Y_sP * made.formation
     moving = rates.tip + rates.extension + rates.ageing + rates.autolysis
     fed = (v.shots * v.N_shot + v.N_paa * v.Fpaa + v.N_oil * v.Foil) / v.V
-    spent = moving * v.Y_NX + penicillin * v.Y_NP + v.m_N * kinetics.total_biomass(v)
+    spent = kinetics.present(m, v.N, v.trace) * (moving * v.Y_NX + penicillin * v.Y_NP + v.m_N * kinetics.total_biomass(v))
+    bound = v.Y_PAA_P * penicillin + v.Y_PAA_X * biomass + v.m_PAA * v.P
     return {
         "S": (v.Fs * moved.c_s + v.Foil * moved.c_oil) / v.V - used - v.S * thinning,
-        "PAA": v.Fpaa * moved.PAA_c / v.V - v.Y_PAA_P * penicillin - v.Y_PAA_X * biomass - v.m_PAA * v.P
-        - v.PAA * thinning,
+        "PAA": v.Fpaa * moved.PAA_c / v.V - kinetics.present(m, v.PAA, v.trace) * bound - v.PAA * thinning,
         "N": fed - spent - v.N * thinning,
     }  # fmt: skip
 
@@ -129,7 +129,7 @@ def _gases(
     oxygen, carbon_dioxide = balances.off_gas(v, m, state, transferred, moved.O2_in)
     saturation = balances.carbon_dioxide_saturation(v, m, state.pressure)
     return {
-        "DO2": transferred - uptake - v.DO2 * thinning,
+        "DO2": transferred - kinetics.present(m, v.DO2, v.trace) * uptake - v.DO2 * thinning,
         "O2": oxygen,
         "CO2_gas": carbon_dioxide,
         "CO2": gas_transfer(kLa * v.kla_CO2, saturation, v.CO2) - v.CO2 * thinning,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, NamedTuple
 
 import twinkit.core as tk
 from twinkit.unitops.indpensim import IndPenSim
@@ -35,6 +35,14 @@ def _step(m: Any, tuning: _Tuning, before: Any, error: Any, error_before: Any, p
     change = error - error_before + SAMPLE / tuning.integral * error
     change = change - tuning.derivative / SAMPLE * (now - 2.0 * once + twice)
     return m.clip(before + tuning.gain * change, 0.0, tuning.high)
+
+
+def _on_clock(rule: Callable[[Any, Any], tk.Balance]) -> Callable[[Any, Any], tk.Balance]:
+    def balance(v: Any, m: Any) -> tk.Balance:
+        found = rule(v, m)
+        return tk.Balance(found.amount, inflow=found.inflow * v.clock)
+
+    return balance
 
 
 class IndPenSimBatch(IndPenSim):
@@ -69,8 +77,8 @@ class IndPenSimBatch(IndPenSim):
     samples = tk.Mode("", 0.0, bounds=(0, None), nominal=100.0, doc="samples taken")
     pH_once = tk.Mode("", 6.5, bounds=(0, 14), doc="pH, one sample ago")
     pH_twice = tk.Mode("", 6.5, bounds=(0, 14), doc="pH, two samples ago")
-    T_once = tk.Mode("K", 297.0, bounds=(250, 400), doc="temperature, one sample ago")
-    T_twice = tk.Mode("K", 297.0, bounds=(250, 400), doc="temperature, two samples ago")
+    T_once = tk.Mode("K", 297.0, bounds=(270, 345), doc="temperature, one sample ago")
+    T_twice = tk.Mode("K", 297.0, bounds=(270, 345), doc="temperature, two samples ago")
     PAA_once = tk.Mode("mg/L", 1400.0, bounds=(0, None), doc="phenylacetic acid, one sample ago")
     growth_once = tk.Mode("", 0.0, bounds=(0, None), nominal=0.1, doc="growth rate over one sample, a sample ago")
     falls = tk.Mode("", 0.0, bounds=(0, None), nominal=10.0, doc="samples for which growth has fallen")
@@ -80,6 +88,10 @@ class IndPenSimBatch(IndPenSim):
     T_set = tk.Parameter("K", 298.0, bounds=(270, 330), doc="temperature wanted", source=_PENSIMPY)
     PAA_set = tk.Parameter("mg/L", 1200.0, bounds=(0, 1e5), doc="phenylacetic acid wanted", source=_PENSIMPY)
     pH_forgotten = tk.Parameter("", 6.5, bounds=(0, 14), doc="setpoint left out of the last error", source=_PENSIMPY)
+
+    conserved: ClassVar[Mapping[str, Any]] = {
+        name: _on_clock(rule) for name, rule in IndPenSim.conserved.items()
+    }
 
     def equations(self, v: Any, m: Any) -> Mapping[str, Any]:
         """Return the process's equations, on the batch's clock."""
