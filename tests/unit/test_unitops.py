@@ -9,6 +9,7 @@ from twinkit.unitops import (
     CHOFedBatch,
     CHOPerfusion,
     EColiOverflow,
+    IndPenSim,
     PenicillinFedBatch,
     SeedTrain,
     YeastBottleneck,
@@ -148,7 +149,7 @@ def test_describe_escapes_what_people_write():
 # -- parameter sets --------------------------------------------------------------------------------------------
 OF_SET = {
     "kornecki2018": CHOFedBatch, "anane2017": EColiOverflow, "birol2002": PenicillinFedBatch,
-    "sonnleitner1986": YeastBottleneck, "craven2014": CHOBolusFed,
+    "sonnleitner1986": YeastBottleneck, "craven2014": CHOBolusFed, "goldrick2015": IndPenSim,
 }  # fmt: skip
 
 
