@@ -13,7 +13,6 @@ from twinkit import unitops
 # Ranges of inputs a plant could set; everything else is drawn around its default.
 INPUTS = {
     "CHOFedBatch": {"F": (0.0, 0.05), "GlcF": (0.0, 1000.0), "GlnF": (0.0, 300.0)},
-    "CHOFedBatchQuasiSteadyOxygen": {"F": (0.0, 0.05), "GlcF": (0.0, 1000.0), "GlnF": (0.0, 300.0)},
     "CHOPerfusion": {"exchange": (0.0, 5.0), "bleed": (0.0, 1.0), "GlcF": (0.0, 100.0), "GlnF": (0.0, 20.0)},
     "CHOBolusFed": {"F": (0.0, 0.05), "T": (28.0, 40.0)},
     "EColiOverflow": {"F": (0.0, 0.3), "S_feed": (0.0, 600.0), "kLa": (0.0, 800.0)},
