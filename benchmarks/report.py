@@ -14,8 +14,8 @@ def interleaved(
     """Take every call in turn, so many rounds; return the medians in seconds, and the last results.
 
     A call gets a number that is new each time, so that it can change its parameters. In a round each is called
-    `in_a_row` times and each time counts. One call goes before, untimed. `clock` is ``time.process_time`` where processor
-    time is to be compared.
+    `in_a_row` times and each time counts. One call goes before, untimed. `clock` is ``time.process_time`` where
+    processor time is to be compared.
     """
     times: dict[str, list[float]] = {name: [] for name in calls}
     results: dict[str, Any] = {name: call(0) for name, call in calls.items()}

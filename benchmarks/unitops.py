@@ -84,6 +84,24 @@ class Peer:
         return solve_ivp(slope, (begin, float(grid[-1])), y, "LSODA", grid, rtol=rtol, atol=atol).y.T
 
 
+def fed_peer(model: tk.Model, stretches: Stretches, times: NDArray, place: int) -> Callable[[int, How], NDArray]:
+    """Return a run of a fed-batch by SciPy: its number, which moves the parameter at `place`, and how."""
+    peer, start = Peer(model), model.layout.states.pack(model.values())
+    nominal = model.layout.parameters.pack(model.values())
+
+    def run(k: int, how: How) -> NDArray:
+        p, y, rows = nominal.copy(), start, [start[None]]
+        p[place] *= 1 + 1e-6 * k
+        for begin, stop, u in stretches:
+            grid = np.append(times[(times > begin) & (times < stop)], stop)
+            got = peer.leg(begin, grid, y, u.tolist(), p.tolist(), RTOL, how)
+            y = got[-1]
+            rows.append(got if stop in times else got[:-1])
+        return np.vstack(rows)
+
+    return run
+
+
 def fed_batches(rounds: int) -> list[dict[str, Any]]:
     """(a) Fed-batches again and again with another growth rate: CHO, E. coli, penicillin."""
     cases: list[tuple[str, tk.Model, float, list[float], list[float], str]] = [
@@ -96,30 +114,19 @@ def fed_batches(rounds: int) -> list[dict[str, Any]]:
     for title, model, end, knots, feed, varied in cases:
         times = np.linspace(0.0, end, 337)
         run = tk.prepare(model, end, inputs={"F": tk.steps((knots, feed))}, outputs=times, rtol=RTOL)
-        peer, values = Peer(model), model.values()
+        values = model.values()
         layout, nominal = model.layout, values[varied]
         place = layout.parameters[varied].start
         bounds = [*knots, end]
         stretches = [
-            (a, b, layout.inputs.pack({**values, "F": flow})) for a, b, flow in zip(knots, bounds[1:], feed, strict=True)
+            (a, b, layout.inputs.pack({**values, "F": flow}))
+            for a, b, flow in zip(knots, bounds[1:], feed, strict=True)
         ]
 
-        def other(k: int, peer: Peer = peer, stretches: Stretches = stretches, times: NDArray = times,
-                  model: tk.Model = model, place: int = place, nominal: float = nominal, how: How = How.USUAL) -> NDArray:  # fmt: skip
-            p = model.layout.parameters.pack(model.values())
-            p[place] = nominal * (1 + 1e-6 * k)
-            y = model.layout.states.pack(model.values())
-            rows = [y[None]]
-            for begin, stop, u in stretches:
-                grid = np.append(times[(times > begin) & (times < stop)], stop)
-                got = peer.leg(begin, grid, y, u.tolist(), p.tolist(), RTOL, how)
-                y = got[-1]
-                rows.append(got if stop in times else got[:-1])
-            return np.vstack(rows)
-
+        other = fed_peer(model, stretches, times, place)
         calls: dict[str, Callable[[int], Any]] = {
             "twinkit": lambda k, run=run, varied=varied, nominal=nominal: run({varied: nominal * (1 + 1e-6 * k)}),
-            **{how.value: lambda k, other=other, how=how: other(k, how=how) for how in How},
+            **{how.value: lambda k, other=other, how=how: other(k, how) for how in How},
         }
         found.append(compared(title, model, calls, rounds, 3))
     return found

@@ -14,7 +14,7 @@ from twinkit import unitops
 INPUTS = {
     "CHOFedBatch": {"F": (0.0, 0.05), "GlcF": (0.0, 1000.0), "GlnF": (0.0, 300.0)},
     "CHOPerfusion": {"exchange": (0.0, 5.0), "bleed": (0.0, 1.0), "GlcF": (0.0, 100.0), "GlnF": (0.0, 20.0)},
-    "CHOBolusFed": {"F": (0.0, 0.05), "T": (28.0, 40.0)},
+    "CHOBolusFed": {"F": (0.0, 0.05), "T": (28.0, 40.0), "pH": (6.0, 8.5)},
     "EColiOverflow": {"F": (0.0, 0.3), "S_feed": (0.0, 600.0), "kLa": (0.0, 800.0)},
     "PenicillinFedBatch": {"F": (0.0, 0.5), "T": (10.0, 35.0), "pH": (3.0, 8.0), "power": (0.0, 200.0)},
     "YeastBottleneck": {"F": (0.0, 0.1), "S_feed": (0.0, 500.0), "kLa": (0.0, 1000.0)},

@@ -1,6 +1,7 @@
 """IndPenSim against PenSimPy: right-hand sides, and whole batches (data/README.md says how they were made)."""
 
 import csv
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -50,7 +51,7 @@ def test_the_right_hand_side_agrees_with_the_samples():
 def overrun():
     """Return how long PenSimPy's Python core integrates per step, by the rounding of its `arange`."""
     starts, step = np.arange(0, BATCH + SAMPLE, SAMPLE), SAMPLE / 40
-    ends = [np.arange(a, b + step, step)[-1] for a, b in zip(starts[:-1], starts[1:], strict=True)]
+    ends = [np.arange(a, b + step, step)[-1] for a, b in pairwise(starts)]
     return (np.array(ends) - starts[:-1]) / SAMPLE
 
 
@@ -59,7 +60,7 @@ def batch(clock, *, paa_control=False, solver=None):
     x = np.array([row[f"x{i}"] for i in range(33)])
     start = {entry.name: x[entry.start : entry.start + entry.width] for entry in LAYOUT.states}
     start = {name: value if name == "n" else float(value[0]) for name, value in start.items()}
-    walk = disturbance_walk(np.random.RandomState(1).randn(1151)[:1150])  # noqa: NPY002 - PenSimPy's generator
+    walk = disturbance_walk(np.random.RandomState(1).randn(1151)[:1150])
     inputs = {name: tk.steps(points) for name, points in recipe_points().items()}
     inputs |= {"disturbance": tk.steps(walk), "clock": clock}
     model = IndPenSimBatch(paa_control=paa_control, **{name: row[f"p{i}"] for name, i in PARAMETERS.items()})
@@ -108,7 +109,9 @@ def test_five_seeds_run_to_the_end_and_give_spectra():
         assert run.success, run.status.reason
         for entry in model.layout.states:
             assert np.all(np.isfinite(run.trace(entry.name).data)), entry.name
-        spectra = raman_spectra(run.time, {n: run.trace(n).data for n in ("S", "P", "X", "PAA", "viscosity")}, seed=seed)
+        spectra = raman_spectra(
+            run.time, {n: run.trace(n).data for n in ("S", "P", "X", "PAA", "viscosity")}, seed=seed
+        )
         assert spectra.shape == (len(run.time), 2200)
         assert np.all(np.isfinite(spectra))
         yields.append(float(run["titre"][-1]))

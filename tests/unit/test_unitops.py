@@ -64,6 +64,16 @@ def test_cold_cells_grow_more_slowly():
     assert before == pytest.approx(float(warm.at("23 h")["Xv"][0]), rel=1e-6)
 
 
+def test_a_shift_of_pH_slows_growth_and_the_best_pH_does_not():
+    usual = tk.simulate(CHOBolusFed(), "48 h")
+    best = tk.simulate(CHOBolusFed(), "48 h", inputs={"pH": 7.1})
+    assert float(best["Xv"][-1]) == pytest.approx(float(usual["Xv"][-1]), rel=1e-9)
+    shifted = tk.simulate(CHOBolusFed(), "48 h", inputs={"pH": tk.steps({"0 h": 7.1, "24 h": 6.8})})
+    assert float(shifted["Xv"][-1]) < 0.95 * float(usual["Xv"][-1])
+    stopped = tk.simulate(CHOBolusFed(), "48 h", inputs={"pH": 6.0})
+    assert float(stopped["mu"].max()) == 0.0
+
+
 # -- physiology ------------------------------------------------------------------------------------------------
 def test_yeast_makes_ethanol_from_plenty_of_glucose_and_respires_it_later():
     run = tk.simulate(YeastBottleneck(), "30 h")

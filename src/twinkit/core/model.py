@@ -55,7 +55,8 @@ class Model:
     ``equations(self, v, m)``: `v` gives the variables (and `v.t`), `m` the mathematics. It returns one dict:
     a state's name -> its derivative per `time_unit`, an algebraic variable's name -> its residual, an output's
     name -> its value. A class attribute that is a model is a sub-model, connected by calling it:
-    ``jacket = v.jacket(T_vessel=v.T)``.
+    ``jacket = v.jacket(T_vessel=v.T)``. `conserved` names its balances, `plotted` the variables a solution draws by
+    itself.
 
     Parameters
     ----------
@@ -88,6 +89,7 @@ class Model:
 
     time_unit: ClassVar[str] = "s"
     conserved: ClassVar[Mapping[str, BalanceRule]] = {}
+    plotted: ClassVar[tuple[str, ...]] = ()
     declared: ClassVar[Mapping[str, Variable]] = {}
     option_declarations: ClassVar[Mapping[str, Option]] = {}
     _slots: ClassVar[Mapping[str, _SubmodelSlot]] = {}
@@ -124,6 +126,7 @@ class Model:
         cls.declared = declared
         cls.option_declarations = options
         _name_redeclared(cls)
+        _check_plotted(cls)
         cls._slots = slots
         affine(cls.time_unit, "s")
         _check_shapes(cls)
@@ -473,6 +476,12 @@ def _name_redeclared(cls: type[Model]) -> None:
                     raise ModelDefinitionError(
                         f"{cls.__name__}.{key}: one declaration cannot have two names ({variable.label!r}, {name!r})"
                     )
+
+
+def _check_plotted(cls: type[Model]) -> None:
+    for name in cls.plotted:
+        if "." not in name and (name not in cls.declared or cls.declared[name].kind == "parameter"):
+            raise unknown_name("variable", name, cls.declared, f"{cls.__name__}.plotted")
 
 
 def _check_shapes(cls: type[Model]) -> None:

@@ -115,7 +115,12 @@ class IndustrialPenicillin(tk.Model):
     A_jacket = declare(_SET, "A_jacket", "surface of the wall", (0, 1e4))
     alpha_1 = declare(_SET, "alpha_1", "heat transfer in the coils", (0, 1e6))
     beta_T = declare(_SET, "beta_T", "its exponent of the flow", (0, 5))
-    stirring_heat = declare(_SET, "stirring_heat", "heat by stirring; 1 in the source, which adds kW to kJ/h (3600 would be right)", (0, 3600))
+    stirring_heat = declare(
+        _SET,
+        "stirring_heat",
+        "heat by stirring; 1 in the source, which adds kW to kJ/h (3600 would be right)",
+        (0, 3600),
+    )
     E_g = declare(_SET, "E_g", "activation energy of growth", (14e3, 16e3))
     E_d = declare(_SET, "E_d", "activation energy of its loss by heat", (170e3, 180e3))
     k_g = declare(_SET, "k_g", "activation of growth by heat", (0, 1e9))
@@ -173,8 +178,18 @@ class IndustrialPenicillin(tk.Model):
     M_O2 = declare(_SET, "M_O2", "molar mass of oxygen", (31, 33))
     M_CO2 = declare(_SET, "M_CO2", "molar mass of carbon dioxide", (43, 45))
     M_air = declare(_SET, "M_air", "molar mass of air", (28, 30))
-    off_gas = declare(_SET, "off_gas", "oxygen that the off-gas loses by what is transferred; 0.06 in the source (1/60 would be right)", (0, 1))
-    gas_clock = declare(_SET, "gas_clock", "minutes of the off-gas balance counted per hour; 1 in the source (60 would be right)", (0, 60))
+    off_gas = declare(
+        _SET,
+        "off_gas",
+        "oxygen that the off-gas loses by what is transferred; 0.06 in the source (1/60 would be right)",
+        (0, 1),
+    )
+    gas_clock = declare(
+        _SET,
+        "gas_clock",
+        "minutes of the off-gas balance counted per hour; 1 in the source (60 would be right)",
+        (0, 60),
+    )
     d_mu_p = declare(_SET, "d_mu_p", "disturbance of formation", (0, 10))
     d_mu_x = declare(_SET, "d_mu_x", "disturbance of growth", (0, 10))
     d_c_s = declare(_SET, "d_c_s", "disturbance of sugar in the feed", (0, 1e5))

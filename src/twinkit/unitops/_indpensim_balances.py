@@ -64,9 +64,7 @@ def stirring(v: Any, m: Any, state: Vessel) -> Any:
     speed = m.convert(v.RPM, "1/min", "1/s")
     diameter = 2.0 * v.r_imp
     bare = v.n_imp * stirrer_power(v.Po, state.density, speed, diameter)
-    stirrer = m.convert(
-        gassed_power(m, m.convert(bare, "kg*m**2/s**3", "W"), speed, diameter, state.gas), "W", "kW"
-    )
+    stirrer = m.convert(gassed_power(m, m.convert(bare, "kg*m**2/s**3", "W"), speed, diameter, state.gas), "W", "kW")
     velocity = state.gas / (m.pi * v.r_vessel**2)
     weight = m.convert(state.density * v.g * state.height, "kg/m/s**2", "bar")
     volume = m.convert(v.V, "L", "m**3")

@@ -54,8 +54,9 @@ class Production(NamedTuple):
 def disturbed(v: Any, m: Any) -> Disturbed:
     """Return the parameters a disturbance acts on; one random walk moves all of them."""
     w = v.disturbance
+    largest = m.minimum(v.mu_x, v.growth_limit)
     return Disturbed(
-        v.mu_p + v.d_mu_p * w, m.minimum(v.mu_x, v.growth_limit) + v.d_mu_x * w, v.c_s + v.d_c_s * w, v.c_oil + v.d_c_oil * w,
+        v.mu_p + v.d_mu_p * w, largest + v.d_mu_x * w, v.c_s + v.d_c_s * w, v.c_oil + v.d_c_oil * w,
         v.abc + v.d_abc * w, v.PAA_c + v.d_PAA_c * w, v.T_coolant + v.d_T_coolant * w, v.O2_in + v.d_O2_in * w,
     )  # fmt: skip
 

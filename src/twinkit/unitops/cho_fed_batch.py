@@ -55,6 +55,8 @@ class CHOFedBatch(KorneckiFedBatch):
         },
     )
 
+    plotted = ("Xv", "Glc", "Lac", "Amm", "mAb", "O2")
+
     def equations(self, v: Any, m: Any) -> Mapping[str, Any]:
         """Return cell, nutrient, metabolite, product, volume and oxygen balances."""
         rates = cho_rates(v, m)

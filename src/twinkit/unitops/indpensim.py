@@ -58,6 +58,7 @@ class IndPenSim(IndustrialPenicillin):
     mu = tk.Output("1/h", doc="inhibited specific growth rate")
     titre = tk.Output("kg", doc="penicillin in the vessel")
 
+    plotted = ("P", "X", "S", "DO2", "PAA", "N", "pH", "T", "V")
     conserved: ClassVar[Mapping[str, Any]] = {"liquid": _liquid, "hyphae": _hyphae}
 
     def equations(self, v: Any, m: Any) -> Mapping[str, Any]:
@@ -107,11 +108,19 @@ def _regions(v: Any, rates: kinetics.Hyphae, thinning: Any) -> dict[str, Any]:
 def _nutrients(v: Any, m: Any, moved: Any, flow: Any, rates: Any, made: Any, biomass: Any, penicillin: Any) -> Any:
     """Return the balances of sugar, phenylacetic acid and nitrogen; `biomass`, `penicillin`: what changes [g/L/h]."""
     thinning = flow.dilution / v.V
-    resting = kinetics.present(m, v.S, v.trace_S) * v.m_s * v.a0 * m.quantity(1.0, "g/L") / (kinetics.differentiation_constant(v, m) + v.S)
+    resting = (
+        kinetics.present(m, v.S, v.trace_S)
+        * v.m_s
+        * v.a0
+        * m.quantity(1.0, "g/L")
+        / (kinetics.differentiation_constant(v, m) + v.S)
+    )
     used = v.Y_sX * (rates.extension + rates.tip) + resting + made.maintenance + v.Y_sP * made.formation
     moving = rates.tip + rates.extension + rates.ageing + rates.autolysis
     fed = (v.shots * v.N_shot + v.N_paa * v.Fpaa + v.N_oil * v.Foil) / v.V
-    spent = kinetics.present(m, v.N, v.trace) * (moving * v.Y_NX + penicillin * v.Y_NP + v.m_N * kinetics.total_biomass(v))
+    spent = kinetics.present(m, v.N, v.trace) * (
+        moving * v.Y_NX + penicillin * v.Y_NP + v.m_N * kinetics.total_biomass(v)
+    )
     bound = v.Y_PAA_P * penicillin + v.Y_PAA_X * biomass + v.m_PAA * v.P
     return {
         "S": (v.Fs * moved.c_s + v.Foil * moved.c_oil) / v.V - used - v.S * thinning,

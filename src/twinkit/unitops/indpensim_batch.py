@@ -51,9 +51,10 @@ class IndPenSimBatch(IndPenSim):
     The controllers sample every 12 minutes and hold their outputs in between; with `paa_control` a third one feeds
     phenylacetic acid from 10 h on. The recipe (`indpensim_recipe.RECIPE`) and the disturbance are inputs. Where
     growth has fallen for 63 of 64 samples its largest rate stays at what it has come to, as after lasting stress.
+    Setpoints are inputs too: a shift of temperature or pH is a step.
 
     As in PenSimPy, quantities are kept from zero at every sample (at 0.001), dissolved oxygen below 2 mg/L is set to
-    1 mg/L, and the pH controller forgets the setpoint in its previous error (`pH_forgotten`; 0 mends it).
+    1 mg/L, and the pH controller forgets the setpoint in its previous error (`forgotten`; 0 mends it).
 
     References
     ----------
@@ -64,6 +65,9 @@ class IndPenSimBatch(IndPenSim):
     paa_control = tk.Option(False, doc="feed phenylacetic acid by its concentration, not by the recipe")
 
     Fpaa_recipe = tk.Input("L/h", 5.0, bounds=(0, None), doc="phenylacetic acid feed of the recipe")
+    pH_set = tk.Input("", 6.5, bounds=(2, 12), doc="pH wanted")
+    T_set = tk.Input("K", 298.0, bounds=(270, 330), doc="temperature wanted")
+    PAA_set = tk.Input("mg/L", 1200.0, bounds=(0, 1e5), doc="phenylacetic acid wanted")
     clock = tk.Input(
         "", 1.0, bounds=(0.5, 2), doc="process time per hour; 1 but where an integrator's overrun is to be reproduced"
     )
@@ -84,14 +88,11 @@ class IndPenSimBatch(IndPenSim):
     falls = tk.Mode("", 0.0, bounds=(0, None), nominal=10.0, doc="samples for which growth has fallen")
     falls_before = tk.Mode("", 0.0, bounds=(0, None), nominal=10.0, doc="the same before it last rose")
 
-    pH_set = tk.Parameter("", 6.5, bounds=(2, 12), doc="pH wanted", source=_PENSIMPY)
-    T_set = tk.Parameter("K", 298.0, bounds=(270, 330), doc="temperature wanted", source=_PENSIMPY)
-    PAA_set = tk.Parameter("mg/L", 1200.0, bounds=(0, 1e5), doc="phenylacetic acid wanted", source=_PENSIMPY)
-    pH_forgotten = tk.Parameter("", 6.5, bounds=(0, 14), doc="setpoint left out of the last error", source=_PENSIMPY)
+    forgotten = tk.Parameter(
+        "", 1.0, bounds=(0, 1), doc="share of the setpoint left out of the last error", source=_PENSIMPY
+    )
 
-    conserved: ClassVar[Mapping[str, Any]] = {
-        name: _on_clock(rule) for name, rule in IndPenSim.conserved.items()
-    }
+    conserved: ClassVar[Mapping[str, Any]] = {name: _on_clock(rule) for name, rule in IndPenSim.conserved.items()}
 
     def equations(self, v: Any, m: Any) -> Mapping[str, Any]:
         """Return the process's equations, on the batch's clock."""
@@ -102,7 +103,7 @@ class IndPenSimBatch(IndPenSim):
         """Return the controllers: what is sampled, decided and kept every twelve minutes."""
         least = m.where(v.samples > 0.5, 1e-3, 0.0)
         kept = {name: _floor(m, getattr(v, name), least, self.declared[name].unit) for name in _FLOORED}
-        scarce = m.logical_and(v.DO2 < m.quantity(2.0, "mg/L"), v.samples > 0.5)
+        scarce = m.logical_and(m.quantity(2.0, "mg/L") > v.DO2, v.samples > 0.5)
         kept["DO2"] = m.where(scarce, m.quantity(1.0, "mg/L"), v.DO2)
         decided = {**_acidity(v, m, kept["H"]), **_temperature(v, m, kept["T"]), **_precursor(self, v, m, kept["PAA"])}
         stress = _stress(v, m)
@@ -131,7 +132,7 @@ def _acidity(v: Any, m: Any, hydrogen: Any) -> dict[str, Any]:
     pH = -m.log10(hydrogen / m.quantity(1.0, "mol/L"))
     past = _history(v, m, pH, v.pH_once, v.pH_twice)
     error = v.pH_set - pH
-    before = m.where(v.samples < 1.5, error, v.pH_set - v.pH_forgotten - past[1])
+    before = m.where(v.samples < 1.5, error, (1.0 - v.forgotten) * v.pH_set - past[1])
     litre = m.quantity(1.0, "L/h")
     sour = error >= -0.05
     base = _step(m, _BASE, v.Fb / litre, error, before, past) * litre

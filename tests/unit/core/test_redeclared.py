@@ -47,7 +47,7 @@ class Way(Enum):
 
 
 def test_only_what_is_declared_can_be_redeclared():
-    with pytest.raises(tk.UnknownNameError, match="redeclares of Wrong.way"):
+    with pytest.raises(tk.UnknownNameError, match=r"redeclares of Wrong\.way"):
 
         class Wrong(tk.Model):
             """A model."""
