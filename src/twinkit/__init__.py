@@ -96,10 +96,11 @@ _HOMES = {
     ),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
-_ROOMS = ("core", "readings", "simulate", "unitops", "testing", "fmi", "graph", "estimate", "pat", "app")
+_ROOMS = ("core", "readings", "simulate", "unitops", "testing", "fmi", "graph", "estimate", "hybrid", "pat", "app")
 
 # What the rooms above `core` provide for objects defined in it (see twinkit.core.providers).
 _provide("show", "twinkit.readings.sympy:show")
+_provide("rate_units", "twinkit.readings.dimensions:rate_units")
 
 
 def __getattr__(name: str) -> Any:

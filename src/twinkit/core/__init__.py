@@ -23,6 +23,7 @@ from twinkit.core.origin import Established, Origin
 from twinkit.core.parameter_set import ParameterSet
 from twinkit.core.records import AuditSink, Measurement, Prediction, Quality, no_audit
 from twinkit.core.solution import Occurrence, RunStatus, Solution, Trace
+from twinkit.core.terms import Combine, Correction
 from twinkit.core.variables import Algebraic, Input, Mode, Option, Output, Parameter, State
 
 __all__ = [
@@ -32,7 +33,9 @@ __all__ = [
     "Batch",
     "BoundsError",
     "Causality",
+    "Combine",
     "Component",
+    "Correction",
     "Crossing",
     "DataError",
     "Established",
