@@ -3,7 +3,7 @@
 
     python3 dev.py demo  [args of twinkit demo]        replay a real fermentation and write a report
     python3 dev.py test  [args of pytest]              everything CI runs; with args: only pytest, with them
-    python3 dev.py bench [accuracy | speed | estimation | calibration] [args]     the benchmarks
+    python3 dev.py bench [accuracy | speed | unitops | estimation | calibration] [args]  the benchmarks
     python3 dev.py docs                                docs/_build/html
     python3 dev.py lint  [--fix]                       ruff, import-linter, basedpyright
 
@@ -219,7 +219,7 @@ def docs_step(steps: Steps, python: Path) -> None:
     steps.step("docs", [python, "-m", "sphinx", "-W", "--keep-going", "-q", "docs", "docs/_build/html"])
 
 
-BENCHMARKS = ("accuracy", "speed", "estimation", "calibration")
+BENCHMARKS = ("accuracy", "speed", "unitops", "estimation", "calibration")
 
 
 def benchmark_module(name: str) -> str | None:

@@ -8,21 +8,23 @@ import numpy as np
 
 
 def interleaved(
-    calls: dict[str, Callable[[int], Any]], rounds: int, in_a_row: int = 1
-) -> tuple[dict[str, float], dict[str, Any]]:
+    calls: dict[str, Callable[[int], Any]], rounds: int, in_a_row: int = 1,
+    clock: Callable[[], float] = time.perf_counter,
+) -> tuple[dict[str, float], dict[str, Any]]:  # fmt: skip
     """Take every call in turn, so many rounds; return the medians in seconds, and the last results.
 
     A call gets a number that is new each time, so that it can change its parameters. In a round each is called
-    `in_a_row` times and each time counts. One call goes before, untimed.
+    `in_a_row` times and each time counts. One call goes before, untimed. `clock` is ``time.process_time`` where
+    processor time is to be compared.
     """
     times: dict[str, list[float]] = {name: [] for name in calls}
     results: dict[str, Any] = {name: call(0) for name, call in calls.items()}
     for number in range(rounds):
         for name, call in calls.items():
             for k in range(in_a_row):
-                start = time.perf_counter()
+                start = clock()
                 results[name] = call(1 + number * in_a_row + k)
-                times[name].append(time.perf_counter() - start)
+                times[name].append(clock() - start)
     return {name: float(np.median(found)) for name, found in times.items()}, results
 
 

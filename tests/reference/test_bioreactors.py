@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import twinkit as tk
-from twinkit.unitops import CHOFedBatch, CHOFedBatchQuasiSteadyOxygen, CHOPerfusion, EColiOverflow, PenicillinFedBatch
+from twinkit.unitops import CHOFedBatch, CHOPerfusion, EColiOverflow, OxygenBalance, PenicillinFedBatch
 
 DATA = Path(__file__).parent / "data"
 TOLERANCE = 1e-5  # of the largest value of each column, over the whole trajectory
@@ -78,7 +78,7 @@ def test_quasi_steady_oxygen_follows_the_dynamic_one():
     times = np.arange(0.0, 337.0)
     dynamic, steady = (
         tk.simulate(model, "14 d", inputs={"F": feed}, outputs=times, rtol=1e-9)
-        for model in (CHOFedBatch(), CHOFedBatchQuasiSteadyOxygen())
+        for model in (CHOFedBatch(), CHOFedBatch(oxygen=OxygenBalance.QUASI_STEADY))
     )
     late = times > 2.0
     assert np.max(np.abs(dynamic["O2"].values - steady["O2"].values)[late]) < 1e-3 * 0.21

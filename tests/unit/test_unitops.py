@@ -9,6 +9,7 @@ from twinkit.unitops import (
     CHOFedBatch,
     CHOPerfusion,
     EColiOverflow,
+    IndPenSim,
     PenicillinFedBatch,
     SeedTrain,
     YeastBottleneck,
@@ -61,6 +62,16 @@ def test_cold_cells_grow_more_slowly():
     assert float(shifted["Xv"][-1]) < 0.95 * float(warm["Xv"][-1])
     before = float(shifted.at("23 h")["Xv"][0])
     assert before == pytest.approx(float(warm.at("23 h")["Xv"][0]), rel=1e-6)
+
+
+def test_a_shift_of_pH_slows_growth_and_the_best_pH_does_not():
+    usual = tk.simulate(CHOBolusFed(), "48 h")
+    best = tk.simulate(CHOBolusFed(), "48 h", inputs={"pH": 7.1})
+    assert float(best["Xv"][-1]) == pytest.approx(float(usual["Xv"][-1]), rel=1e-9)
+    shifted = tk.simulate(CHOBolusFed(), "48 h", inputs={"pH": tk.steps({"0 h": 7.1, "24 h": 6.8})})
+    assert float(shifted["Xv"][-1]) < 0.95 * float(usual["Xv"][-1])
+    stopped = tk.simulate(CHOBolusFed(), "48 h", inputs={"pH": 6.0})
+    assert float(stopped["mu"].max()) == 0.0
 
 
 # -- physiology ------------------------------------------------------------------------------------------------
@@ -148,7 +159,7 @@ def test_describe_escapes_what_people_write():
 # -- parameter sets --------------------------------------------------------------------------------------------
 OF_SET = {
     "kornecki2018": CHOFedBatch, "anane2017": EColiOverflow, "birol2002": PenicillinFedBatch,
-    "sonnleitner1986": YeastBottleneck, "craven2014": CHOBolusFed,
+    "sonnleitner1986": YeastBottleneck, "craven2014": CHOBolusFed, "goldrick2015": IndPenSim,
 }  # fmt: skip
 
 

@@ -56,7 +56,8 @@ class Model:
     ``equations(self, v, m)``: `v` gives the variables (and `v.t`), `m` the mathematics. It returns one dict:
     a state's name -> its derivative per `time_unit`, an algebraic variable's name -> its residual, an output's
     name -> its value. A class attribute that is a model is a sub-model, connected by calling it:
-    ``jacket = v.jacket(T_vessel=v.T)``.
+    ``jacket = v.jacket(T_vessel=v.T)``. `conserved` names its balances, `plotted` the variables a solution draws by
+    itself.
 
     Parameters
     ----------
@@ -89,6 +90,7 @@ class Model:
 
     time_unit: ClassVar[str] = "s"
     conserved: ClassVar[Mapping[str, BalanceRule]] = {}
+    plotted: ClassVar[tuple[str, ...]] = ()
     declared: ClassVar[Mapping[str, Variable]] = {}
     option_declarations: ClassVar[Mapping[str, Option]] = {}
     _slots: ClassVar[Mapping[str, _SubmodelSlot]] = {}
@@ -124,6 +126,8 @@ class Model:
                 setattr(cls, name, slots[name])
         cls.declared = declared
         cls.option_declarations = options
+        _name_redeclared(cls)
+        _check_plotted(cls)
         cls._slots = slots
         affine(cls.time_unit, "s")
         _check_shapes(cls)
@@ -174,6 +178,13 @@ class Model:
             raw = own.get(name, option.default)
             options[name] = option.check(raw, f"option {name!r} of {type(self).__name__}")
         object.__setattr__(self, "_Model__options", options)
+        changed = {
+            name: variable
+            for key, option in self.option_declarations.items()
+            for name, variable in option.redeclares.get(options[key], {}).items()
+        }
+        if changed:
+            object.__setattr__(self, "declared", MappingProxyType({**type(self).declared, **changed}))
 
     def _fill_children(self, own: Mapping[str, Any], given: Mapping[str, Any]) -> None:
         children: dict[str, Model] = {}
@@ -293,6 +304,10 @@ class Model:
         resized = {name for name in given if name in self.option_declarations and given[name] != self.__options[name]}
         for name, variable in self.declared.items():
             if variable.shape in resized:
+                current.pop(name, None)
+        # So are variables that another choice declares in another way.
+        for option in (self.option_declarations[name] for name in resized):
+            for name in {name for declarations in option.redeclares.values() for name in declarations}:
                 current.pop(name, None)
         return _made(type(self), {**current, **given}, self.__corrections, self.__terms)
 
@@ -518,6 +533,25 @@ def _with_units(
 def _check_name(cls: type[Model], name: str) -> None:
     if name in _RESERVED or name.startswith("_") or name in vars(Model):
         raise ModelDefinitionError(f"{cls.__name__}.{name}: this name is taken by Model itself; choose another")
+
+
+def _name_redeclared(cls: type[Model]) -> None:
+    for key, option in cls.option_declarations.items():
+        for declarations in option.redeclares.values():
+            for name, variable in declarations.items():
+                if name not in cls.declared:
+                    raise unknown_name("variable", name, cls.declared, f"redeclares of {cls.__name__}.{key}")
+                variable.__set_name__(cls, name)
+                if variable.label != name:
+                    raise ModelDefinitionError(
+                        f"{cls.__name__}.{key}: one declaration cannot have two names ({variable.label!r}, {name!r})"
+                    )
+
+
+def _check_plotted(cls: type[Model]) -> None:
+    for name in cls.plotted:
+        if "." not in name and (name not in cls.declared or cls.declared[name].kind == "parameter"):
+            raise unknown_name("variable", name, cls.declared, f"{cls.__name__}.plotted")
 
 
 def _check_shapes(cls: type[Model]) -> None:

@@ -114,6 +114,8 @@ class Solution:
         Events in order of time.
     sensitivities
         Parameter name -> state name -> derivative over time, where asked for.
+    plotted
+        Variables drawn by `plot` when none are named; none: all states.
     """
 
     time: Array
@@ -124,6 +126,7 @@ class Solution:
     provenance: Mapping[str, Any] = field(default_factory=dict[str, Any])
     occurrences: Sequence[Occurrence] = ()
     sensitivities: Mapping[str, Mapping[str, Array]] = field(default_factory=dict[str, Mapping[str, Array]])
+    plotted: Sequence[str] = ()
 
     # -- access ------------------------------------------------------------------------------------------------
     def trace(self, name: str) -> Trace:
@@ -289,7 +292,7 @@ class Solution:
         Parameters
         ----------
         *names
-            Variables; all states when none are named.
+            Variables; when none are named those the model says are worth seeing, else all states.
         ax
             A matplotlib axes to draw everything in; without it each variable gets its own.
 
@@ -299,7 +302,9 @@ class Solution:
         """
         from twinkit.core.solution_plot import plot_traces
 
-        chosen = names or tuple(name for name, trace in self.traces.items() if trace.kind == "state")
+        chosen = (
+            names or tuple(self.plotted) or tuple(name for name, trace in self.traces.items() if trace.kind == "state")
+        )
         if not chosen:
             raise InvalidValueError("this solution has no states; name the variables to plot")
         for name in chosen:

@@ -6,8 +6,8 @@ instance holds (`Tank().tau`).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Self, TypeAlias, cast, overload
 
 import numpy as np
@@ -243,16 +243,23 @@ class Option(_Declared):
         Inclusive bounds of an integer option.
     doc
         One line saying what it chooses.
+    redeclares
+        Choice -> name -> declaration that takes the place of the class's own where that is chosen. A state that becomes
+        an output has gone from what is integrated.
     """
 
     default: Any
     choices: tuple[Any, ...] | None = None
     bounds: tuple[int | None, int | None] = (None, None)
     doc: str = ""
+    redeclares: Mapping[Any, Mapping[str, Variable]] = field(default_factory=dict[Any, Mapping[str, Variable]])
     kind: ClassVar[str] = "option"
 
     def __post_init__(self) -> None:
         self.check(self.default, "the default of an option")
+        for choice, declarations in self.redeclares.items():
+            self.check(choice, "a choice that redeclares variables")
+            object.__setattr__(self, "redeclares", {**self.redeclares, choice: dict(declarations)})
 
     def check(self, value: Any, what: str) -> Any:
         """Return the value, or raise if it is of another type, outside the bounds or not among the choices."""

@@ -165,13 +165,14 @@ class Walk:
             ``(time, name)`` of what is scheduled on the way, in order of time.
         """
         roots = self.roots()
-        while not self.reason and not self.stopped and (self.point.t < end or schedule):
-            for name in [name for time, name in schedule if time <= self.point.t]:
-                self._apply(name)
+        due, count = 0, len(schedule)
+        while not self.reason and not self.stopped and (self.point.t < end or due < count):
+            while due < count and schedule[due][0] <= self.point.t:
+                self._apply(schedule[due][1])
                 self.cascade(roots)
                 roots = self.roots()
-            schedule = [(time, name) for time, name in schedule if time > self.point.t]
-            stop = min([end, *[time for time, _ in schedule]])
+                due += 1
+            stop = min(end, schedule[due][0]) if due < count else end
             if self.point.t >= stop or self.stopped:
                 return
             self._leg(stop, roots)
@@ -243,14 +244,17 @@ class Walk:
 
 def grid_of(problem: Problem, t: float, end: float) -> Array:
     """Return the times a leg must reach: requested ones, jumps of inputs, and its end."""
-    wanted = [problem.times, problem.breaks, [end]]
-    every = np.unique(np.concatenate(wanted))
-    return every[(every > t) & (every <= end)]
+    every = problem.stops
+    first, last = np.searchsorted(every, [t, end], side="right")
+    within = every[first:last]
+    return within if len(within) and within[-1] == end else np.append(within, end)
 
 
 def doubled(problem: Problem, times: Array) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.bool_]]:
     """Return positions in `times` with jumps of inputs taken twice, and which rows are the ones just before."""
-    jump = np.isin(times, problem.breaks)
+    breaks = problem.breaks
+    place = np.searchsorted(breaks, times)
+    jump = np.append(breaks, np.nan)[place] == times
     copies = np.where(jump, 2, 1)
     index = np.repeat(np.arange(len(times)), copies)
     before = np.zeros(len(index), dtype=bool)

@@ -90,6 +90,15 @@ class Problem:
         knots = self.program.knots[self.program.jumps]
         return knots[(knots > self.begin) & (knots < self.end)]
 
+    @property
+    def stops(self) -> Array:
+        """Times a leg must reach, in order: those requested and the jumps of inputs."""
+        made = self.scratch.get("stops")
+        if made is None or made[0] is not self.times:  # a copy with other times shares the scratch
+            made = (self.times, np.unique(np.concatenate([self.times, self.breaks])))
+            self.scratch["stops"] = made
+        return made[1]
+
     def held_values(self, t: float, modes: Array, *, before: bool = False) -> Array:
         """Return the `u` vector at one time: inputs, then modes."""
         return np.concatenate([self.program.values(np.array([t]), before=before)[0], modes])

@@ -129,7 +129,10 @@ def solution_of(
     state = Deferred(lambda: _by_name(problem, ending.x))
     status = RunStatus(not ending.reason, words, ending.t, state, _violations(problem, record.times, record.x))
     made_by = Deferred(lambda: provenance(problem, statistics["solver"]))
-    return Solution(record.times, unit, Traces(problem, record), status, statistics, made_by, occurrences)
+    plotted = problem.model.plotted
+    return Solution(
+        record.times, unit, Traces(problem, record), status, statistics, made_by, occurrences, plotted=plotted
+    )
 
 
 def _violations(problem: Problem, times: Array, x: Array) -> tuple[str, ...]:

@@ -13,10 +13,11 @@ _HOMES = {
     "AeratedVessel": "aerated_vessel",
     "CHOBolusFed": "cho_bolus_fed",
     "CHOFedBatch": "cho_fed_batch",
-    "CHOFedBatchQuasiSteadyOxygen": "cho_fed_batch",
     "CHOPerfusion": "cho_perfusion",
     "CoolingJacket": "stirred_tank",
     "EColiOverflow": "ecoli_overflow",
+    "IndPenSim": "indpensim",
+    "IndPenSimBatch": "indpensim_batch",
     "JacketedTank": "stirred_tank",
     "LignocellulosicEthanol": "lignocellulosic_ethanol",
     "PenicillinFedBatch": "penicillin",
@@ -24,6 +25,7 @@ _HOMES = {
     "YeastBottleneck": "yeast",
 }
 _FOLDERS = ("parameters", "phenomena")
+_CHOICES = {"OxygenBalance": "cho_fed_batch"}
 
 
 def list() -> "_Catalogue":  # `tk.unitops.list()`; nothing in this file uses the builtin
@@ -43,6 +45,8 @@ def list() -> "_Catalogue":  # `tk.unitops.list()`; nothing in this file uses th
 def __getattr__(name: str) -> Any:
     if name in _FOLDERS:
         return _import_module(f"{__name__}.{name}")
+    if name in _CHOICES:
+        return getattr(_import_module(f"{__name__}.{_CHOICES[name]}"), name)
     if name not in _HOMES:
         from twinkit.core.errors import unknown_name
 
@@ -51,7 +55,7 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> Any:
-    return sorted([*_HOMES, *_FOLDERS, "list"])
+    return sorted([*_HOMES, *_CHOICES, *_FOLDERS, "list"])
 
 
 __all__ = [*_HOMES]  # pyright: ignore[reportUnsupportedDunderAll]

@@ -72,7 +72,7 @@ class KorneckiCulture(tk.Model):
 
 
 class KorneckiFedBatch(KorneckiCulture):
-    """The culture in a fed vessel with oxygen transfer; a base for the two treatments of dissolved oxygen."""
+    """The culture in a fed vessel with oxygen transfer; a base that leaves dissolved oxygen open."""
 
     V = tk.State("L", 1.0, bounds=(1e-6, None), nominal=1.0, doc="liquid volume")
 

@@ -70,6 +70,7 @@ class AeratedVessel(tk.Model):
     pCO2 = tk.Output("mmHg", doc="its partial pressure")
     saturation = tk.Output("", doc="dissolved oxygen over that of air at this pressure")
 
+    plotted = ("O2", "pCO2", "pH", "T")
     conserved: ClassVar[Mapping[str, Any]] = {
         "strong ions": lambda v, m: tk.Balance(v.sodium - v.lactate, inflow=v.base - v.lactate_made),
         "carbon dioxide": lambda v, m: tk.Balance(

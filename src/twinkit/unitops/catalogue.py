@@ -24,7 +24,7 @@ class Entry:
     what
         First line of its documentation.
     states
-        Names of its states.
+        Names of its states; a vector's elements one by one.
     source
         Publications it follows ('' where it names none: see the sources of its parameters).
     """
@@ -87,5 +87,5 @@ def _entry(model: type[tk.Model]) -> Entry:
     text = inspect.getdoc(model) or ""
     found = _SOURCE.search(text)
     source = " ".join(found["text"].split()) if found else ""
-    states = tuple(entry.name for entry in model().layout.states)
+    states = tuple(model().layout.states.labels)
     return Entry(model.__name__, first_line(text), states, source)

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import twinkit.core as tk
 from twinkit.unitops.parameters import declare, load
-from twinkit.unitops.phenomena import arrhenius_from, death_of_slow_growth, inhibition, lysis, monod
+from twinkit.unitops.phenomena import arrhenius_from, cardinal_ph, death_of_slow_growth, inhibition, lysis, monod
 
 _SET = load("craven2014")
 _SETTING = "setting of the run"
@@ -18,12 +18,12 @@ class CHOBolusFed(tk.Model):
 
     It differs from `CHOFedBatch` where models of CHO differ: death rises as growth stops instead of with lactate,
     dead cells disappear, glutamine decays by itself, lactate inhibits little. Feed comes continuously (`F`), or as a
-    bolus every `bolus_every` hours; every `sample_every` hours a sample takes volume away. Growth follows the
-    temperature, so that a temperature shift is a step of `T`.
+    bolus every `bolus_every` hours; every `sample_every` hours a sample takes volume away. Growth follows temperature
+    and pH, so that a shift is a step of `T` or `pH`.
 
     The parameters were seen in a public re-coding of the publication, the equations follow the literature this
-    family of models comes from; lysis, productivity and the effect of temperature are illustrative. It has not been
-    compared with a published trajectory.
+    family of models comes from; lysis, productivity and the effects of temperature and pH are illustrative. It has
+    not been compared with a published trajectory.
 
     References
     ----------
@@ -48,6 +48,7 @@ class CHOBolusFed(tk.Model):
     GlcF = tk.Input("mmol/L", 653.0, bounds=(0, None), doc="glucose in the feed")
     GlnF = tk.Input("mmol/L", 58.8, bounds=(0, None), doc="glutamine in the feed")
     T = tk.Input("degC", 37.0, bounds=(25, 42), doc="temperature")
+    pH = tk.Input("", 7.1, bounds=(5, 9), doc="pH")
 
     bolus = tk.Parameter("L", 0.02, bounds=(0, 1), doc="volume of a bolus", source=_SETTING)
     bolus_Glc = tk.Parameter("mmol/L", 653.0, bounds=(0, 5e3), doc="glucose in a bolus", source=_SETTING)
@@ -71,12 +72,16 @@ class CHOBolusFed(tk.Model):
     q_mAb = declare(_SET, "q_mAb", "specific productivity", (0, 1))
     K_gate = declare(_SET, "K_gate", "stops maintenance at exhaustion", (1e-6, 10))
     E_growth = declare(_SET, "E_growth", "activation energy of growth", (0, 500))
+    pH_low = declare(_SET, "pH_low", "pH below which there is no growth", (4, 6.9))
+    pH_best = declare(_SET, "pH_best", "pH of the fastest growth", (6.9, 7.3))
+    pH_high = declare(_SET, "pH_high", "pH above which there is no growth", (7.3, 10))
     T_reference = declare(_SET, "T_reference", "temperature the growth rate is given for", (273, 350))
 
     mu = tk.Output("1/h", doc="specific growth rate")
     viability = tk.Output("", doc="share of the cells that is viable")
     titre = tk.Output("g", doc="antibody in the vessel")
 
+    plotted = ("Xv", "viability", "Glc", "Lac", "Amm", "mAb")
     conserved: ClassVar[Mapping[str, Any]] = {
         "lactate from glucose": lambda v, m: tk.Balance(
             (v.Lac + v.Y_Lac_Glc * v.Glc) * v.V, inflow=v.Y_Lac_Glc * v.F * v.GlcF
@@ -87,6 +92,7 @@ class CHOBolusFed(tk.Model):
         """Return cell, nutrient, metabolite, product and volume balances."""
         energy = m.convert(v.E_growth, "kJ/mol", "J/mol")
         largest = arrhenius_from(m, v.mu_max, energy, m.convert(v.T, "degC", "K"), v.T_reference)
+        largest = largest * cardinal_ph(m, v.pH, v.pH_low, v.pH_best, v.pH_high)
         mu = largest * monod(v.Glc, v.K_Glc) * monod(v.Gln, v.K_Gln)
         mu = mu * inhibition(v.Lac, v.KI_Lac) * inhibition(v.Amm, v.KI_Amm)
         death = death_of_slow_growth(mu, v.k_d_max, v.k_mu)

@@ -40,6 +40,7 @@ class CHOPerfusion(KorneckiCulture):
     harvested = tk.Output("g/h", doc="antibody in the harvest")
     per_cell = tk.Output("L/Gcell/day", doc="medium per cell (cell-specific perfusion rate)")
 
+    plotted = ("Xv", "Glc", "Lac", "Amm", "mAb", "harvested")
     conserved: ClassVar[Mapping[str, Any]] = {
         "lactate from glucose": lambda v, m: tk.Balance(
             v.Lac + v.Y_Lac_Glc * v.Glc,

@@ -68,6 +68,7 @@ class EColiOverflow(tk.Model):
     q_S = tk.Output("g/g/h", doc="specific glucose uptake")
     OUR = tk.Output("g/L/h", doc="oxygen uptake")
 
+    plotted = ("X", "S", "A", "DOT")
     conserved: ClassVar[Mapping[str, Any]] = {"liquid": lambda v, m: tk.Balance(v.V, inflow=v.F)}
 
     def equations(self, v: Any, m: Any) -> Mapping[str, Any]:

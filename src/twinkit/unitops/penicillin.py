@@ -94,6 +94,7 @@ class PenicillinFedBatch(tk.Model):
     kLa = tk.Output("1/h", doc="oxygen transfer coefficient")
     titre = tk.Output("g", doc="penicillin in the vessel")
 
+    plotted = ("X", "S", "Cl", "P")
     conserved: ClassVar[Mapping[str, Any]] = {
         "liquid": lambda v, m: tk.Balance(v.V, inflow=v.F + v.acid + v.base - _evaporation(v, m)),
     }

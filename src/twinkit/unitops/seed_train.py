@@ -40,6 +40,7 @@ class SeedTrain(tk.Model):
 
     cells = tk.Output("Gcell", doc="viable cells in the current vessel")
 
+    plotted = ("X", "S", "V", "cells")
     conserved: ClassVar[Mapping[str, Any]] = {
         "cells from glucose": lambda v, m: tk.Balance((v.X + v.Y_XS * v.S) * v.V),
     }

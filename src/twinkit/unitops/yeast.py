@@ -59,6 +59,7 @@ class YeastBottleneck(tk.Model):
     OUR = tk.Output("g/L/h", doc="oxygen uptake")
     CER = tk.Output("g/L/h", doc="carbon dioxide evolution")
 
+    plotted = ("X", "S", "E", "O2")
     conserved: ClassVar[Mapping[str, Any]] = {
         "carbon": lambda v, m: tk.Balance(
             (_BIOMASS * v.X + _GLUCOSE * v.S + _ETHANOL * v.E) * v.V + _CARBON_DIOXIDE * v.CO2,

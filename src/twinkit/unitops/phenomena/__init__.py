@@ -22,6 +22,7 @@ from twinkit.unitops.phenomena.aeration import (
 from twinkit.unitops.phenomena.death import death_of_slow_growth, lysis
 from twinkit.unitops.phenomena.feeding import exponential_feed
 from twinkit.unitops.phenomena.growth import (
+    cardinal_ph,
     contois,
     haldane,
     inhibition,
@@ -54,6 +55,7 @@ __all__ = [
     "arrhenius_from",
     "bicarbonate",
     "carbon_dioxide_coefficient",
+    "cardinal_ph",
     "charge_balance",
     "competitive",
     "contois",

@@ -194,3 +194,35 @@ def saturating_square(substrate: Any, half_saturation: Any) -> Any:
     (0.5, 0.0)
     """
     return moser(substrate, half_saturation, 2)
+
+
+def cardinal_ph(m: Any, ph: Any, low: Any, best: Any, high: Any) -> Any:
+    """Growth by pH between two ends, ``(pH - l) (pH - h) / ((pH - l) (pH - h) - (pH - b)^2)``; zero outside.
+
+    Parameters
+    ----------
+    m
+        The mathematics of a reading.
+    ph
+        pH, dimensionless.
+    low, best, high
+        pH below and above which there is no growth, and of the fastest growth between them.
+
+    Returns
+    -------
+    Factor between 0 and 1, dimensionless.
+
+    References
+    ----------
+    Rosso et al. (1995), Applied and Environmental Microbiology 61:610, cardinal pH model,
+    doi:10.1128/aem.61.2.610-616.1995; recalled, not looked up
+
+    Examples
+    --------
+    >>> from twinkit.readings.numeric import NUMERIC
+    >>> [float(cardinal_ph(NUMERIC, ph, 6.0, 7.0, 8.0)) for ph in (5.0, 7.0, 8.0)]
+    [0.0, 1.0, 0.0]
+    """
+    product = m.minimum((ph - low) * (ph - high), 0.0)  # not negative only outside the two ends
+    # The denominator is negative wherever there is growth; a trace keeps it so where the ends meet the best.
+    return product / (product - (ph - best) ** 2 - 1e-12 * (high - low) ** 2)
