@@ -1,5 +1,6 @@
 """What estimation and control share of optimisation: models with sensitivities, structured solvers, typed endings."""
 
+from twinkit.optimise.augmented import Augmented, augmented
 from twinkit.optimise.discretise import Dynamics, Method, Radau, RungeKutta4
 from twinkit.optimise.native import Chains, Points
 from twinkit.optimise.nonlinear import SOLVERS, StageProblem, solve_nonlinear
@@ -9,6 +10,7 @@ from twinkit.optimise.status import Converged, Failed, MaxIterations, Status
 
 __all__ = [
     "SOLVERS",
+    "Augmented",
     "Chains",
     "Converged",
     "Dynamics",
@@ -27,6 +29,7 @@ __all__ = [
     "StageSolution",
     "Status",
     "Step",
+    "augmented",
     "solve_nonlinear",
     "solve_stages",
     "sqp",
