@@ -1,13 +1,21 @@
 """Control: model predictive control whose plans are checked before they leave."""
 
+from twinkit.control.constraints import Within
+from twinkit.control.moves import Move
+from twinkit.control.mpc import MPC
+from twinkit.control.objective import Objective, Track, final, integral, summed
 from twinkit.control.plan import Binding, MoveSchedule, Plan, PredictedTrack
 from twinkit.control.status import Failed, Fallback, Optimal, PlanStatus, PreviousPlan, SafeSetpoint, Suboptimal
+from twinkit.control.terminal import TerminalRegion
 
 __all__ = [
+    "MPC",
     "Binding",
     "Failed",
     "Fallback",
+    "Move",
     "MoveSchedule",
+    "Objective",
     "Optimal",
     "Plan",
     "PlanStatus",
@@ -15,4 +23,10 @@ __all__ = [
     "PreviousPlan",
     "SafeSetpoint",
     "Suboptimal",
+    "TerminalRegion",
+    "Track",
+    "Within",
+    "final",
+    "integral",
+    "summed",
 ]

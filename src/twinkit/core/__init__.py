@@ -20,7 +20,7 @@ from twinkit.core.events import Balance, Crossing, Event, Schedule
 from twinkit.core.maths import Maths, Table
 from twinkit.core.model import Model
 from twinkit.core.parameter_set import ParameterSet
-from twinkit.core.records import AuditSink, Measurement, Prediction, Quality, no_audit
+from twinkit.core.records import AuditSink, Measurement, Prediction, Quality, StateEstimate, no_audit
 from twinkit.core.solution import Occurrence, RunStatus, Solution, Trace
 from twinkit.core.variables import Algebraic, Input, Mode, Option, Output, Parameter, State
 
@@ -59,6 +59,7 @@ __all__ = [
     "SimulationError",
     "Solution",
     "State",
+    "StateEstimate",
     "StepError",
     "StorageError",
     "Table",

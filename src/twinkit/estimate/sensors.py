@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from twinkit.core import InvalidValueError, UnitError
+from twinkit.core import InvalidValueError, Model, UnitError
 from twinkit.core.positions import Position, position
 from twinkit.core.units import affine, as_number, unit_label
 from twinkit.estimate.uncertain import spread_unit

@@ -2,7 +2,7 @@
 
 from twinkit.optimise.augmented import Augmented, augmented
 from twinkit.optimise.discretise import Dynamics, Method, Radau, RungeKutta4
-from twinkit.optimise.native import Chains, Points
+from twinkit.optimise.native import Chains, Path, Points
 from twinkit.optimise.nonlinear import SOLVERS, StageProblem, solve_nonlinear
 from twinkit.optimise.quadratic import StageProgram, StageSolution, solve_stages
 from twinkit.optimise.sqp import Limits, Linearised, Problem, Solved, Step, sqp
@@ -19,6 +19,7 @@ __all__ = [
     "Linearised",
     "MaxIterations",
     "Method",
+    "Path",
     "Points",
     "Problem",
     "Radau",

@@ -1,4 +1,4 @@
-"""A model whose parameters and disturbances may be estimated with the states, as CasADi functions."""
+"""A model whose parameters, disturbances and inputs may be part of its vector, as CasADi functions."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _NEWTON = 4
 
 @dataclass(frozen=True)
 class Augmented:
-    """A model on a vector of states, then adapted parameters, then disturbances.
+    """A model on a vector of states, then adapted parameters, then disturbances, then moved inputs.
 
     Attributes
     ----------
@@ -42,7 +42,10 @@ class Augmented:
 
 
 def augmented(
-    model: Model, chosen: Sequence[int] = (), disturbances: Sequence[tuple[str, int, float]] = ()
+    model: Model,
+    chosen: Sequence[int] = (),
+    disturbances: Sequence[tuple[str, int, float]] = (),
+    moved: Sequence[int] = (),
 ) -> Augmented:
     """Return the functions of an augmented model.
 
@@ -54,17 +57,22 @@ def augmented(
         Positions of the parameters that are part of the vector.
     disturbances
         Kind (``"input"`` or ``"state"``), position of what it acts on, and rate of decay, of each disturbance.
+    moved
+        Positions of the inputs that are part of the vector, as constants; those of `u` do not count there.
     """
     reading, layout = casadi_model(model), model.layout
     t, x, z, u, p = reading.symbols
     n, inputs = layout.states.size, layout.inputs.size
     first = n + len(chosen)
-    full, held = ca.SX.sym("full", first + len(disturbances)), ca.SX.sym("held", inputs)
+    last = first + len(disturbances)
+    full, held = ca.SX.sym("full", last + len(moved)), ca.SX.sym("held", inputs)
     modes = ca.SX.sym("modes", layout.modes.size)
     adapted = ca.SX(p)
     for k, index in enumerate(chosen):
         adapted[index] = full[n + k]
     acting, pushed = ca.SX(held), ca.SX.zeros(n, 1)
+    for k, index in enumerate(moved):
+        acting[index] = full[last + k]
     for k, (kind, index, _) in enumerate(disturbances):
         target = acting if kind == "input" else pushed
         target[index] += full[first + k]
@@ -79,7 +87,7 @@ def augmented(
         dzdx = -ca.solve(ca.jacobian(g, z), ca.jacobian(g, full))
     still = ca.SX.zeros(len(chosen), 1)
     decay = [-rate * full[first + k] for k, (_, _, rate) in enumerate(disturbances)]
-    derivative = ca.vertcat(f + pushed, still, *decay)
+    derivative = ca.vertcat(f + pushed, still, *decay, ca.SX.zeros(len(moved), 1))
     slope = ca.Function("slope", arguments, [derivative, _total(derivative, full, z, dzdx)])
     everything = ca.vertcat(full[:n], z, y)
     quantities = ca.Function("quantities", arguments, [everything, _total(everything, full, z, dzdx)])
