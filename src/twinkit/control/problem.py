@@ -19,6 +19,8 @@ from twinkit.control.shooting import Moved, Shooting
 from twinkit.core.component import Array
 from twinkit.optimise import StageProgram, StageSolution, Step, solve_stages
 
+_FIRST_RADIUS, _LAST_RADIUS = 0.5, 1e3
+_NOTHING = 1e-9  # of the cost: a smaller gain is none
 _SLIGHT = 1e-8  # curvature of what has none of its own, in scaled units
 
 
@@ -204,6 +206,20 @@ class PlanProblem:
 
     def __init__(self, task: Task) -> None:
         self.task = task
+        self._reachable, self._last = _FIRST_RADIUS, (None, None)
+
+    def _radius(self, at: Linear) -> float:
+        """Return how far the scaled controls may move in one step: further after a full one, less after a short one.
+
+        Only with second derivatives: far away, the curvature of the model says little.
+        """
+        start, end = self._last
+        if start is None or end is None:
+            return self._reachable
+        went = np.abs((at.point.u - start) / self.task.u_scale).max()
+        meant = np.abs((end - start) / self.task.u_scale).max()
+        self._reachable = min(_LAST_RADIUS, 2.0 * self._reachable) if went > 0.99 * meant else max(2.0 * went, 1e-6)
+        return self._reachable
 
     # -- looking -----------------------------------------------------------------------------------------------
     def _see(self, times: Array, x: Array, u: Array, z: Array, inputs: Array) -> tuple[Array, Array, Array]:
@@ -280,16 +296,23 @@ class PlanProblem:
         gradient, hessian = self._model(at)
         t = self.task
         n, head = t.functions.states, t.functions.states + len(t.remembered)
-        program = self._program(at, gradient, hessian)
+        radius = self._radius(at) if t.exact else np.inf
+        program = self._program(at, gradient, hessian, radius)
         kept = None
         if t.exact:
-            program, kept = convexified(program)
+            program, kept = convexified(program, self._fixed(at))
         found = solve_stages(program)
         if isinstance(found, str):
             return found
         if kept is not None:
             found = replace(found, adjoint=found.adjoint + np.einsum("kij,kj->ki", kept, found.x))
-        return self._taken(at, found, gradient, hessian, n, head)
+        step = self._taken(at, found, gradient, hessian, n, head)
+        self._last = at.point.u, step.point.u
+        if at.violation < 1e-8 and abs(at.cost - step.cost) < _NOTHING * max(1.0, abs(at.cost)):
+            step = replace(step, size=min(step.size, 1.0))  # there is nothing left to gain
+        if np.abs(found.u[:, : t.functions.controls] * t.free).max() > 0.99 * radius:
+            step = replace(step, size=max(step.size, 2.0))  # held back, so not converged
+        return step
 
     def _pulls(self, at: Linear) -> tuple[Array, Array]:
         """Return derivatives of the smooth cost with respect to the quantities and to the states at the ends."""
@@ -307,6 +330,14 @@ class PlanProblem:
         found = np.einsum("kr,kri->ki", prices, at.ends[1])
         found[-1] += pull[-1] @ at.moved.slopes[-1]
         return found
+
+    def _fixed(self, at: Linear) -> npt.NDArray[np.bool_]:
+        """Return the inputs of the programme that the last one held at a bound."""
+        t, c = self.task, self.task.functions.controls
+        found = np.zeros((t.count, c + len(t.slacked)), dtype=bool)
+        u, force, close = at.point.u, at.point.bound_force * t.u_scale, 1e-7 * t.u_scale
+        found[:, :c] = (u >= t.u_high - close) & (force > 1e-6) | (u <= t.u_low + close) & (force < -1e-6)
+        return found & np.hstack([t.free, np.ones((t.count, len(t.slacked)), dtype=bool)])
 
     def _model(self, at: Linear) -> tuple[Array, Array]:
         """Return gradient and second derivatives of the smooth cost with respect to scaled states and controls."""
@@ -337,7 +368,7 @@ class PlanProblem:
             found = found + spread.transpose(0, 2, 1) @ curved @ spread
         return found
 
-    def _program(self, at: Linear, gradient: Array, hessian: Array) -> StageProgram:
+    def _program(self, at: Linear, gradient: Array, hessian: Array, radius: float) -> StageProgram:
         t, n, c = self.task, self.task.functions.states, self.task.functions.controls
         keep, spread, count = t.remembered, t.spreads, t.count
         head, total = n + len(keep), t.spreads.shape[2]
@@ -357,6 +388,9 @@ class PlanProblem:
         low, high = np.full((count, c + len(slacks)), -np.inf), np.full((count, c + len(slacks)), np.inf)
         low[:, :c] = np.where(t.free, (t.u_low - at.point.u) / t.u_scale, -np.inf)
         high[:, :c] = np.where(t.free, (t.u_high - at.point.u) / t.u_scale, np.inf)
+        if t.exact:
+            low[:, :c] = np.where(t.free, np.maximum(low[:, :c], np.minimum(-radius, high[:, :c])), low[:, :c])
+            high[:, :c] = np.where(t.free, np.minimum(high[:, :c], np.maximum(radius, low[:, :c])), high[:, :c])
         low[:, c:] = 0.0
         path, path_low, path_high = self._path(at, spread)
         end, infinite = np.zeros((1, head, head)), np.full((count + 1, head), np.inf)
