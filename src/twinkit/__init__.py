@@ -12,6 +12,10 @@ from twinkit.core.providers import provide as _provide
 
 if TYPE_CHECKING:
     from twinkit.core import *  # noqa: F403
+    from twinkit.control import MPC as MPC
+    from twinkit.control import Move as Move
+    from twinkit.control import final as final
+    from twinkit.control import integral as integral
     from twinkit.estimate import EKF as EKF
     from twinkit.estimate import Adaptation as Adaptation
     from twinkit.estimate import Disturbance as Disturbance
@@ -51,12 +55,19 @@ _HOMES = {
         "SimulationError",
         "Solution",
         "State",
+        "StateEstimate",
         "StorageError",
         "Table",
         "TwinkitError",
         "UnitError",
         "UnknownNameError",
         "no_audit",
+    ),
+    "twinkit.control": (
+        "MPC",
+        "Move",
+        "final",
+        "integral",
     ),
     "twinkit.estimate": (
         "Adaptation",
@@ -86,7 +97,7 @@ _HOMES = {
     ),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
-_ROOMS = ("core", "readings", "simulate", "unitops", "testing", "fmi", "graph", "estimate", "pat", "app")
+_ROOMS = ("core", "readings", "simulate", "unitops", "testing", "fmi", "graph", "estimate", "control", "pat", "app")
 
 # What the rooms above `core` provide for objects defined in it (see twinkit.core.providers).
 _provide("show", "twinkit.readings.sympy:show")
