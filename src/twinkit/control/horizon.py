@@ -17,6 +17,7 @@ from twinkit.control.settings import Settings
 from twinkit.control.shooting import Shooting, pieces
 from twinkit.core import InvalidValueError, Model
 from twinkit.core.component import Array
+from twinkit.core.errors import unknown_name
 from twinkit.simulate.signals import program
 
 
@@ -120,14 +121,19 @@ def inputs_over(model: Model, settings: Settings, given: Mapping[str, Any], begi
     layout, values = model.layout, dict(model.values())
     moved = {m.place.label for m in settings.movers}
     for entry in layout.inputs:
-        both = moved & set(entry.labels)
-        if both and entry.name in given:
-            raise InvalidValueError(
-                f"input {entry.name!r} is moved by the controller, so inputs={{...}} cannot give it"
-            )
-        if both and values.get(entry.name) is None:
+        if moved & set(entry.labels) and values.get(entry.name) is None:
             values[entry.name] = np.clip(entry.variable.scale, *entry.variable.bounds)
     return program(layout, values, given, begin, end, 1e-8)
+
+
+def check_inputs(model: Model, settings: Settings, given: Mapping[str, Any]) -> None:
+    """Raise unless all inputs that are given exist and are not moved by the controller."""
+    moved, inputs = {m.place.label for m in settings.movers}, model.layout.inputs
+    for name in given:
+        if name not in inputs:
+            raise unknown_name("input", name, inputs.by_name, type(model).__name__)
+        if moved & set(inputs[name].labels):
+            raise InvalidValueError(f"input {name!r} is moved by the controller, so inputs={{...}} cannot give it")
 
 
 def shape_of(settings: Settings, known: Known) -> Shape:

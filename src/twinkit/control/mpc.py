@@ -14,7 +14,7 @@ import numpy as np
 from twinkit.control.assembly import empty_plan, plan_of
 from twinkit.control.check import Checked, checked
 from twinkit.control.constraints import Within, check_confidence
-from twinkit.control.horizon import Horizon, functions_of, inputs_over, nodes, task_of
+from twinkit.control.horizon import Horizon, check_inputs, functions_of, inputs_over, nodes, task_of
 from twinkit.control.known import Known, known
 from twinkit.control.moves import Move
 from twinkit.control.objective import Objective
@@ -147,7 +147,7 @@ class MPC:
         if self.terminal is not None and not isinstance(self.terminal, TerminalRegion):
             raise InvalidValueError(f"terminal takes what terminal_region(...) returns, not {self.terminal!r}")
         _ = self.settings, self._valid_for, self._grows, self._terminal  # check now, not at the first plan
-        inputs_over(self.model, self.settings, self.inputs, 0.0, 1.0) if not self.inputs else None
+        check_inputs(self.model, self.settings, self.inputs)
 
     # -- what it is ----------------------------------------------------------------------------------------------
     @cached_property
@@ -255,6 +255,7 @@ class MPC:
         if not here.time <= time + 1e-9 * max(1.0, abs(time)):
             raise InvalidValueError(f"the estimate is of {here.time:g} {unit}, later than the plan ({time:g} {unit})")
         given = self.inputs if inputs is None else inputs
+        check_inputs(self.model, self.settings, given)
         before = self._before(time, previous, applied)
         made_by = {"controller": self.content_hash, "model": self.model.content_hash, "estimate": here.made_by}
         if not here.finite:
