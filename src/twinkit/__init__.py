@@ -11,11 +11,11 @@ from twinkit._version import __version__
 from twinkit.core.providers import provide as _provide
 
 if TYPE_CHECKING:
-    from twinkit.core import *  # noqa: F403
     from twinkit.control import MPC as MPC
     from twinkit.control import Move as Move
     from twinkit.control import final as final
     from twinkit.control import integral as integral
+    from twinkit.core import *  # noqa: F403
     from twinkit.estimate import EKF as EKF
     from twinkit.estimate import Adaptation as Adaptation
     from twinkit.estimate import Disturbance as Disturbance

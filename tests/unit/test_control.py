@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from tests.control_examples import Reactor
 
 import twinkit as tk
-from tests.control_examples import Reactor
 from twinkit.control import (
     MPC,
     Failed,
@@ -20,9 +20,11 @@ from twinkit.control import (
     Within,
     final,
     integral,
-    mpc as mpc_module,
     solving,
     summed,
+)
+from twinkit.control import (
+    mpc as mpc_module,
 )
 from twinkit.core import InvalidValueError, StateEstimate, UnitError, UnknownNameError
 from twinkit.estimate import Disturbance, ExtendedKalmanFilter, Sensor
@@ -80,8 +82,11 @@ def test_rates_blocks_and_bounds_are_kept():
     values = tank(moves={"Q": move}).plan({"T": 20.0}, t=0.0, applied={"Q": 2.0}).moves["Q"].values
     changes = np.diff(np.concatenate([[2.0], values]))
     assert np.abs(changes).max() <= 1.0 + 1e-6
-    assert values.min() >= 1.0 - 1e-9 and values.max() <= 6.0 + 1e-9
-    assert values[1] == values[2] and values[3] == values[4] == values[5] and values[1] != values[0]
+    assert values.min() >= 1.0 - 1e-9
+    assert values.max() <= 6.0 + 1e-9
+    assert values[1] == values[2]
+    assert values[3] == values[4] == values[5]
+    assert values[1] != values[0]
 
 
 def test_soft_limits_are_exact():
@@ -91,7 +96,8 @@ def test_soft_limits_are_exact():
     assert hard.predicted["T"].mean.max() <= 40.0 + 1e-3
     cheap = tank(within={"T": Within(None, 40.0, penalty=1e-4)}).plan({"T": 20.0}, t=0.0)
     (binding,) = (b for b in cheap.binding if b.name == "T")
-    assert cheap.predicted["T"].mean.max() > 41.0 and binding.violated > 1.0
+    assert cheap.predicted["T"].mean.max() > 41.0
+    assert binding.violated > 1.0
     assert "exceeded" in binding.text
 
 
@@ -101,7 +107,8 @@ def test_outputs_references_and_limits_over_time():
     plan = mpc.plan({"T": 20.0}, t=0.0)
     ends = plan.predicted["power"].times[1:]
     assert (plan.moves["Q"].values <= np.interp(ends, [0.0, 40.0], [8.0, 6.0]) + 1e-2).all()
-    assert abs(plan.predicted["T"].mean[8] - 30.0) < 1.0 and plan.predicted["T"].mean[-1] > 38.0
+    assert abs(plan.predicted["T"].mean[8] - 30.0) < 1.0
+    assert plan.predicted["T"].mean[-1] > 38.0
 
 
 def test_measured_disturbance_is_foreseen():
@@ -118,11 +125,14 @@ def test_measured_disturbance_is_foreseen():
 def test_horizon_shrinks_to_the_end_of_a_batch():
     mpc = tank(horizon=None, until="15 min", track={}, maximize=final("T"))
     plan = mpc.plan({"T": 20.0}, t=0.0)
-    assert plan.moves["Q"].end == 15.0 and len(plan.moves["Q"].times) == 8
+    assert plan.moves["Q"].end == 15.0
+    assert len(plan.moves["Q"].times) == 8
     later = mpc.plan({"T": 30.0}, t=12.0, previous=plan)
     assert list(later.moves["Q"].times) == [12.0, 14.0]
     over = mpc.plan({"T": 30.0}, t=15.0, previous=later)
-    assert isinstance(over.status, Failed) and "batch ends" in over.status.text and not over.moves
+    assert isinstance(over.status, Failed)
+    assert "batch ends" in over.status.text
+    assert not over.moves
 
 
 def test_free_end():
@@ -200,12 +210,14 @@ def test_margins_follow_the_covariance():
     assert plan.status.fresh
     assert (track.mean[1:] + 1.6449 * track.std[1:] <= 40.0 + 0.06).all()
     (binding,) = (b for b in plan.binding if b.name == "T")
-    assert binding.backoff > 0.0 and "margin" in binding.text
+    assert binding.backoff > 0.0
+    assert "margin" in binding.text
 
 
 def test_uncertain_parameter_widens_the_fan():
     plan = tank().plan(Guess([20.0, 0.5], [0.0, 0.05], names=("T", "gain")))
-    assert plan.predicted["T"].std[0] == 0.0 and plan.predicted["T"].std[-1] > 1.0
+    assert plan.predicted["T"].std[0] == 0.0
+    assert plan.predicted["T"].std[-1] > 1.0
 
 
 def test_chance_constraint_holds_as_often_as_asked():
@@ -224,15 +236,20 @@ def test_chance_constraint_holds_as_often_as_asked():
 def test_estimate_that_is_not_finite():
     mpc = tank()
     failed = mpc.plan({"T": math.nan}, t=0.0)
-    assert isinstance(failed.status, Failed) and not failed.moves and "not finite" in failed.status.text
+    assert isinstance(failed.status, Failed)
+    assert not failed.moves
+    assert "not finite" in failed.status.text
     previous = mpc.plan({"T": 20.0}, t=0.0)
     plan = mpc.plan({"T": math.nan}, t=2.0, previous=previous)
-    assert isinstance(plan.status, PreviousPlan) and plan.moves["Q"].first == previous.moves["Q"].at(2.0)
-    assert not plan.predicted and plan.expires == previous.expires
+    assert isinstance(plan.status, PreviousPlan)
+    assert plan.moves["Q"].first == previous.moves["Q"].at(2.0)
+    assert not plan.predicted
+    assert plan.expires == previous.expires
     late = mpc.plan({"T": math.nan}, t=50.0, previous=plan)
     assert isinstance(late.status, Failed)
     safe = tank(moves={"Q": Move(safe=1.0)}).plan({"T": math.nan}, t=50.0, previous=plan)
-    assert isinstance(safe.status, SafeSetpoint) and safe.next_moves == {"Q": 1.0}
+    assert isinstance(safe.status, SafeSetpoint)
+    assert safe.next_moves == {"Q": 1.0}
 
 
 def test_limits_that_exclude_each_other():
@@ -242,22 +259,26 @@ def test_limits_that_exclude_each_other():
         tank(moves={"Q": Move(bounds=(11.0, None))})
     crossing = tank(within={"T": (tk.ramps({0.0: 20.0, 40.0: 50.0}), 40.0)})
     plan = crossing.plan({"T": 20.0}, t=0.0)
-    assert isinstance(plan.status, Failed) and "no value of 'T'" in plan.status.text
+    assert isinstance(plan.status, Failed)
+    assert "no value of 'T'" in plan.status.text
 
 
 def test_empty_feasible_set_is_never_a_plan():
     mpc = tank(within={"T": (60.0, None)})
     plan = mpc.plan({"T": 20.0}, t=0.0)
-    assert isinstance(plan.status, Failed) and not plan.moves
+    assert isinstance(plan.status, Failed)
+    assert not plan.moves
     safe = tank(within={"T": (60.0, None)}, moves={"Q": Move(safe=10.0)}).plan({"T": 20.0}, t=0.0)
-    assert isinstance(safe.status, SafeSetpoint) and safe.warnings
+    assert isinstance(safe.status, SafeSetpoint)
+    assert safe.warnings
 
 
 def test_previous_plan_that_would_leave_its_limits_is_not_continued():
     mpc = tank(within={"T": (None, 46.0)})
     previous = mpc.plan({"T": 20.0}, t=0.0)
     plan = mpc.plan({"T": 55.0}, t=2.0, previous=previous)
-    assert isinstance(plan.status, Failed) and "the previous plan" in plan.status.text
+    assert isinstance(plan.status, Failed)
+    assert "the previous plan" in plan.status.text
 
 
 def test_solver_that_crashes(monkeypatch):
@@ -269,14 +290,18 @@ def test_solver_that_crashes(monkeypatch):
 
     monkeypatch.setattr(solving, "sqp", crash)
     plan = mpc.plan({"T": 20.0}, t=0.0)
-    assert plan.status.solver in ("FATROP", "IPOPT") and plan.status.fresh
+    assert plan.status.solver in ("FATROP", "IPOPT")
+    assert plan.status.fresh
     np.testing.assert_allclose(plan.moves["Q"].values, previous.moves["Q"].values, atol=1e-3)
     monkeypatch.setattr(solving, "solve_nonlinear", crash)
     again = mpc.plan({"T": 22.0}, t=2.0, previous=previous)
-    assert again.status.usable and not isinstance(again.status, Optimal)
+    assert again.status.usable
+    assert not isinstance(again.status, Optimal)
     monkeypatch.setattr(mpc_module, "solved", crash)
     held = mpc.plan({"T": 22.0}, t=2.0, previous=previous)
-    assert isinstance(held.status, PreviousPlan) and "segmented" in held.status.text and held.predicted
+    assert isinstance(held.status, PreviousPlan)
+    assert "segmented" in held.status.text
+    assert held.predicted
 
 
 def test_ipopt_takes_over_from_fatrop(monkeypatch):
@@ -286,16 +311,19 @@ def test_ipopt_takes_over_from_fatrop(monkeypatch):
     monkeypatch.setattr(solving, "sqp", crash)
     monkeypatch.setattr(solving, "SOLVERS", ("ipopt",))
     plan = tank(moves={"Q": Move(max_rate=1.0, blocking=2)}).plan({"T": 20.0}, t=0.0)
-    assert plan.status.solver == "IPOPT" and isinstance(plan.status, Optimal)
+    assert plan.status.solver == "IPOPT"
+    assert isinstance(plan.status, Optimal)
 
 
 def test_deadline():
     mpc = tank(seconds=1e-9)
     plan = mpc.plan({"T": 20.0}, t=0.0)
-    assert isinstance(plan.status, Failed) and "deadline" in plan.status.text
+    assert isinstance(plan.status, Failed)
+    assert "deadline" in plan.status.text
     previous = tank().plan({"T": 20.0}, t=0.0)
     held = mpc.plan({"T": 20.5}, t=2.0, previous=previous)
-    assert isinstance(held.status, PreviousPlan) and held.valid_at(2.0)
+    assert isinstance(held.status, PreviousPlan)
+    assert held.valid_at(2.0)
 
 
 def test_few_iterations_are_feasible_but_not_optimal():
@@ -357,7 +385,9 @@ def test_an_older_estimate_is_carried_forward():
 
 def test_plans_describe_themselves():
     plan = tank(within={"T": (None, 40.0)}).plan({"T": 20.0}, t=0.0)
-    assert "T is at most 40" in plan.rationale and "optimal" in repr(plan) and "<table>" in plan._repr_html_()
+    assert "T is at most 40" in plan.rationale
+    assert "optimal" in repr(plan)
+    assert "<table>" in plan._repr_html_()
     with pytest.raises(UnknownNameError):
         plan.track("nothing")
     assert plan.made_by["model"] == Tank().content_hash

@@ -1,5 +1,6 @@
 """Control: model predictive control whose plans are checked before they leave."""
 
+from twinkit.control.component import ControllerComponent
 from twinkit.control.constraints import Within
 from twinkit.control.moves import Move
 from twinkit.control.mpc import MPC
@@ -11,6 +12,7 @@ from twinkit.control.terminal import TerminalRegion
 __all__ = [
     "MPC",
     "Binding",
+    "ControllerComponent",
     "Failed",
     "Fallback",
     "Move",

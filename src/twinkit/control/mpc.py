@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time as clock
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -13,13 +13,14 @@ import numpy as np
 
 from twinkit.control.assembly import empty_plan, plan_of
 from twinkit.control.check import Checked, checked
+from twinkit.control.component import ControllerComponent
 from twinkit.control.constraints import Within, check_confidence
+from twinkit.control.functions import Functions
 from twinkit.control.horizon import Horizon, check_inputs, functions_of, inputs_over, nodes, task_of
 from twinkit.control.known import Known, known
 from twinkit.control.moves import Move
 from twinkit.control.objective import Objective
 from twinkit.control.plan import Plan
-from twinkit.control.functions import Functions
 from twinkit.control.prediction import Predictor, simulated, spread
 from twinkit.control.problem import PlanProblem, Point, Task, Terminal
 from twinkit.control.settings import Settings, settings_of
@@ -256,7 +257,7 @@ class MPC:
             raise InvalidValueError(f"the estimate is of {here.time:g} {unit}, later than the plan ({time:g} {unit})")
         given = self.inputs if inputs is None else inputs
         check_inputs(self.model, self.settings, given)
-        before = self._before(time, previous, applied)
+        before = self.moves_in_force(time, previous, applied)
         made_by = {"controller": self.content_hash, "model": self.model.content_hash, "estimate": here.made_by}
         if not here.finite:
             return self._fallback("the estimate is not finite", None, time, previous, before, made_by, began)
@@ -271,10 +272,18 @@ class MPC:
             reason = str(stop)
         except Exception as error:
             reason = f"{type(error).__name__}: {error}"
-        return self._fallback(reason, horizon if isinstance(horizon, Horizon) else None, time, previous, before, made_by, began)
+        return self._fallback(
+            reason, horizon if isinstance(horizon, Horizon) else None, time, previous, before, made_by, began
+        )
 
-    def _before(self, time: float, previous: Plan | None, applied: Mapping[str, Any] | None) -> Array:
-        """Return the moves in force just before a time."""
+    def component(self, estimated: Sequence[str] = ()) -> ControllerComponent:
+        """Return the controller as a component of a graph; see `ControllerComponent`."""
+        return ControllerComponent(self, estimated)
+
+    def moves_in_force(
+        self, time: float, previous: Plan | None = None, applied: Mapping[str, Any] | None = None
+    ) -> Array:
+        """Return the moves in force just before a time: those applied, of the previous plan, or the model's defaults."""
         found, values = [], self.model.values()
         for m in self.settings.movers:
             label = m.place.label
@@ -292,7 +301,12 @@ class MPC:
         return np.array(found)
 
     def _horizon(
-        self, here: Known, time: float, before: Array, given: Mapping[str, Any], previous: Plan | None,
+        self,
+        here: Known,
+        time: float,
+        before: Array,
+        given: Mapping[str, Any],
+        previous: Plan | None,
         functions: tuple[Functions, Predictor],
     ) -> Horizon | str:
         s = self.settings

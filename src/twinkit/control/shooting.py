@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import Any
 
@@ -142,11 +143,11 @@ def _uneven(times: Array, count: int, program: Any, inner: Array) -> Array:
     from twinkit.simulate.signals import shifted
 
     chains = []
-    for left, right in zip(times[:-1], times[1:], strict=True):
+    for left, right in itertools.pairwise(times):
         close = 1e-9 * (right - left)
         cuts = [left, *inner[(inner > left + close) & (inner < right - close)], right]
         rows = []
-        for a, b in zip(cuts[:-1], cuts[1:], strict=True):
+        for a, b in itertools.pairwise(cuts):
             number = max(1, int(np.ceil(count * (b - a) / (right - left) - 1e-9)))
             width = (b - a) / number
             for t in a + width * np.arange(number):
