@@ -1,6 +1,9 @@
 """Optimal control problems from the literature and plants for the tests of `control`."""
 
 import twinkit as tk
+from examples.cstr_tracking import Reactor
+
+__all__ = ["ParkRamirez", "Penicillin", "Reactor"]
 
 
 class ParkRamirez(tk.Model):
@@ -64,45 +67,4 @@ class Penicillin(tk.Model):
             + v.feed / v.V * (1.0 - v.S / 500.0),
             "V": v.feed / 500.0,
             "product": v.P * v.V,
-        }
-
-
-class Reactor(tk.Model):
-    """The stirred tank with A -> B -> C and 2 A -> D of H. Chen, A. Kremling, F. Allgöwer, Proc. ECC 1995, 3247-3252.
-
-    Parameters as in the CSTR example of do-mpc.
-    """
-
-    time_unit = "h"
-    C_a = tk.State("mol/L", initial=0.8, nominal=1.0, bounds=(0, None))
-    C_b = tk.State("mol/L", initial=0.5, nominal=1.0, bounds=(0, None))
-    T_R = tk.State("degC", initial=134.14, nominal=100.0)
-    T_K = tk.State("degC", initial=130.0, nominal=100.0)
-    F = tk.Input("1/h", default=30.0, bounds=(5.0, 100.0))
-    Q = tk.Input("kJ/h", default=-6000.0, bounds=(-8500.0, 0.0), nominal=2000.0)
-    beta = tk.Parameter("", 1.0)
-    alpha = tk.Parameter("", 1.0)
-    feed = tk.Parameter("mol/L", 5.1)
-
-    def equations(self, v, m):
-        zero = m.quantity(0.0, "degC")
-        kelvin = (v.T_R - zero) / m.quantity(1.0, "delta_degC") + 273.15
-        k1 = v.beta * m.quantity(1.287e12, "1/h") * m.exp(-9758.3 / kelvin)
-        k2 = m.quantity(1.287e12, "1/h") * m.exp(-9758.3 / kelvin)
-        k3 = m.quantity(9.043e9, "L/mol/h") * m.exp(-8560.0 * v.alpha / kelvin)
-        heat = (
-            k1 * v.C_a * m.quantity(4.2, "kJ/mol")
-            + k2 * v.C_b * m.quantity(-11.0, "kJ/mol")
-            + k3 * v.C_a**2 * m.quantity(-41.85, "kJ/mol")
-        )
-        capacity = m.quantity(0.9342 * 3.01, "kJ/L/delta_degC")
-        wall = m.quantity(4032.0 * 0.215, "kJ/h/delta_degC")
-        coolant = m.quantity(5.0 * 2.0, "kJ/delta_degC")
-        return {
-            "C_a": v.F * (v.feed - v.C_a) - k1 * v.C_a - k3 * v.C_a**2,
-            "C_b": -v.F * v.C_b + k1 * v.C_a - k2 * v.C_b,
-            "T_R": -heat / capacity
-            + v.F * (m.quantity(130.0, "degC") - v.T_R)
-            + wall * (v.T_K - v.T_R) / (capacity * m.quantity(10.01, "L")),
-            "T_K": (v.Q + wall * (v.T_R - v.T_K)) / coolant,
         }
