@@ -1,9 +1,11 @@
 """Optimal control problems from the literature and plants for the tests of `control`."""
 
-import twinkit as tk
-from examples.cstr_tracking import Reactor
+import runpy
+from pathlib import Path
 
-__all__ = ["ParkRamirez", "Penicillin", "Reactor"]
+import twinkit as tk
+
+Reactor = runpy.run_path(str(Path(__file__).parents[1] / "examples" / "cstr_tracking.py"))["Reactor"]
 
 
 class ParkRamirez(tk.Model):
