@@ -17,8 +17,12 @@ if TYPE_CHECKING:
     from twinkit.control import integral as integral
     from twinkit.core import *  # noqa: F403
     from twinkit.estimate import EKF as EKF
+    from twinkit.estimate import MHE as MHE
+    from twinkit.estimate import PF as PF
+    from twinkit.estimate import UKF as UKF
     from twinkit.estimate import Adaptation as Adaptation
     from twinkit.estimate import Disturbance as Disturbance
+    from twinkit.estimate import EnKF as EnKF
     from twinkit.estimate import Estimator as Estimator
     from twinkit.estimate import Sensor as Sensor
     from twinkit.estimate import calibrate as calibrate
@@ -35,6 +39,7 @@ _HOMES = {
         "BoundsError",
         "Crossing",
         "DataError",
+        "Established",
         "Event",
         "FrozenModelError",
         "Input",
@@ -45,6 +50,7 @@ _HOMES = {
         "Model",
         "ModelDefinitionError",
         "Option",
+        "Origin",
         "Output",
         "Parameter",
         "ParameterSet",
@@ -73,8 +79,12 @@ _HOMES = {
         "Adaptation",
         "Disturbance",
         "EKF",
+        "EnKF",
         "Estimator",
+        "MHE",
+        "PF",
         "Sensor",
+        "UKF",
         "calibrate",
     ),
     "twinkit.fmi": ("FMU",),
@@ -101,7 +111,6 @@ _ROOMS = ("core", "readings", "simulate", "unitops", "testing", "fmi", "graph", 
 
 # What the rooms above `core` provide for objects defined in it (see twinkit.core.providers).
 _provide("show", "twinkit.readings.sympy:show")
-_provide("model_html", "twinkit.readings.sympy:model_html")
 
 
 def __getattr__(name: str) -> Any:

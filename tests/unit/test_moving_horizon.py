@@ -158,7 +158,7 @@ def test_a_failed_sqp_hands_over_to_fatrop(monkeypatch, reason):
     mhe = make(loss={"c": Huber(2.0)}, tolerance=1e-7)
     start = mhe.update(mhe.start(), [reading(5.0, 1.0), reading(2.5, 2.0)])
     expected = mhe.update(start, reading(3.0, 3.0))
-    fail = lambda problem, guess, limits: Solved(guess, problem.linearise(guess), Failed("SQP", 1, reason))  # noqa: E731
+    fail = lambda problem, guess, *_: Solved(guess, problem.linearise(guess), Failed("SQP", 1, reason))  # noqa: E731
     monkeypatch.setattr(module, "sqp", fail)
     found = mhe.update(start, reading(3.0, 3.0))
     assert isinstance(found.status, Converged)

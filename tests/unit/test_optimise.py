@@ -10,6 +10,7 @@ import pytest
 from twinkit.optimise import (
     SOLVERS,
     Chains,
+    Contraction,
     Converged,
     Dynamics,
     Failed,
@@ -158,6 +159,80 @@ def test_sqp_says_how_it_ended():
     assert isinstance(sqp(Circle(), -9.0).status, Failed)
     stopped = sqp(Circle(), 3.0, Limits(iterations=1))
     assert isinstance(stopped.status, (MaxIterations, Failed))
+
+
+class Hundredths:
+    """Every step leaves a hundredth of the way to zero; the tolerance is 1e-3."""
+
+    def __init__(self, smooth=True):
+        self.smooth = smooth
+
+    def linearise(self, point):
+        return replace(Nothing(), point=point)
+
+    def step(self, at):
+        return Step(0.01 * at.point, 0.0, 0.0, 0.99 * abs(at.point) / 1e-3, self.smooth)
+
+    def between(self, start, end, fraction):
+        return start + fraction * (end - start)
+
+    def restored(self, point):
+        return point
+
+
+@dataclass
+class Nothing:
+    """A point without violation."""
+
+    point: float = 0.0
+    violation: float = 0.0
+
+    @property
+    def cost(self):
+        return self.point**2
+
+
+def test_a_measured_contraction_saves_the_step_that_would_only_confirm():
+    first = sqp(Hundredths(), 0.1)
+    assert first.status.iterations == 2
+    assert first.contraction.ratio == pytest.approx(0.01)
+    again = sqp(Hundredths(), 0.02, None, first.contraction)
+    assert again.status.iterations == 1
+    assert abs(again.point) <= 1e-3  # as near to the optimum as the tolerance asks for
+    assert again.contraction == replace(first.contraction, left=first.contraction.left - 1)
+
+
+@pytest.mark.parametrize(
+    ("problem", "contraction"),
+    [
+        (Hundredths(smooth=False), Contraction(1e-6, 90.0)),  # a bound became active: nothing measured applies
+        (Hundredths(), Contraction(1e-6, 90.0, left=0)),  # relied on for too long
+        (Hundredths(), Contraction(0.01, 0.01)),  # measured at a much smaller step
+        (Hundredths(), Contraction(math.nan, 90.0)),
+    ],
+)
+def test_a_contraction_that_does_not_apply_is_not_relied_on(problem, contraction):
+    assert sqp(problem, 0.1, None, contraction).status.iterations == 2
+    assert sqp(Hundredths(), 0.1, None, Contraction(1e-6, 90.0)).status.iterations == 1
+
+
+def test_chains_of_a_function_that_gives_up_are_nan():
+    """CasADi leaves its buffers as they were, which would be the result of an earlier call."""
+    carried, item, shared = (ca.MX.sym(name, size) for name, size in (("c", 2), ("i", 4), ("s", 1)))
+    solved = ca.solve(ca.reshape(item, 2, 2), carried, "qr")
+    chain = Chains(ca.Function("f", [carried, item, shared], [solved]))
+    good, bad = np.eye(2).reshape(1, 4), np.zeros((1, 4))
+    assert chain(np.ones((1, 2)), [good], np.zeros(1)).tolist() == [[1.0, 1.0]]
+    assert np.isnan(chain(np.ones((1, 2)), [bad], np.zeros(1))).all()
+
+
+def test_many_chains_are_padded_and_give_the_same():
+    chain = Chains(RungeKutta4().advance(pendulum(), sensitive=False))
+    items = np.array([[0.0, 0.1, 0.0, 1.0, 0.0, 0.0]])
+    starts = np.column_stack([np.linspace(0, 1, 37), np.zeros(37), np.zeros(37)])
+    ends = chain(starts, [items] * 37, np.array([3.0]))
+    assert len(ends) == 37
+    np.testing.assert_array_equal(ends[5:6], chain(starts[5:6], [items], np.array([3.0])))
 
 
 @pytest.mark.parametrize("solver", SOLVERS)

@@ -19,6 +19,7 @@ from twinkit.core.errors import (
 from twinkit.core.events import Balance, Crossing, Event, Schedule
 from twinkit.core.maths import Maths, Table
 from twinkit.core.model import Model
+from twinkit.core.origin import Established, Origin
 from twinkit.core.parameter_set import ParameterSet
 from twinkit.core.records import AuditSink, Measurement, Prediction, Quality, StateEstimate, no_audit
 from twinkit.core.solution import Occurrence, RunStatus, Solution, Trace
@@ -34,6 +35,7 @@ __all__ = [
     "Component",
     "Crossing",
     "DataError",
+    "Established",
     "Event",
     "FrozenModelError",
     "Input",
@@ -46,6 +48,7 @@ __all__ = [
     "ModelDefinitionError",
     "Occurrence",
     "Option",
+    "Origin",
     "Output",
     "Parameter",
     "ParameterSet",

@@ -18,6 +18,7 @@ from twinkit._version import __version__
 from twinkit.core.errors import BoundsError, DataError, InvalidValueError, ShapeError, StorageError, unknown_name
 from twinkit.core.files import write_atomically
 from twinkit.core.identity import digest, plain
+from twinkit.core.origin import Established, Origin
 from twinkit.core.units import affine, parse_unit, unit_label
 
 if TYPE_CHECKING:
@@ -51,6 +52,8 @@ class ParameterSet:
         Where the values come from, in words.
     provenance
         What they were made from: content hashes of data, model and settings, versions.
+    origins
+        Where each value comes from and how well that is established, one per name; none for a calibrated set.
 
     Examples
     --------
@@ -70,6 +73,7 @@ class ParameterSet:
     logarithmic: tuple[bool, ...] = ()
     source: str = ""
     provenance: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    origins: tuple[Origin, ...] = ()
 
     def __post_init__(self) -> None:
         count = len(self.names)
@@ -77,6 +81,8 @@ class ParameterSet:
         covariance = np.array(self.covariance, dtype=np.float64).reshape(-1, count) if count else np.zeros((0, 0))
         if not (len(self.values) == len(self.units) == len(logs) == covariance.shape[0] == count):
             raise ShapeError(f"a set of {count} names needs as many values and units, and a covariance of that size")
+        if len(self.origins) not in {0, count}:
+            raise ShapeError(f"a set of {count} names needs an origin for each, or none; got {len(self.origins)}")
         if len(set(self.names)) != count:
             raise InvalidValueError(f"a name appears twice in {', '.join(self.names)}")
         values = tuple(float(value) for value in self.values)
@@ -89,7 +95,7 @@ class ParameterSet:
         covariance.setflags(write=False)
         for name, value in (("names", tuple(self.names)), ("values", values), ("units", tuple(self.units)),
                             ("covariance", covariance), ("logarithmic", logs),
-                            ("provenance", dict(self.provenance))):  # fmt: skip
+                            ("provenance", dict(self.provenance)), ("origins", tuple(self.origins))):  # fmt: skip
             object.__setattr__(self, name, value)
 
     # -- what it holds -----------------------------------------------------------------------------------------
@@ -136,8 +142,23 @@ class ParameterSet:
 
         return ParameterSet(
             part(self.names), part(self.values), part(self.units), self.covariance[np.ix_(places, places)],
-            part(self.logarithmic), self.source, self.provenance,
+            part(self.logarithmic), self.source, self.provenance, part(self.origins) if self.origins else (),
         )  # fmt: skip
+
+    def origin(self, name: str) -> Origin:
+        """Return where one value comes from.
+
+        Raises
+        ------
+        UnknownNameError
+            If there is no such value.
+        InvalidValueError
+            If this set does not say (a calibrated set: see its `provenance`).
+        """
+        place = self._place(name)
+        if not self.origins:
+            raise InvalidValueError(f"this set does not say where {name!r} comes from: see its source and provenance")
+        return self.origins[place]
 
     @property
     def determined(self) -> ParameterSet:
@@ -235,7 +256,7 @@ class ParameterSet:
             [value if math.isfinite(value) else ("infinite" if math.isinf(value) else None) for value in row]
             for row in cast("list[list[float]]", self.covariance.tolist())
         ]
-        return {
+        document = {
             "format": _FORMAT,
             "names": list(self.names),
             "values": list(self.values),
@@ -245,6 +266,8 @@ class ParameterSet:
             "source": self.source,
             "provenance": plain(self.provenance),
         }
+        # Only where there are some, so that calibrated sets keep the hashes they were saved with.
+        return {**document, "origins": plain([o.as_dict() for o in self.origins])} if self.origins else document
 
     def to_json(self) -> str:
         """Return the set as JSON text with its content hash."""
@@ -269,7 +292,7 @@ class ParameterSet:
             found = cls(
                 tuple(document["names"]), tuple(document["values"]), tuple(document["units"]), np.array(rows),
                 tuple(bool(item) for item in document["logarithmic"]), str(document["source"]),
-                dict(document["provenance"]),
+                dict(document["provenance"]), tuple(_origin(item) for item in document.get("origins", [])),
             )  # fmt: skip
             saved = document["content_hash"]
         except DataError:
@@ -304,28 +327,42 @@ class ParameterSet:
         return cls.from_json(text)
 
     # -- looks -------------------------------------------------------------------------------------------------
+    def _spread(self, std: float) -> str:
+        if math.isinf(std):
+            return "not determined"
+        # A cited value without uncertainty is not an exact one.
+        return "none given" if self.origins and std == 0.0 else f"{std:.2g}"
+
     def _cells(self) -> list[tuple[str, str, str, str]]:
         stds = np.sqrt(np.diag(self.covariance)).tolist()
         return [
-            (name, f"{value:.5g}", "not determined" if math.isinf(std) else f"{std:.2g}", unit_label(unit))
+            (name, f"{value:.5g}", self._spread(std), unit_label(unit))
             for name, value, std, unit in zip(self.names, self.values, stds, self.units, strict=True)
         ]
 
     def __repr__(self) -> str:
         items = ", ".join(
-            f"{name} = {value} " + (f"({std}) " if std == "not determined" else f"± {std} ") + unit
+            f"{name} = {value} " + (f"± {std} " if std[0].isdigit() else f"({std}) ") + unit
             for name, value, std, unit in self._cells()
         )
         return f"ParameterSet: {items.strip()}" + (f" ({self.source})" if self.source else "")
 
     def _repr_html_(self) -> str:
+        origins = [str(origin) for origin in self.origins] or [""] * len(self)
         rows = "".join(
-            "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in cells) + "</tr>" for cells in self._cells()
+            "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in (*cells, origin)) + "</tr>"
+            for cells, origin in zip(self._cells(), origins, strict=True)
         )
         return (
             f"<table><caption>{html.escape(self.source)}</caption><tr><th>name</th><th>value</th>"
-            f"<th>standard deviation</th><th>unit</th></tr>{rows}</table>"
+            f"<th>standard deviation</th><th>unit</th><th>source</th></tr>{rows}</table>"
         )
+
+
+def _origin(item: Mapping[str, Any]) -> Origin:
+    interval = item["interval"]
+    bounds = None if interval is None else (float(interval[0]), float(interval[1]))
+    return Origin(str(item["source"]), Established(item["established"]), bounds)
 
 
 def element(model: Model, blocks: Sequence[Block], name: str, kind: str) -> tuple[Field, int | None]:

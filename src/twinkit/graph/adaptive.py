@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from twinkit.core.component import Array, StepError
-from twinkit.graph.engine import Engine
+from twinkit.graph.engine import Engine, rounding
 from twinkit.graph.march import Macro, Recorder, nearly
 
 _SAFETY, _SHRINK, _GROW, _ORDER = 0.9, 0.2, 4.0, 2
@@ -24,6 +24,8 @@ def march_adaptive(
         t = engine.time
         limit = limit if limit > t else until
         stop = min(engine.next_event(t, until) if engine.event_slots else until, limit)
+        if until - stop <= rounding(t, until):  # just before what is left out at the end of the run
+            until = stop
         wish = min(engine.extra["h"], longest)
         h = stop - t if wish >= 0.99 * (stop - t) else (0.5 * (stop - t) if wish > 0.5 * (stop - t) else wish)
         saved, trouble, error, slack = engine.snapshot(), None, np.inf, nearly(t, 0.1 * span)
@@ -78,6 +80,7 @@ def _both(
     rtol, atol = tolerance
     allowed = atol + rtol * np.maximum(engine.extra["scale"], np.abs(engine.Y))
     each = np.abs(engine.Y - coarse) / (2**_ORDER - 1) / allowed
+    each[~engine.continuous] = 0.0  # a count or a flag has no error: it jumps by its nature, however short the step
     worst = int(np.argmax(each)) if each.size else 0
     return middle, float(each[worst]) if each.size else 0.0, worst
 

@@ -78,9 +78,20 @@ class Block:
         self._inputs = {name: _port(name, given, Causality.INPUT) for name, given in inputs.items()}
         self._outputs = {name: _port(name, given, Causality.OUTPUT) for name, given in outputs.items()}
 
-    time_unit = property(lambda self: self._time_unit, doc="Unit of `t` and `dt`.")
-    inputs = property(lambda self: self._inputs, doc="Input ports by name.")
-    outputs = property(lambda self: self._outputs, doc="Output ports by name.")
+    @property
+    def time_unit(self) -> str:
+        """Unit of `t` and `dt`."""
+        return self._time_unit
+
+    @property
+    def inputs(self) -> Mapping[str, Port]:
+        """Input ports by name."""
+        return self._inputs
+
+    @property
+    def outputs(self) -> Mapping[str, Port]:
+        """Output ports by name."""
+        return self._outputs
 
     def feedthrough(self) -> Mapping[str, frozenset[str]]:
         """Return output -> all inputs."""
@@ -207,9 +218,20 @@ class Replay:
             self._outputs[name] = Port(name, unit, Causality.OUTPUT, shape, variability=variability)
             self._data[name] = data
 
-    time_unit = property(lambda self: self._time_unit, doc="Unit of `t` and `dt`.")
-    inputs = property(lambda self: {}, doc="None.")
-    outputs = property(lambda self: self._outputs, doc="The recorded columns.")
+    @property
+    def time_unit(self) -> str:
+        """Unit of `t` and `dt`."""
+        return self._time_unit
+
+    @property
+    def inputs(self) -> Mapping[str, Port]:
+        """None."""
+        return {}
+
+    @property
+    def outputs(self) -> Mapping[str, Port]:
+        """The recorded columns."""
+        return self._outputs
 
     def _at(self, t: float) -> Values:
         times = self._times

@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
+from weakref import WeakValueDictionary
 
 import numpy as np
 
@@ -48,6 +49,15 @@ def rounding(t: float, end: float) -> float:
     return 1e-12 * max(1.0, abs(t), abs(end) if end < np.inf else 0.0)
 
 
+def just_before(end: float) -> float:
+    """Return a time that is `end` for all but what is scheduled there (after a change of units, too)."""
+    return end - 4.0 * float(np.spacing(abs(end)))
+
+
+_owners: WeakValueDictionary[int, Engine] = WeakValueDictionary()
+"""Which run a component is in, by its `id` (a run keeps its components alive)."""
+
+
 @dataclass
 class Slot:
     """One node at run time."""
@@ -86,7 +96,7 @@ class Engine:
         self.nodes, self.edges, self.time_unit, self.loops = dict(nodes), list(edges), time_unit, loops
         self.statistics: dict[str, Any] = {}
         self.extra: dict[str, Any] = {}
-        self.time = 0.0
+        self.time, self.last = 0.0, np.inf  # where it is; where a run ends that goes no further
         self.fresh = True  # no loop has been solved yet: its guesses count
         self._place()
         self.Y, self.U = np.zeros(self._sizes[1]), np.zeros(self._sizes[0])
@@ -98,6 +108,10 @@ class Engine:
             if first is not None:
                 self.U[self.at_input[edge.target]] = first
         self.start_inputs = self.U.copy()
+        outputs = [port for node in self.nodes.values() for port in node.component.outputs.values()]
+        self.continuous = np.repeat(
+            [port.variability is Variability.CONTINUOUS for port in outputs], [port.width for port in outputs]
+        ).astype(bool)
         self.plan = instant_order(self.nodes, self.edges)
         aliases = self._aliases() if alias and not self.plan else {}
         self.slots = {name: self._slot(name, node, aliases.get(name)) for name, node in self.nodes.items()}
@@ -110,7 +124,8 @@ class Engine:
         self.move_all: Mover = mover(self.pieces(self.edges), self.U, self.Y) or _nothing
         smooth = [edge for edge in self.edges if not self.is_discrete(edge)]
         self.smooth = _indices([self.at_input[edge.target] for edge in smooth])
-        self.propagate: Evaluator | None = self._propagation()
+        self.propagate: Evaluator | None = self._propagation(self.move_all, self.move_into)
+        self.propagate_held = self.propagate if len(smooth) == len(self.edges) else self._held_propagation(smooth)
 
     def _place(self) -> None:
         self.at_input: dict[tuple[str, str], slice] = {}
@@ -150,9 +165,13 @@ class Engine:
 
     # -- moving values -----------------------------------------------------------------------------------------
     def is_discrete(self, edge: Connection) -> bool:
-        """Return whether what an edge carries jumps, so that it is held over a step, never averaged."""
-        port = self.nodes[edge.source[0]].component.outputs[edge.source[1]]
-        return port.variability is Variability.DISCRETE
+        """Return whether an edge carries the value of the start of a step, under every master.
+
+        It does where the output jumps, so that it is held over a step, never averaged; and where the input samples.
+        """
+        source = self.nodes[edge.source[0]].component.outputs[edge.source[1]]
+        target = self.nodes[edge.target[0]].component.inputs[edge.target[1]]
+        return Variability.DISCRETE in (source.variability, target.variability)
 
     def pieces(self, edges: Sequence[Connection]) -> list[Piece]:
         """Return what a mover copies for these edges."""
@@ -169,18 +188,23 @@ class Engine:
         edges = [e for e in self.edges if e.target[0] == name and discrete in (None, self.is_discrete(e))]
         return mover(self.pieces(edges), self.U, self.Y)
 
-    def _propagation(self) -> Evaluator | None:
+    def _held_propagation(self, smooth: Sequence[Connection]) -> Evaluator | None:
+        """Return the same, with what jumps as it was during the step: what there is just before an instant."""
+        move = mover(self.pieces(smooth), self.U, self.Y) or _nothing
+        return self._propagation(move, lambda name: self.move_into(name, discrete=False))
+
+    def _propagation(self, move_all: Mover, move_into: Callable[[str], Mover | None]) -> Evaluator | None:
         """Return what carries values through feedthrough at one instant; None when there is none."""
         work: list[tuple[str, Callable[[], None], Evaluator]] = []
         for item in self.plan:
             if isinstance(item, Loop):
                 members = [self.slots[name] for name in item.nodes]
                 if self.loops is not None and all(slot.evaluate is not None for slot in members):
-                    work.append((item.nodes[0], self.move_all, self.loops.solver(self, item)))
+                    work.append((item.nodes[0], move_all, self.loops.solver(self, item)))
             elif self.slots[item].evaluate is not None:
                 evaluate = self.slots[item].evaluate
                 assert evaluate is not None
-                work.append((item, self.move_into(item) or _nothing, evaluate))
+                work.append((item, move_into(item) or _nothing, evaluate))
         if not work:
             return None
 
@@ -199,6 +223,8 @@ class Engine:
     def initialize(self, t0: float) -> None:
         """Start all components and carry their outputs along until nothing changes any more."""
         self.time = t0
+        for slot in self.slots.values():
+            _owners[id(slot.component)] = self
         self.U[:], self.Y[:] = self.start_inputs, 0.0
         self.extra.clear()
         self.fresh = True
@@ -247,6 +273,15 @@ class Engine:
         except Exception as error:
             raise self.failure(slot.name, t0, error) from error
 
+    def need_own(self) -> None:
+        """Raise unless the components are where this run has left them."""
+        taken = [name for name, slot in self.slots.items() if _owners.get(id(slot.component)) is not self]
+        if taken:
+            raise InvalidValueError(
+                f"another run has started since with the same components ({', '.join(taken)}): finish one run before "
+                "the next, or give each graph components of its own"
+            )
+
     # -- going back --------------------------------------------------------------------------------------------
     def snapshot(self) -> Any:
         """Return everything that determines how the run goes on."""
@@ -277,13 +312,16 @@ class Engine:
     def next_event(self, t: float, end: float, *, exact: bool = True) -> float:
         """Return the first known event in ``(t, end)``, else `end`.
 
-        Without `exact`, an event that is at `end` but for rounding is returned in its place, on either side of it.
+        Without `exact`, an event that is at `end` but for rounding is returned in its place, on either side of it. An
+        event at the very end of a run is left out: the time just before is returned.
         """
         first, slack = np.inf, rounding(t, end)
         for slot in self.event_slots:
             event = slot.component.next_event(slot.scale * t)  # type: ignore[attr-defined]
             if event is not None and event / slot.scale > t + slack:
                 first = min(first, event / slot.scale)
+        if end == self.last and abs(first - end) <= slack:
+            return just_before(end)
         return first if first < (end - slack if exact else end + slack) else end
 
     @property
@@ -325,8 +363,8 @@ class Engine:
     # -- failing loudly ----------------------------------------------------------------------------------------
     def failure(self, name: str, t: float, error: Exception) -> StepError:
         """Return an error that names the component, the time and its inputs."""
-        if isinstance(error, StepError) and error.component:
-            return error
+        if isinstance(error, StepError) and error.component in self.slots:
+            return error  # it has been through here (a component knows itself by another name, such as its file's)
         for edge in self._bad_inputs(name):
             port, to = edge.source[1], ".".join(edge.target)
             value = self.Y[self.at_output[edge.source]]

@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from twinkit.core.component import Array, StepError
+from twinkit.core.component import Array
 from twinkit.core.errors import InvalidValueError
 from twinkit.graph.engine import Engine, rounding
 
@@ -108,7 +108,7 @@ def _plain(engine: Engine, macro: Macro, times: list[float], record: Recorder) -
             macro(t, following - t)
             rows[k] = y
             t = following
-    except StepError:
+    except BaseException:
         _file(engine, rows[:k], times, record)  # a NaN of an earlier step would be the reason
         raise
     _file(engine, rows, times, record)

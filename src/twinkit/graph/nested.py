@@ -162,6 +162,7 @@ class GraphComponent:
             raise StepError(f"a step goes forward: dt = {dt!r}", time=t, values=inputs)
         if engine.ended is not None:
             raise StepError(f"event {engine.ended.name!r} has ended the run", time=t, values=inputs)
+        engine.need_own()
         engine.time = t
         self._write(engine, inputs)
         self._record.forget(0)

@@ -57,6 +57,7 @@ class Session:
         self._hash = graph.content_hash
         self._seconds = 0.0
         self._until = end
+        self._failure = ""
         alias = bool(getattr(master, "alias", False)) and not getattr(master, "rates", None)
         self.engine = Engine(nodes, edges, unit, fixed, master.loops, alias=alias)
         self._record = Recorder(len(self.engine.Y), progress)
@@ -96,24 +97,40 @@ class Session:
     def advance(self, until: Any) -> None:
         """Go on to `until`, or to where an event of a component ends the run (see `ended`).
 
+        What is scheduled for `until` happens in this call, not in the next one. (`Graph.simulate` leaves out what is
+        scheduled for its very end, as a run of a model does.)
+
         Raises
         ------
         StepError
             If a component fails, or gives NaN or infinity; its `partial` is the solution up to there.
         InvalidValueError
-            If the run has ended, or is beyond `until` already.
+            If the run has ended or failed, is beyond `until` already, or another run uses its components. After a
+            failure (or an interrupt) components stand in the middle of a step: the run goes on only from a snapshot,
+            with `restore`.
         """
+        self._go(as_number(until, self.engine.time_unit, "until"))
+
+    def _go(self, end: float, *, last: bool = False) -> None:
+        """Go on to `end`; as the last stretch of a run, without what is scheduled there."""
         engine, unit = self.engine, self.engine.time_unit
-        end = as_number(until, unit, "until")
+        self._need_whole()
         if engine.ended is not None:
             raise InvalidValueError(f"the run has ended: {self._how_it_ended()}")
         if not end > engine.time:
             raise InvalidValueError(f"the run is at {engine.time:g} {unit} and goes forward, not to {end:g}")
         began, self._until = perf_counter(), end if self._until is None else max(end, self._until)
         try:
+            engine.last = end if last else np.inf
             self._master.march(engine, end, self._record)
+            if engine.ended is None:
+                engine.time = self._record.times[-1] = end
         except StepError as error:
-            error.partial = self._solution(None, str(error))
+            self._failure = str(error)
+            error.partial = self._solution(None)
+            raise
+        except BaseException as error:  # an interrupt: some components are further than others
+            self._failure = f"interrupted by {type(error).__name__}"
             raise
         finally:
             self._seconds += perf_counter() - began
@@ -124,16 +141,19 @@ class Session:
         Raises
         ------
         InvalidValueError
-            If a component cannot roll back.
+            If a component cannot roll back, or the run has failed.
         """
+        self._need_whole()
         self.engine.need_rollback("a snapshot")
         return (self.engine.snapshot(), self._record.count)
 
     def restore(self, saved: Any) -> None:
         """Go on from a snapshot; what was recorded after it is forgotten, and the replay is bitwise the same."""
         state, count = saved
+        self.engine.need_own()
         self.engine.restore(state)
         self._record.forget(count)
+        self._failure = ""
 
     def close(self) -> None:
         """Close all components; a second call does nothing."""
@@ -142,6 +162,11 @@ class Session:
     def solution(self, outputs: Any = None) -> Solution:
         """Return what was recorded (at `outputs`, linear in between; None: at every exchange)."""
         return self._solution(outputs)
+
+    def _need_whole(self) -> None:
+        self.engine.need_own()
+        if self._failure:
+            raise InvalidValueError(f"the run has failed ({self._failure}): restore a snapshot, or start a new one")
 
     def _how_it_ended(self) -> str:
         engine, ended = self.engine, self.engine.ended
@@ -154,7 +179,7 @@ class Session:
             words += f"; the last values are those of the exchange before, at {engine.time:.6g}{why}"
         return words
 
-    def _solution(self, outputs: Any, failure: str = "") -> Solution:
+    def _solution(self, outputs: Any) -> Solution:
         engine, unit = self.engine, self.engine.time_unit
         times, rows = self._record.times.copy(), self._record.rows.copy()
         reached = float(times[-1])
@@ -162,8 +187,8 @@ class Session:
             wanted = self._wanted(outputs, float(times[0]), reached)
             times, rows = wanted, _sampled(engine, times, rows, wanted)
         last = self._record.rows[-1].copy()
-        words, state = failure or self._how_it_ended(), Deferred(lambda: _named(engine, last))
-        status = RunStatus(not failure, words, reached, state)
+        words, state = self._failure or self._how_it_ended(), Deferred(lambda: _named(engine, last))
+        status = RunStatus(not self._failure, words, reached, state)
         statistics = {"master": type(self._master).__name__, "exchanges": self._record.count - 1,
                       "seconds": self._seconds, **engine.statistics}  # fmt: skip
         nodes = {name: repr(slot.component) for name, slot in engine.slots.items() if name not in engine.sources}
@@ -247,5 +272,5 @@ def simulate_graph(
         session = stack.enter_context(Session(graph, master, start=begin, inputs=inputs, until=end, progress=told))
         for stop in stops:
             if session.ended is None:
-                session.advance(stop)
+                session._go(stop, last=stop == end)  # pyright: ignore[reportPrivateUsage]
         return session.solution(outputs)

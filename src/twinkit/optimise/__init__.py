@@ -5,13 +5,14 @@ from twinkit.optimise.discretise import Dynamics, Method, Radau, RungeKutta4
 from twinkit.optimise.native import Chains, Path, Points
 from twinkit.optimise.nonlinear import SOLVERS, StageProblem, solve_nonlinear
 from twinkit.optimise.quadratic import StageProgram, StageSolution, solve_stages
-from twinkit.optimise.sqp import Limits, Linearised, Problem, Solved, Step, sqp
+from twinkit.optimise.sqp import Contraction, Limits, Linearised, Problem, Solved, Step, sqp
 from twinkit.optimise.status import Converged, Failed, MaxIterations, Status
 
 __all__ = [
     "SOLVERS",
     "Augmented",
     "Chains",
+    "Contraction",
     "Converged",
     "Dynamics",
     "Failed",

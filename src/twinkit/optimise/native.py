@@ -15,7 +15,6 @@ import pathlib
 import shutil
 import subprocess
 import tempfile
-import threading
 import warnings
 from collections.abc import Sequence
 from functools import cached_property
@@ -26,10 +25,12 @@ import numpy as np
 
 from twinkit.core.component import Array
 from twinkit.core.files import cache_directory
+from twinkit.readings.casadi import Fast
 
 _FLAGS = ("-O2", "-fPIC", "-shared", "-ffp-contract=off")
 _LARGE = 30_000  # instructions from which the optimiser of the C compiler would take minutes
 _KEPT = 64
+_MANY = 32
 
 _CHAIN = """
 #include <stdlib.h>
@@ -100,7 +101,7 @@ class Chains:
     def __init__(self, function: Any, native: bool = False) -> None:
         self._function, self._wanted = function, native
         self._size = function.numel_in(0), function.numel_in(1)
-        self._made: dict[tuple[int, int], _Buffered] = {}
+        self._made: dict[tuple[int, int], Fast] = {}
 
     @cached_property
     def _library(self) -> ctypes.CDLL | None:
@@ -133,12 +134,17 @@ class Chains:
         return result
 
     def _interpreted(self, carried: Array, items: Array, count: int, shared: Array) -> Array:
-        key = len(carried), count
+        chains = len(carried)
+        if (more := _rounded(chains) - chains) > 0:
+            padded = np.concatenate([carried, carried[-1:].repeat(more, axis=0)])
+            last = np.tile(items[-count:], (more, 1))
+            return self._interpreted(padded, np.concatenate([items, last]), count, shared)[:chains]
+        key = chains, count
         if key not in self._made:
             if len(self._made) >= _KEPT:
                 self._made.pop(next(iter(self._made)))
-            self._made[key] = _Buffered(self._chain(*key))
-        return self._made[key](carried, items, shared).reshape(carried.shape)
+            self._made[key] = Fast(self._chain(*key))
+        return self._made[key](carried.ravel(), items.ravel(), shared)[0].reshape(carried.shape)
 
     def _chain(self, chains: int, count: int) -> Any:
         """Return the function of so many chains of so many steps."""
@@ -163,9 +169,8 @@ class Chains:
                 rows[k, : len(chain)] = chain
         carried, sizes = np.array(carried, order="C"), np.array(counts, dtype=np.int64)
         bad = library.twinkit_chain(
-            ctypes.c_longlong(len(items)), ctypes.c_longlong(most),
-            *(ctypes.c_void_p(a.ctypes.data) for a in (sizes, rows, shared, carried)),
-        )  # fmt: skip
+            len(items), most, sizes.ctypes.data, rows.ctypes.data, shared.ctypes.data, carried.ctypes.data
+        )
         if bad:
             carried[...] = np.nan
         return carried
@@ -177,7 +182,7 @@ class Path:
     def __init__(self, function: Any, native: bool = False) -> None:
         self._function, self._wanted = function, native
         self._size = function.numel_in(0), function.numel_in(1)
-        self._made: dict[int, _Buffered] = {}
+        self._made: dict[int, Fast] = {}
 
     @cached_property
     def _library(self) -> ctypes.CDLL | None:
@@ -203,8 +208,8 @@ class Path:
             common = ca.MX.sym("common", self._function.size1_in(2))
             first, every = ca.MX.sym("first", self._size[0]), ca.MX.sym("every", self._size[1], count)
             steps = self._function.mapaccum(count)(first, every, ca.repmat(common, 1, count))
-            self._made[count] = _Buffered(ca.Function("path", [first, every, common], [ca.densify(steps)]))
-        return self._made[count](start, items, shared).reshape(count, self._size[0])
+            self._made[count] = Fast(ca.Function("path", [first, every, common], [ca.densify(steps)]))
+        return self._made[count](start, items.ravel(), shared)[0].reshape(count, self._size[0])
 
 
 class Points:
@@ -213,7 +218,7 @@ class Points:
     def __init__(self, function: Any, native: bool = False) -> None:
         self._function, self._wanted = function, native
         self._size = function.numel_in(0), function.numel_out(0)
-        self._made: dict[int, _Buffered] = {}
+        self._made: dict[int, Fast] = {}
 
     @cached_property
     def _library(self) -> ctypes.CDLL | None:
@@ -224,42 +229,26 @@ class Points:
         """Return the results, one row per row of `items`."""
         if self._library is not None:
             items, results = np.ascontiguousarray(items), np.empty((len(items), self._size[1]))
-            bad = self._library.twinkit_points(
-                ctypes.c_longlong(len(items)), *(ctypes.c_void_p(a.ctypes.data) for a in (items, shared, results))
-            )
+            bad = self._library.twinkit_points(len(items), items.ctypes.data, shared.ctypes.data, results.ctypes.data)
             if bad:
                 results[...] = np.nan
             return results
         count = len(items)
+        if (more := _rounded(count) - count) > 0:
+            return self(np.concatenate([items, items[-1:].repeat(more, axis=0)]), shared)[:count]
         if count not in self._made:
             if len(self._made) >= _KEPT:
                 self._made.pop(next(iter(self._made)))
             every = ca.MX.sym("every", self._size[0], count)
             common = ca.MX.sym("common", self._function.size1_in(1))
             found = self._function.map(count)(every, ca.repmat(common, 1, count))
-            self._made[count] = _Buffered(ca.Function("points", [every, common], [ca.densify(found)]))
-        return self._made[count](items, shared).reshape(count, self._size[1])
+            self._made[count] = Fast(ca.Function("points", [every, common], [ca.densify(found)]))
+        return self._made[count](items.ravel(), shared)[0].reshape(count, self._size[1])
 
 
-class _Buffered:
-    """A CasADi function of dense arguments with one dense result, on fixed buffers; safe among threads."""
-
-    def __init__(self, function: Any) -> None:
-        self._buffer, self._run = function.buffer()
-        self._lock = threading.Lock()
-        self._args = [np.zeros(function.numel_in(i)) for i in range(function.n_in())]
-        self._result = np.zeros(function.numel_out(0))
-        for i, array in enumerate(self._args):
-            if array.size:
-                self._buffer.set_arg(i, memoryview(array))  # pyright: ignore[reportArgumentType]
-        self._buffer.set_res(0, memoryview(self._result))  # pyright: ignore[reportArgumentType]
-
-    def __call__(self, *values: Array) -> Array:
-        with self._lock:
-            for array, value in zip(self._args, values, strict=True):
-                array[...] = value.ravel()
-            self._run()
-            return self._result.copy()
+def _rounded(count: int) -> int:
+    """Return the number of points a function is made for: of many, a power of two, so that few functions are made."""
+    return count if count <= _MANY else 1 << (count - 1).bit_length()
 
 
 # ------------------------------------------------------------------------------------------- the C compiler
@@ -304,6 +293,15 @@ def _named(function: Any, name: str) -> Any:
 @functools.lru_cache(maxsize=256)
 def _load(text: str, found: str, flags: tuple[str, ...]) -> ctypes.CDLL:
     """Compile a text, unless that was done before, and load it."""
+    found_library = _loaded(text, found, flags)
+    for name, arrays in (("twinkit_chain", 4), ("twinkit_points", 3)):
+        if hasattr(found_library, name):
+            counts = 2 if name == "twinkit_chain" else 1
+            getattr(found_library, name).argtypes = [ctypes.c_longlong] * counts + [ctypes.c_void_p] * arrays
+    return found_library
+
+
+def _loaded(text: str, found: str, flags: tuple[str, ...]) -> ctypes.CDLL:
     key = hashlib.sha256("\0".join([text, found, str(os.path.getmtime(found)), *flags]).encode()).hexdigest()
     directory = cache_directory("native")
     if directory is None:

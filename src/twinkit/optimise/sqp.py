@@ -8,13 +8,15 @@ References
 ----------
 .. [1] J. Nocedal, S. J. Wright, Numerical Optimization, 2nd ed., Springer 2006, section 18.3 and theorem 17.3.
    doi:10.1007/978-0-387-40065-5
+.. [2] E. Hairer, G. Wanner, Solving Ordinary Differential Equations II, 2nd ed., Springer 1996.
+   doi:10.1007/978-3-642-05221-7
 """
 
 from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Generic, Protocol, TypeVar
 
 from twinkit.optimise.status import Converged, Failed, MaxIterations, Status
@@ -22,6 +24,9 @@ from twinkit.optimise.status import Converged, Failed, MaxIterations, Status
 _SUFFICIENT = 1e-4  # of the decrease the model promises (Armijo)
 _SHORTEST = 2.0**-10
 _ROUNDING = 1e-11
+_SAFETY = 3.0
+_TRUSTED = 10  # solutions in a row that may rest on one measured contraction
+_FORGOTTEN = 0.5  # of the largest contraction, with every new one measured
 
 PointT = TypeVar("PointT")
 PointOutT = TypeVar("PointOutT", covariant=True)
@@ -61,12 +66,46 @@ class Step(Generic[PointT]):
         Largest multiplier in size, in units of the scaled violations.
     size
         Size of the step in units of the tolerance asked for: 1 or less means converged.
+    smooth
+        Whether the problem is smooth on the way: no constraint becomes active or inactive, no loss has a kink there.
     """
 
     point: PointT
     cost: float
     multiplier: float
     size: float
+    smooth: bool = False
+
+
+@dataclass(frozen=True)
+class Contraction:
+    """How much smaller a step was than the one before it, measured on problems like the one at hand.
+
+    It bounds the next step before that is computed, as in [2]_, section IV.8: where the bound is below the tolerance,
+    the quadratic programme that would only confirm convergence need not be solved. A full step of `size` left one of
+    ``ratio * size``; for a longer step the ratio is taken to grow in proportion, as it does for Newton's method.
+
+    Attributes
+    ----------
+    ratio
+        Largest ratio of two steps that followed each other, older ones counting half each time.
+    size
+        The step it was measured at, in units of the tolerance.
+    left
+        How many more solutions may rest on it before it is measured again.
+    """
+
+    ratio: float
+    size: float
+    left: int = _TRUSTED
+
+    def leaves(self, size: float) -> float:
+        """Return a bound on the step after one of this size."""
+        return _SAFETY * self.ratio * size * max(1.0, size / self.size)
+
+    def used(self) -> Contraction:
+        """Return it after a solution that rests on it."""
+        return replace(self, left=self.left - 1)
 
 
 class Problem(Protocol[PointT, AtT]):
@@ -120,14 +159,22 @@ class Solved(Generic[PointT, AtT]):
         The last linearisation.
     status
         How it ended; the point of a `Failed` must not be used.
+    contraction
+        What is known for the next problem like this one.
     """
 
     point: PointT
     at: AtT
     status: Status
+    contraction: Contraction | None = None
 
 
-def sqp(problem: Problem[PointT, AtT], guess: PointT, limits: Limits | None = None) -> Solved[PointT, AtT]:
+def sqp(
+    problem: Problem[PointT, AtT],
+    guess: PointT,
+    limits: Limits | None = None,
+    contraction: Contraction | None = None,
+) -> Solved[PointT, AtT]:
     """Solve a problem from a guess.
 
     Parameters
@@ -138,6 +185,8 @@ def sqp(problem: Problem[PointT, AtT], guess: PointT, limits: Limits | None = No
         Where to start.
     limits
         When to stop.
+    contraction
+        As measured on problems like this one; None: nothing is known, and convergence is always confirmed.
     """
     limits = limits or Limits()
     here = problem.linearise(guess)
@@ -145,18 +194,25 @@ def sqp(problem: Problem[PointT, AtT], guess: PointT, limits: Limits | None = No
         return Solved(guess, here, Failed("SQP", 0, "the model cannot be evaluated at the first guess"))
     weight, end = 0.0, time.perf_counter() + limits.seconds
     stopped = MaxIterations("SQP", limits.iterations)
+    before = 0.0  # size of the last step, where it was a full one
     for iteration in range(1, limits.iterations + 1):
         step = problem.step(here)
         if isinstance(step, str):
             return Solved(here.point, here, Failed("SQP", iteration, step))
+        if before:
+            ratio = max(step.size / before, _FORGOTTEN * contraction.ratio if contraction else 0.0)
+            contraction = Contraction(ratio, before)
         if step.size <= 1.0:
-            return Solved(step.point, here, Converged("SQP", iteration))
+            return Solved(step.point, here, Converged("SQP", iteration), contraction)
+        if step.smooth and contraction and contraction.left and contraction.leaves(step.size) <= 1.0:
+            return Solved(step.point, here, Converged("SQP", iteration), contraction.used())
         weight = max(weight, 2.0 * step.multiplier)
         found = _search(problem, here, step, weight)
         if found is None:
             stopped = MaxIterations("SQP", iteration, "a line search without progress")
             break
-        here = found
+        here, whole = found
+        before = step.size if whole else 0.0
         if time.perf_counter() > end:
             stopped = MaxIterations("SQP", iteration, "the time budget")
             break
@@ -166,8 +222,8 @@ def sqp(problem: Problem[PointT, AtT], guess: PointT, limits: Limits | None = No
     return Solved(here.point, here, stopped)
 
 
-def _search(problem: Problem[PointT, AtT], here: AtT, step: Step[PointT], weight: float) -> AtT | None:
-    """Return the first point on the way that lowers the merit function enough, or None.
+def _search(problem: Problem[PointT, AtT], here: AtT, step: Step[PointT], weight: float) -> tuple[AtT, bool] | None:
+    """Return the first point on the way that lowers the merit function enough, and whether it is the whole step.
 
     Where the equations are strongly curved their violation alone would cut steps short (the Maratos effect), so each
     point that is refused is tried once more after it was made to satisfy them.
@@ -181,9 +237,9 @@ def _search(problem: Problem[PointT, AtT], here: AtT, step: Step[PointT], weight
         point = problem.between(here.point, step.point, fraction)
         trial = problem.linearise(point)
         if trial.cost + weight * trial.violation <= enough:  # False for NaN
-            return trial
+            return trial, fraction == 1.0
         trial = problem.linearise(problem.restored(point))
         if trial.cost + weight * trial.violation <= enough:
-            return trial
+            return trial, False
         fraction *= 0.5
     return None

@@ -18,7 +18,7 @@ from twinkit.readings.casadi import SYMBOLIC
 from twinkit.simulate.component_past import Past
 from twinkit.simulate.component_ports import Streams, model_feedthrough, model_ports
 from twinkit.simulate.consistent import consistent_algebraics
-from twinkit.simulate.cvodes import Cvodes
+from twinkit.simulate.cvodes import Cvodes, crossings
 from twinkit.simulate.legs import Point, Walk
 from twinkit.simulate.problem import Array, Problem, Solver, check_solver, make_problem
 from twinkit.simulate.signals import Program
@@ -110,6 +110,7 @@ class ModelComponent:
         self._shown = reading.function("look", everything)
         self._look = self._looker(self._shown, self._result)
         self._roots = np.zeros(len(reading.events))
+        self._directions = np.array([event.crossing.value for event in reading.events.values()])
         self._look_roots = self._looker(reading.event_roots, self._roots)
         self._due = (np.inf, -np.inf)  # between the first and the second time nothing is scheduled
         self._kernel = None
@@ -161,7 +162,8 @@ class ModelComponent:
 
         p = self._problem
         return digest({"model": self.model.content_hash, "solver": repr(self.solver), "hold": self.hold,
-                       "rtol": p.rtol, "atol": p.atol, "streams": self.streams})  # fmt: skip
+                       "begin": self._begin, "modes": p.modes, "rtol": p.rtol, "atol": p.atol,
+                       "streams": self.streams})  # fmt: skip
 
     def __repr__(self) -> str:
         return f"ModelComponent({self.model!r})"
@@ -351,7 +353,7 @@ class ModelComponent:
         try:
             if not self._roots.size:
                 return self._kernel(t, dt)
-            if self._jumped():
+            if self._jumped() and (self._z.size or self._brought_about()):
                 return False
             state, width = self._state.copy(), float(self._kernel.width[0])
             if self._kernel(t, dt, self._past.fired):
@@ -365,6 +367,13 @@ class ModelComponent:
     def _jumped(self) -> bool:
         """Return whether the inputs are not what they were at the end of the last step."""
         return self._past.roots is not None and self._past.inputs != self._given.tobytes()
+
+    def _brought_about(self) -> bool:
+        """Return whether the jump of the inputs makes an event happen."""
+        assert self._past.roots is not None
+        with SYMBOLIC:
+            self._look_roots()
+        return bool(crossings(self._past.roots, self._roots, self._directions).any())
 
     def _legs(self, t: float, end: float) -> None:
         """Integrate from happening to happening."""

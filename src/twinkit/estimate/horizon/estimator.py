@@ -7,6 +7,7 @@ import time as clock
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import chain, groupby
 from typing import Any
 
 import numpy as np
@@ -18,13 +19,15 @@ from twinkit.estimate.calibration.noise import Huber
 from twinkit.estimate.filter import Filter, Item, batch_of
 from twinkit.estimate.horizon.escalation import escalated
 from twinkit.estimate.horizon.functions import Functions, window_functions
-from twinkit.estimate.horizon.placement import SAME, placed
+from twinkit.estimate.horizon.gate import gated, new_innovations
+from twinkit.estimate.horizon.grid import grid_time, gridded
+from twinkit.estimate.horizon.placement import SAME, Place, placed
 from twinkit.estimate.horizon.problem import Linear, Positions, Settings, Trajectory, WindowProblem
 from twinkit.estimate.horizon.readings import kept, reported, too_old
 from twinkit.estimate.horizon.result import HorizonEstimate, Propagated
 from twinkit.estimate.horizon.smoother import smoother
-from twinkit.estimate.horizon.transcription import Transcriber
-from twinkit.estimate.horizon.window import Window, arrival_of
+from twinkit.estimate.horizon.transcription import Transcriber, refined
+from twinkit.estimate.horizon.window import Arrival, Window, nothing_between
 from twinkit.estimate.horizon.within import constraints
 from twinkit.estimate.result import Estimate, Reading
 from twinkit.optimise import Converged, Failed, Limits, Status, sqp
@@ -55,6 +58,10 @@ class MovingHorizonEstimator(Filter):
         Longest time a window spans (number in the model's time unit or a text); None: no limit.
     nodes
         Largest number of intervals of a window; None: no limit. Without both limits: full information.
+    every
+        Distance of the nodes (number in the model's time unit or a text): nodes stand only on this grid, from the start
+        on, and readings between them are predicted by the model from the node before. None: nodes stand at the times
+        of the readings.
     loss
         Sensor -> `Huber`; the residuals of other sensors are squared.
     within
@@ -101,6 +108,7 @@ class MovingHorizonEstimator(Filter):
     gate: float | None = None
     horizon: Any = None
     nodes: int | None = 20
+    every: Any = None
     loss: Mapping[str, Huber] = field(default_factory=dict[str, Huber])
     within: Mapping[str, tuple[Any, Any]] = field(default_factory=dict[str, tuple[Any, Any]])
     tolerance: float = 1e-3
@@ -114,6 +122,8 @@ class MovingHorizonEstimator(Filter):
             raise InvalidValueError(f"the horizon must be positive, not {self.horizon!r}")
         if self.nodes is not None and not (isinstance(self.nodes, int) and self.nodes >= 1):
             raise InvalidValueError(f"nodes must be a whole number of at least 1, or None, not {self.nodes!r}")
+        if not 0 < self.grid < math.inf:
+            raise InvalidValueError(f"every= must be a positive time, not {self.every!r}")
         if not self.tolerance > 0:
             raise InvalidValueError(f"the tolerance must be positive, not {self.tolerance!r}")
         for tag, loss in self.loss.items():
@@ -126,15 +136,32 @@ class MovingHorizonEstimator(Filter):
     def settings(self) -> dict[str, Any]:
         """Return what defines this estimator beside the problem, for the content hash."""
         losses = {tag: repr(loss) for tag, loss in self.loss.items()}
-        own = {"horizon": self.span, "nodes": self.nodes, "loss": losses, "tolerance": self.tolerance}
+        own = {
+            "horizon": self.span,
+            "nodes": self.nodes,
+            "every": None if self.every is None else self.grid,
+            "loss": losses,
+            "tolerance": self.tolerance,
+        }
         constraints = [(row, low, high) for row, low, high, _ in self.constraints]
-        return {**super().settings(), **own, "within": constraints, "iterations": self.limits.iterations}
+        return {
+            **super().settings(),
+            **own,
+            "within": constraints,
+            "limits": repr(self.limits),
+            "escalate": self.escalate,
+        }
 
     # -- settings in numbers ---------------------------------------------------------------------------------------
     @cached_property
     def span(self) -> float:
         """Longest window in the model's time unit."""
         return math.inf if self.horizon is None else self.time(self.horizon, "horizon")
+
+    @cached_property
+    def grid(self) -> float:
+        """Distance of the nodes in the model's time unit (1 where they stand at the times of readings)."""
+        return 1.0 if self.every is None else self.time(self.every, "every")
 
     @cached_property
     def constraints(self) -> tuple[tuple[int, float, float, float], ...]:
@@ -184,7 +211,7 @@ class MovingHorizonEstimator(Filter):
         sensors, held = len(self.lines), len(self.numbers.low)
         window = Window(
             begun,
-            arrival_of(x, covariance, self.plan.scale),
+            Arrival(x, covariance),
             np.array([t]),
             self.given.at(t)[None],
             (),
@@ -195,6 +222,7 @@ class MovingHorizonEstimator(Filter):
             np.ones((1, sensors)),
             np.zeros((1, sensors)),
             np.zeros((1, held)),
+            nothing_between(len(self.given.at(t))),
         )
         return self._estimate(t, x, covariance, z, window, status)
 
@@ -254,14 +282,24 @@ class MovingHorizonEstimator(Filter):
         items = sorted((self.judged(m) for m in batch_of(measurements)), key=lambda item: item[0].source_time)
         for m, _, _ in items:
             self.given.check(min(m.source_time, estimate.time), max(m.source_time, estimate.time))
-        several = len(items) if self.nodes is None else max(1, self.nodes // 2) * len(self.lines)
         readings: tuple[Reading, ...] = ()
         nis = math.nan
-        for first in range(0, len(items), several):
-            found = self._updated(found, items[first : first + several])
+        for piece in self._pieces(found.window, items):
+            found = self._updated(found, piece)
             readings += found.readings
             nis = found.nis if math.isnan(nis) else nis + (0.0 if math.isnan(found.nis) else found.nis)
         return replace(found, readings=readings, nis=nis)
+
+    def _pieces(self, window: Window, items: list[Item]) -> list[list[Item]]:
+        """Return readings in order of time in pieces that make a window at most half as long again."""
+        if self.nodes is None:
+            return [items] if items else []
+        half = max(1, self.nodes // 2)
+        if self.every is None:
+            several = half * len(self.lines)
+            return [items[first : first + several] for first in range(0, len(items), several)]
+        nodes = [list(group) for _, group in groupby(items, lambda item: grid_time(self, window, item[0].source_time))]
+        return [[*chain(*nodes[first : first + half])] for first in range(0, len(nodes), half)]
 
     def run(
         self, measurements: Iterable[Measurement], start: Estimate | None = None, *, progress: bool = False
@@ -292,7 +330,8 @@ class MovingHorizonEstimator(Filter):
         usable = [item for item in items if item not in old]
         try:
             with np.errstate(all="ignore"):
-                window, places = placed(self, estimate.window, usable)
+                put = placed if self.every is None else gridded
+                window, places = put(self, estimate.window, usable)
                 found, done = self._solved(estimate, window, places)
         except SimulationError as error:
             found, done = self._propagated(estimate, now, Failed("integration", 0, str(error))), []
@@ -310,72 +349,50 @@ class MovingHorizonEstimator(Filter):
 
     # -- one window ------------------------------------------------------------------------------------------------
     def _solved(
-        self, estimate: HorizonEstimate, window: Window, places: list[tuple[Item, int, int]]
+        self, estimate: HorizonEstimate, window: Window, places: list[Place]
     ) -> tuple[HorizonEstimate, list[Reading]]:
-        refused: dict[tuple[int, int], float] = {}
+        refused: dict[int, float] = {}
         if self.gate is not None:
-            window, refused = self._gated(window, places)
-        guess, left = Trajectory(window.x, window.w, window.z, window.held), _REFINED
+            window, refused = gated(self, window, places)
+        guess, left = Trajectory(window.x, window.adjoint, window.z, window.held), _REFINED
+        contraction = estimate.contraction
         while True:
             problem = WindowProblem(self.numbers, window)
-            found = sqp(problem, guess, self.limits)
-            point, at, status = found.point, found.at, found.status
+            found = sqp(problem, guess, self.limits, contraction)
+            point, at, status, contraction = found.point, found.at, found.status, found.contraction
             if not status.usable and self.escalate:
                 point, at, status = escalated(self, problem, window, guess, status)
             if not status.usable or at is None:
                 now = float(window.times[-1])
                 return self._propagated(estimate, max(now, estimate.time), status), []
-            window, changed = self._refined(window, point)
+            window, changed = refined(self.transcriber, window, point.x, point.z)
             left -= 1
             if not changed or not left:
                 break
             guess = replace(point, z=at.point.z)
         error = max((interval.error for interval in window.intervals), default=0.0)
-        return self._finished(estimate, window, problem, point, at, status, places, refused, error)
-
-    def _refined(self, window: Window, point: Trajectory) -> tuple[Window, bool]:
-        """Return the window with its intervals as accurate along a trajectory, and whether that changes anything."""
-        intervals, changed = list(window.intervals), False
-        for k in self.transcriber.outdated(intervals, point.x[:-1]):
-            i = intervals[k]
-            intervals[k] = self.transcriber.interval(i.start, i.end, point.x[k], point.z[k], i)[0]
-            changed = changed or len(intervals[k].steps) > len(i.steps) or intervals[k].method != i.method
-        return replace(window, intervals=tuple(intervals)), changed
-
-    def _gated(
-        self, window: Window, places: list[tuple[Item, int, int]]
-    ) -> tuple[Window, dict[tuple[int, int], float]]:
-        """Return the window without the new readings outside the gate, and by how many standard deviations they are."""
-        problem = WindowProblem(self.numbers, window)
-        at = problem.linearise(Trajectory(window.x, window.w, window.z, window.held))
-        swept = problem.swept_free(at, np.zeros_like(window.held))
-        present, refused = window.present.copy(), {}
-        for _, node, column in places:
-            innovation, spread = swept.innovation[node, column], swept.spread[node, column]
-            if node >= 0 and innovation**2 > self.threshold * spread:
-                present[node, column] = 0.0
-                refused[node, column] = float(innovation / math.sqrt(spread))
-        return replace(window, present=present), refused
+        result, done = self._finished(window, problem, point, at, status, places, refused, error)
+        return replace(result, contraction=contraction), done
 
     def _finished(
-        self, estimate: HorizonEstimate, window: Window, problem: WindowProblem, point: Trajectory, at: Linear,
-        status: Status, places: list[tuple[Item, int, int]], refused: dict[tuple[int, int], float], error: float,
+        self, window: Window, problem: WindowProblem, point: Trajectory, at: Linear, status: Status,
+        places: list[Place], refused: dict[int, float], error: float,
     ) -> tuple[HorizonEstimate, list[Reading]]:  # fmt: skip
         """Return the estimate, its window shortened to its limits, and what became of the readings."""
         free = problem.swept_free(at, np.zeros_like(point.held)) if point.held.any() or problem.swept is None else None
         swept = free or problem.swept
         assert swept is not None
-        done = [
-            reported(self, item, node, column, at, swept, refused.get((node, column))) for item, node, column in places
-        ]
-        used = sorted({node for _, node, column in places if node >= 0 and window.present[node, column] > 0})
-        nis = float(swept.surprise[used].sum()) if used else math.nan
+        seen = new_innovations(window, at, swept, places)
+        done = [reported(self, place, at, swept, seen, refused.get(k)) for k, place in enumerate(places)]
+        used = sorted({p.node for p in places if p.node >= 0 and p.between < 0 and window.present[p.node, p.sensor]})
+        surprises = [*swept.surprise[used], *(i.value**2 / i.spread for i in seen.values() if i.accepted)]
+        nis = float(sum(surprises)) if surprises else math.nan
         x = np.clip(point.x, self.plan.low, self.plan.high)
-        window = replace(window, x=x, w=point.w, z=at.point.z, held=point.held)
+        window = replace(window, x=x, adjoint=point.adjoint, z=at.point.z, held=point.held)
         first = self._first(window)
         if first:
             pull = (problem.swept or swept).adjoint[first]
-            window = window.from_node(first, swept.before_covariance[first], pull, self.plan.scale)
+            window = window.from_node(first, swept.before_covariance[first], pull)
         t, cost = float(window.times[-1]), at.cost
         z = self._consistent(window)
         result = self._estimate(

@@ -10,7 +10,7 @@ import numpy as np
 
 from twinkit.core import Model
 from twinkit.core.component import Array
-from twinkit.estimate.compiled import _symbols
+from twinkit.estimate.symbols import symbols_of
 from twinkit.estimate.uncertain import Plan
 from twinkit.optimise import Chains, Dynamics, Method, Points, Radau, RungeKutta4
 from twinkit.readings.casadi import SYMBOLIC
@@ -66,7 +66,7 @@ def window_functions(model: Model, plan: Plan, rows: tuple[int, ...], native: bo
 
 
 def _made(model: Model, plan: Plan, rows: tuple[int, ...], native: bool) -> Functions:
-    s = _symbols(model, plan)
+    s = symbols_of(model, plan)
     shared = ca.SX.sym("shared", s.modes.numel() + s.p.numel())
     modes, p = shared[: s.modes.numel()], shared[s.modes.numel() :]
     t, x, z, u = s.t, s.x, s.z, s.u
@@ -94,7 +94,7 @@ def _seen(s: Any, arguments: list[Any], modes: Any, p: Any, solve: Any, rows: tu
     found = solve(t, x, z, u, shared)[0]
     values, derivatives = s.quantities(t, x, found, u, modes, p)
     chosen = ca.densify(derivatives[list(rows), :])
-    result = ca.vertcat(found, ca.densify(values[list(rows)]), ca.vec(chosen.T))
+    result = ca.vertcat(found, ca.densify(values[list(rows), 0]), ca.vec(chosen.T))
     return ca.Function("see", [ca.vertcat(t, x, z, u), shared], [ca.densify(result)])
 
 

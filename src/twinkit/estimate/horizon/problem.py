@@ -7,29 +7,28 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from twinkit.core.component import Array
 from twinkit.estimate.horizon.functions import Functions
+from twinkit.estimate.horizon.grid import Seen, condensed, seen_between
 from twinkit.estimate.horizon.losses import costs, weights
 from twinkit.estimate.horizon.smoother import Swept
 from twinkit.estimate.horizon.transcription import Transcriber
-from twinkit.estimate.horizon.window import Window
+from twinkit.estimate.horizon.window import Positions, Window, root_of
 from twinkit.optimise import StageProgram, StageSolution, Step, solve_stages
 
 _ROUNDS = 4  # changes of the active set before the interior-point solver is asked
 _TOUCH = 1e-9  # of the nominal value: how far outside a bound is still on it
-Optimum = tuple[Array, Array, Array, Array, Swept]  # states, noise, active set, adjoints, the smoother's result
-Positions = npt.NDArray[np.intp]
+Optimum = tuple[Array, Array, Array, Swept]  # states, active set, adjoints, the smoother's result
 _KNOWN = 1e-4  # of the nominal value: a smaller standard deviation does not make convergence stricter
 
 
 @dataclass(frozen=True, eq=False)
 class Trajectory:
-    """States, noise, algebraic variables and active constraints at all nodes; see `Window`."""
+    """States, adjoints, algebraic variables and active constraints at all nodes; see `Window`."""
 
     x: Array
-    w: Array
+    adjoint: Array
     z: Array
     held: Array
 
@@ -46,8 +45,13 @@ class Linear:
         Per interval: where the model leads, and its sensitivity.
     values, rows
         Per node: readings, bounded states and constrained quantities, and their derivatives.
-    variance, residual, weight
-        Per node and reading: variance in effect, residual in standard deviations, weight of the loss.
+    value, precision, variance, residual, weight
+        Per node and reading: value, inverse standard deviation (0: there is none), variance in effect, residual in
+        standard deviations, weight of the loss. Those of a grid come last, condensed.
+    loss
+        Sum of the losses.
+    between
+        Readings between the nodes, one by one.
     """
 
     point: Trajectory
@@ -57,9 +61,13 @@ class Linear:
     maps: Array
     values: Array
     rows: Array
+    value: Array
+    precision: Array
     variance: Array
     residual: Array
     weight: Array
+    loss: float
+    between: Seen | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,9 +109,8 @@ class WindowProblem:
 
     def __init__(self, settings: Settings, window: Window) -> None:
         self._s, self._window = settings, window
-        self._std = np.sqrt(window.variance)
-        self._noise = np.array([i.noise for i in window.intervals]).reshape(-1, *window.arrival.covariance.shape)
-        self._roots = np.array([window.arrival.root, *(i.root for i in window.intervals)])
+        self._precision = window.present / np.sqrt(window.variance)
+        self._covariances = np.array([window.arrival.covariance, *(i.noise for i in window.intervals)])
         nodes, n = window.x.shape
         self._seen_at = np.hstack([window.times[:, None], window.x, window.z, window.inputs])
         self._unit = np.broadcast_to(np.eye(n)[settings.bounded], (nodes, len(settings.bounded), n))
@@ -124,27 +131,44 @@ class WindowProblem:
         seen = s.functions.see(self._seen_at, s.transcriber.shared)
         total = (seen.shape[1] - m) // (1 + n)
         values, rows = seen[:, m : m + total], seen[:, m + total :].reshape(len(x), total, n)
-        if s.bounded.size:
-            values = np.hstack([values[:, :sensors], x[:, s.bounded], values[:, sensors:]])
-            rows = np.concatenate([rows[:, :sensors], self._unit, rows[:, sensors:]], axis=1)
-        residual = w.present * (w.value - values[:, :sensors]) / self._std
+        residual = self._precision * (w.value - values[:, :sensors])
         weight = weights(residual, s.limits) if self._robust else self._full
-        cost = 0.5 * _square(point.w) + self._cost(residual)
-        targets = np.vstack([w.arrival.mean, ends]) + _each(self._roots, point.w)
+        loss = float(np.sum(costs(residual, s.limits))) if self._robust else 0.5 * _square(residual)
+        variance = w.variance / weight if self._robust else w.variance
+        value, precision = w.value, self._precision
+        seen_here, own = [values[:, :sensors]], [rows[:, :sensors]]
+        between = None
+        if len(w.between):
+            between = seen_between(s, w, point)
+            missing, derivatives = condensed(between, w.between, len(x))
+            ones, known = np.ones_like(missing), (derivatives != 0.0).any(axis=2).astype(float)
+            readings, more = (value, precision, variance, residual, weight), (missing, known, ones, missing, ones)
+            value, precision, variance, residual, weight = map(np.hstack, zip(readings, more, strict=True))
+            seen_here.append(np.zeros_like(missing))
+            own.append(derivatives)
+            loss += between.loss
+        if len(own) > 1 or s.bounded.size:
+            values = np.hstack([*seen_here, x[:, s.bounded], values[:, sensors:]])
+            rows = np.concatenate([*own, self._unit, rows[:, sensors:]], axis=1)
+            sensors = value.shape[1]
+        noise = self._noises(point.adjoint)
+        cost = loss - 0.5 * _product(point.adjoint, noise)
+        targets = np.vstack([w.arrival.mean, ends]) + noise
         beyond = np.maximum(s.low - values[:, sensors:], values[:, sensors:] - s.high) / s.nominal
         violation = float(np.sum(np.abs(x - targets) / s.scale) + np.sum(np.maximum(beyond, 0.0)))
         if not np.isfinite(np.sum(maps) + np.sum(rows)):
             cost = np.nan
-        here = Trajectory(x, point.w, seen[:, :m], point.held)
-        variance = w.variance / weight if self._robust else w.variance
-        return Linear(here, cost, violation, ends, maps, values, rows, variance, residual, weight)
+        here = Trajectory(x, point.adjoint, seen[:, :m], point.held)
+        return Linear(
+            here, cost, violation, ends, maps, values, rows, value, precision, variance, residual, weight, loss, between
+        )
 
     def between(self, start: Trajectory, end: Trajectory, fraction: float) -> Trajectory:
         """Return a trajectory on the line between two."""
         if fraction == 1.0:
             return end
-        x, w = (a + fraction * (b - a) for a, b in ((start.x, end.x), (start.w, end.w)))
-        return Trajectory(x, w, start.z, end.held)
+        x, adjoint = (a + fraction * (b - a) for a, b in ((start.x, end.x), (start.adjoint, end.adjoint)))
+        return Trajectory(x, adjoint, start.z, end.held)
 
     def restored(self, point: Trajectory) -> Trajectory:
         """Return the trajectory of the model with the same noise, from the same first node, kept within the bounds."""
@@ -153,18 +177,20 @@ class WindowProblem:
         low, high = np.full(x.shape[1], -np.inf), np.full(x.shape[1], np.inf)
         states = len(s.bounded)
         low[s.bounded], high[s.bounded] = s.low[:states], s.high[:states]
+        noise = self._noises(point.adjoint)
         for k, interval in enumerate(w.intervals):
             end, z[k + 1] = s.transcriber.flowed(interval, x[k], z[k])
-            x[k + 1] = np.clip(end + self._roots[k + 1] @ point.w[k + 1], low, high)
-        return Trajectory(x, point.w, z, point.held)
+            x[k + 1] = np.clip(end + noise[k + 1], low, high)
+        return Trajectory(x, point.adjoint, z, point.held)
 
     def step(self, at: Linear) -> Step[Trajectory] | str:
         """Solve the quadratic programme at a trajectory."""
         found = self._active(at) or self._interior(at)
         if isinstance(found, str):
             return found
-        x, w, held, adjoint, swept = found
-        if not np.isfinite(_square(x) + _square(w)):
+        x, held, adjoint, swept = found
+        force = -_product(adjoint, self._noises(adjoint))
+        if not np.isfinite(_square(x) + force):
             return "the quadratic programme is not finite"
         s = self._s
         states = len(s.bounded)
@@ -173,15 +199,13 @@ class WindowProblem:
             x[:, s.bounded] = np.where(held[:, :states] != 0, limit, x[:, s.bounded])  # exactly, not but for rounding
         spread = np.maximum(np.sqrt(np.maximum(np.diag(swept.covariance), 0.0)), _KNOWN * s.scale)
         size = float(np.max(np.abs(x - at.point.x) / spread)) / s.tolerance
-        sensors = self._window.value.shape[1]
-        moved = _each(at.rows[:, :sensors], x - at.point.x) * self._window.present / self._std
+        moved = _each(at.rows[:, : at.value.shape[1]], x - at.point.x) * at.precision
         bowl = 0.5 * float(np.sum(at.weight * moved * (moved - 2.0 * at.residual)))
-        cost = 0.5 * _square(w) + self._cost(at.residual) + bowl
+        cost = 0.5 * force + at.loss + bowl
         multiplier = float(np.max(np.abs(adjoint) * s.scale))
-        return Step(Trajectory(x, w, at.point.z, held), cost, multiplier, size)
-
-    def _cost(self, residual: Array) -> float:
-        return float(np.sum(costs(residual, self._s.limits))) if self._robust else 0.5 * _square(residual)
+        far = self._robust and ((at.weight < 1.0).any() or (at.between is not None and (at.between.weight < 1.0).any()))
+        smooth = not far and np.array_equal(held, at.point.held)
+        return Step(Trajectory(x, adjoint, at.point.z, held), cost, multiplier, size, smooth)
 
     def swept_free(self, at: Linear, held: Array) -> Swept:
         """Return the smoothed window with some constraints active."""
@@ -191,8 +215,8 @@ class WindowProblem:
             target = np.where(held < 0, self._s.low, np.where(held > 0, self._s.high, 0.0))
         return Swept(
             *self._s.smooth(
-                w.arrival.mean, w.arrival.covariance, at.ends, at.maps, self._noise, at.point.x, at.values, at.rows,
-                w.value, at.variance, w.present, held, target,
+                w.arrival.mean, w.arrival.covariance, at.ends, at.maps, self._covariances[1:], at.point.x, at.values,
+                at.rows, at.value, at.variance, at.precision, held, target,
             )
         )  # fmt: skip
 
@@ -203,13 +227,13 @@ class WindowProblem:
             self.swept = swept = self.swept_free(at, held)
             after = self._changed(at, swept, held)
             if after is None:
-                return swept.smoothed, self._noises(swept.adjoint), held, swept.adjoint, swept
+                return swept.smoothed, held, swept.adjoint, swept
             held = after
         return None
 
     def _changed(self, at: Linear, swept: Swept, held: Array) -> Array | None:
         """Return the active set with what is violated, without what pushes the wrong way; None: no change."""
-        s, sensors = self._s, self._window.value.shape[1]
+        s, sensors = self._s, at.value.shape[1]
         if not held.shape[1]:
             return None
         values = at.values[:, sensors:] + _each(at.rows[:, sensors:], swept.smoothed - at.point.x)
@@ -223,7 +247,8 @@ class WindowProblem:
         return after
 
     def _noises(self, adjoint: Array) -> Array:
-        return -_each(self._roots.transpose(0, 2, 1), adjoint)
+        """Return the noise that leads to every node."""
+        return -_each(self._covariances, adjoint)
 
     def _interior(self, at: Linear) -> Optimum | str:
         """Return the optimum found by HPIPM, with the active constraints made exact where that succeeds."""
@@ -235,32 +260,34 @@ class WindowProblem:
         held = np.where(force > 1e-5, 1.0, np.where(force < -1e-5, -1.0, 0.0))
         self.swept = swept = self.swept_free(at, held)
         if self._changed(at, swept, held) is None:
-            return swept.smoothed, self._noises(swept.adjoint), held, swept.adjoint, swept
+            return swept.smoothed, held, swept.adjoint, swept
         return self._as_found(at, found, held, swept)
 
     def _as_found(self, at: Linear, found: StageSolution, held: Array, swept: Swept) -> Optimum:
         s = self._s
         x = at.point.x + s.scale * found.x
         x[:, s.bounded] = np.clip(x[:, s.bounded], s.low[: len(s.bounded)], s.high[: len(s.bounded)])
-        return x, np.vstack([found.first, found.u]), held, found.adjoint / s.scale, swept
+        return x, held, found.adjoint / s.scale, swept
 
     def _program(self, at: Linear) -> StageProgram:
         """Return the quadratic programme in steps scaled by the nominal values."""
         s, w = self._s, self._window
         nodes, n = at.point.x.shape
-        sensors, states = w.value.shape[1], len(s.bounded)
-        scaled = at.rows[:, :sensors] * s.scale * (w.present / np.sqrt(at.variance))[:, :, None]
-        missing = w.present * (w.value - at.values[:, :sensors]) / np.sqrt(at.variance)
+        sensors, states = at.value.shape[1], len(s.bounded)
+        root = np.sqrt(at.weight)
+        scaled = at.rows[:, :sensors] * s.scale * (at.precision * root)[:, :, None]
+        missing = root * at.residual
         low, high = np.full((nodes, n), -np.inf), np.full((nodes, n), np.inf)
         low[:, s.bounded] = (s.low[:states] - at.point.x[:, s.bounded]) / s.scale[s.bounded]
         high[:, s.bounded] = (s.high[:states] - at.point.x[:, s.bounded]) / s.scale[s.bounded]
         path, nominal = at.values[:, sensors + states :], s.nominal[states:]
         infinite = np.full((nodes - 1, n), np.inf)
+        roots = root_of(self._covariances, s.scale)
         return StageProgram(
             A=at.maps * s.scale / s.scale[:, None],
-            B=self._roots[1:] / s.scale[:, None],
+            B=roots[1:] / s.scale[:, None],
             b=(at.ends - at.point.x[1:]) / s.scale,
-            B_first=self._roots[0] / s.scale[:, None],
+            B_first=roots[0] / s.scale[:, None],
             b_first=(w.arrival.mean - at.point.x[0]) / s.scale,
             Q=np.einsum("kji,kjl->kil", scaled, scaled),
             q=-np.einsum("kji,kj->ki", scaled, missing),
@@ -282,6 +309,11 @@ def _square(array: Array) -> float:
     """Return the sum of squares."""
     flat = array.ravel()
     return float(flat @ flat)
+
+
+def _product(a: Array, b: Array) -> float:
+    """Return the sum of products."""
+    return float(a.ravel() @ b.ravel())
 
 
 def _each(matrices: Array, vectors: Array) -> Array:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from twinkit.core import Quality
+from twinkit.estimate.horizon.grid import Innovation
+from twinkit.estimate.horizon.placement import Place
 from twinkit.estimate.horizon.problem import Linear
 from twinkit.estimate.horizon.smoother import Swept
 from twinkit.estimate.horizon.window import Window
@@ -32,22 +35,29 @@ def too_old(mhe: MovingHorizonEstimator, item: Item, window: Window) -> Reading:
 
 def reported(
     mhe: MovingHorizonEstimator,
-    item: Item,
-    node: int,
-    column: int,
+    place: Place,
     at: Linear,
     swept: Swept,
+    between: Mapping[int, Innovation],
     deviations: float | None,
 ) -> Reading:
-    """Return the report on a reading at a node (-1: marked bad); `deviations`: the gate refused it so far out."""
+    """Return the report on a reading; `deviations`: the gate refused it so far out."""
+    item, node, column, k = place
     m, value, std = item
     note = f" ({m.note})" if m.note else ""
     if node < 0:
         return kept(mhe, item, f"marked bad{note}; the model alone was followed")
     if deviations is not None:
         return kept(mhe, item, f"{abs(deviations):.1f} standard deviations from what the model expects; not used")
-    innovation, spread = float(swept.innovation[node, column]), math.sqrt(swept.spread[node, column])
-    weight = float(at.weight[node, column])
+    if at.between is not None and k >= 0:
+        innovation, variance, _ = between[k]
+        weight = float(at.between.weight[k])
+    else:
+        innovation, variance = float(swept.innovation[node, column]), float(swept.spread[node, column])
+        weight = float(at.weight[node, column])
+    if not 0.0 < variance < math.inf:
+        return kept(mhe, item, "too uncertain to tell anything; not used")
+    spread = math.sqrt(variance)
     reason = f"marked uncertain{note}; used with a larger standard deviation" if m.quality is Quality.UNCERTAIN else ""
     if weight < 1.0:
         reason = f"an outlier; counted with a weight of {weight:.2g}"

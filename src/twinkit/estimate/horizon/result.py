@@ -13,7 +13,7 @@ from twinkit.core.errors import unknown_name
 from twinkit.core.units import unit_label
 from twinkit.estimate.horizon.window import Window
 from twinkit.estimate.result import Estimate
-from twinkit.optimise import Converged, Status
+from twinkit.optimise import Contraction, Converged, Status
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -55,6 +55,8 @@ class HorizonEstimate(Estimate):
         Largest error of an interval, relative to magnitude plus nominal value.
     seconds
         Time the last update took.
+    contraction
+        How fast the optimisation converged lately.
     """
 
     window: Window = field(kw_only=True)
@@ -62,6 +64,7 @@ class HorizonEstimate(Estimate):
     cost: float = field(default=math.nan, kw_only=True)
     discretisation_error: float = field(default=0.0, kw_only=True)
     seconds: float = field(default=math.nan, kw_only=True)
+    contraction: Contraction | None = field(default=None, kw_only=True)
 
     @property
     def unseen(self) -> tuple[str, ...]:
@@ -93,6 +96,12 @@ class HorizonEstimate(Estimate):
         }
         for j, (tag, line) in enumerate(self.filter.lines.items()):
             readings = np.where(w.present[:, j] > 0, w.value[:, j], np.nan)
+            own = w.between.sensor == j
+            if own.any():  # on a grid: at their own times
+                coords[f"time({tag})"] = (f"time({tag})", w.between.times[own], {"units": self.time_unit})
+                readings = np.where(w.between.present[own] > 0, w.between.value[own], np.nan)
+                data[f"reading({tag})"] = (f"time({tag})", readings, {"units": line.place.unit})
+                continue
             data[f"reading({tag})"] = ("time", readings, {"units": line.place.unit})
         return xr.Dataset(data, coords=coords)
 
@@ -131,10 +140,11 @@ class HorizonEstimate(Estimate):
             axis.errorbar([self.time], [mean], [1.96 * std], fmt="o", capsize=3, label="now, 95 %")
             for j, (tag, line) in enumerate(self.filter.lines.items()):
                 if line.place.label == name:
-                    there = w.present[:, j] > 0
-                    axis.errorbar(
-                        w.times[there], w.value[there, j], np.sqrt(w.variance[there, j]), fmt="x", alpha=0.6, label=tag
-                    )
+                    there, own = w.present[:, j] > 0, (w.between.sensor == j) & (w.between.present > 0)
+                    times = np.concatenate([w.times[there], w.between.times[own]])
+                    values = np.concatenate([w.value[there, j], w.between.value[own]])
+                    spread = np.sqrt(np.concatenate([w.variance[there, j], w.between.variance[own]]))
+                    axis.errorbar(times, values, spread, fmt="x", alpha=0.6, label=tag)
             axis.set_ylabel(f"{name} [{unit_label(plan.units[k]) or '-'}]")
             axis.legend(loc="best", fontsize="small")
         axes[-1].set_xlabel(f"time [{self.time_unit}]")
@@ -142,11 +152,12 @@ class HorizonEstimate(Estimate):
 
     def _repr_html_(self) -> str:
         w = self.window
-        read = int((w.present > 0).sum())
+        read = int((w.present > 0).sum() + (w.between.present > 0).sum())
         head = f"window {w.times[0]:.6g} to {w.times[-1]:.6g} {self.time_unit}, {len(w)} nodes, {read} readings"
         return f"<div>{super()._repr_html_()}<p>{html.escape(head)}; {html.escape(self.status.text)}</p></div>"
 
 
 def passed_readings(estimate: HorizonEstimate) -> bool:
     """Return whether the window holds a reading that was used."""
-    return bool((estimate.window.present > 0).any())
+    window = estimate.window
+    return bool((window.present > 0).any() or (window.between.present > 0).any())

@@ -89,7 +89,8 @@ def sweep(
     surprise, force = np.zeros(nodes), np.zeros((nodes, constraints))
     keeps, pulls = np.zeros((nodes, n, n)), np.zeros((nodes, n))
     gains, ratios = np.zeros((nodes, constraints, n)), np.zeros((nodes, constraints))
-    eye = np.eye(n)
+    eye, seen, active = np.eye(n), np.zeros(nodes, dtype=np.bool_), np.zeros(nodes, dtype=np.bool_)
+    bounded = held.any()
     m, p = mean.copy(), covariance.copy()
     for k in range(nodes):
         if k > 0:
@@ -99,25 +100,29 @@ def sweep(
         before[k] = m
         before_covariance[k] = p
         chosen = np.nonzero(present[k] > 0)[0]
+        seen[k] = chosen.size > 0
         if chosen.size > 0:
-            observe = rows[k][chosen]
-            std2 = np.diag(variance[k][chosen])
+            observe, std2 = rows[k][chosen], variance[k][chosen]
             hp = observe @ p
-            total = hp @ observe.T + std2
-            e = value[k][chosen] - h[k][chosen] - observe @ (m - x[k])
-            weighted = np.linalg.solve(total, hp)
-            pull = np.linalg.solve(total, e)
+            total = hp @ observe.T
+            right = np.empty((chosen.size, n + 1))
+            right[:, :n] = hp
+            right[:, n] = value[k][chosen] - h[k][chosen] - observe @ (m - x[k])
             for i in range(chosen.size):
-                innovation[k, chosen[i]] = e[i]
+                total[i, i] += std2[i]
+                innovation[k, chosen[i]] = right[i, n]
                 spread[k, chosen[i]] = total[i, i]
+            solved = np.linalg.solve(total, right)
+            weighted, pull = np.ascontiguousarray(solved[:, :n]), np.ascontiguousarray(solved[:, n])
+            e = np.ascontiguousarray(right[:, n])
             surprise[k] = e @ pull
-            gain = weighted.T
-            keep = eye - gain @ observe
+            keep = eye - weighted.T @ observe
             keeps[k] = keep
-            pulls[k] = observe.T @ pull
-            m = m + gain @ e
-            p = keep @ p @ keep.T + gain @ std2 @ weighted
-        for j in range(constraints):
+            pulls[k] = pull @ observe
+            m = m + e @ weighted
+            p = keep @ p @ keep.T + (weighted.T * std2) @ weighted
+        active[k] = bounded and held[k].any()
+        for j in range(constraints if active[k] else 0):
             if held[k, j] == 0:
                 continue
             row = rows[k, readings + j]
@@ -134,13 +139,13 @@ def sweep(
     for k in range(nodes - 1, -1, -1):
         if k < nodes - 1:
             after = a[k].T @ after
-        for j in range(constraints - 1, -1, -1):
+        for j in range(constraints - 1 if active[k] else -1, -1, -1):
             if held[k, j] != 0:
                 push = ratios[k, j] + gains[k, j] @ after
                 if ratios[k, j] != 0.0 or np.any(gains[k, j] != 0.0):
                     after = after - rows[k, readings + j] * push
                     force[k, j] = push
-        if np.any(present[k] > 0):
+        if seen[k]:
             after = keeps[k].T @ after - pulls[k]
         adjoint[k] = after
         smoothed[k] = before[k] - before_covariance[k] @ after

@@ -5,13 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+import numpy.typing as npt
 
 from twinkit.core.component import Array
 
+Positions = npt.NDArray[np.intp]
+
 
 @dataclass(frozen=True, eq=False)
-class Interval:
-    """The model over the time between two nodes, cut into sub-steps.
+class Span:
+    """The model over some time, cut into sub-steps.
 
     Attributes
     ----------
@@ -21,8 +24,6 @@ class Interval:
         Position of the integration method in `METHODS`.
     steps
         One row per sub-step: time, length, coefficients of the inputs.
-    noise, root
-        Covariance of the process noise at the end, and a root of it.
     point, error
         Where the accuracy of the sub-steps was judged, and the error found, relative to magnitude plus nominal value.
     """
@@ -31,10 +32,76 @@ class Interval:
     end: float
     method: int
     steps: Array
-    noise: Array
-    root: Array
     point: Array
     error: float
+
+
+@dataclass(frozen=True, eq=False)
+class Interval(Span):
+    """The model between two nodes.
+
+    Attributes
+    ----------
+    noise
+        Covariance of the process noise at the end.
+    """
+
+    noise: Array
+
+
+@dataclass(frozen=True, eq=False)
+class Between:
+    """Readings between the nodes of a regular grid, in order of time; ``(readings,)`` unless said otherwise.
+
+    Attributes
+    ----------
+    node, sensor
+        Positions of the node before (or at) the reading, and of its sensor.
+    value, variance, present
+        Readings in the model's units.
+    inputs
+        At the times of the readings, ``(readings, inputs)``.
+    spans
+        From the nodes to the readings.
+    """
+
+    node: Positions
+    sensor: Positions
+    value: Array
+    variance: Array
+    present: Array
+    inputs: Array
+    spans: tuple[Span, ...]
+
+    def __len__(self) -> int:
+        return len(self.spans)
+
+    @property
+    def times(self) -> Array:
+        """When."""
+        return np.array([span.end for span in self.spans])
+
+    def joined(self, other: Between) -> tuple[Between, Positions]:
+        """Return both in order of time, and where those of `other` are then."""
+        order = np.argsort(np.concatenate([self.times, other.times]), kind="stable")
+        places = np.argsort(order)[len(self) :]
+        spans = (*self.spans, *other.spans)
+        names = ("node", "sensor", "value", "variance", "present", "inputs")
+        parts = {name: np.concatenate([getattr(self, name), getattr(other, name)])[order] for name in names}
+        return Between(**parts, spans=tuple(spans[k] for k in order)), places
+
+    def shifted(self, first: int) -> Between:
+        """Return those at or after the node at position `first`, which becomes the first one."""
+        kept = np.flatnonzero(self.node >= first)
+        names = ("sensor", "value", "variance", "present", "inputs")
+        parts = {name: getattr(self, name)[kept] for name in names}
+        return Between(self.node[kept] - first, **parts, spans=tuple(self.spans[k] for k in kept))
+
+
+def nothing_between(inputs: int) -> Between:
+    """Return no readings of a model with so many inputs."""
+    none, nowhere = np.zeros(0), np.zeros(0, dtype=np.intp)
+    return Between(nowhere, nowhere, none, none, none, np.zeros((0, inputs)), ())
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +110,6 @@ class Arrival:
 
     mean: Array
     covariance: Array
-    root: Array
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,13 +126,15 @@ class Window:
         Per node.
     intervals
         Between the nodes.
-    x, z, w
-        Trajectory: states with all that is estimated, algebraic variables, and the noise that leads to each node in
-        standard deviations along the roots.
+    x, z, adjoint
+        Trajectory: states with all that is estimated, algebraic variables, and the adjoints: the noise that leads to a
+        node is minus its covariance times the adjoint.
     value, variance, present
         Per node and sensor: readings in the model's units.
     held
         Per node and constraint: -1 where the lower bound is active, 1 where the upper one is.
+    between
+        Readings between the nodes, where those stand on a regular grid.
     """
 
     begun: float
@@ -76,11 +144,12 @@ class Window:
     intervals: tuple[Interval, ...]
     x: Array
     z: Array
-    w: Array
+    adjoint: Array
     value: Array
     variance: Array
     present: Array
     held: Array
+    between: Between
 
     def __len__(self) -> int:
         return len(self.times)
@@ -105,30 +174,33 @@ class Window:
         sensors = self.value.shape[1]
 
         def put(array: Array, row: Array) -> Array:
-            return np.concatenate([array[:at], row[None], array[at:]])
+            longer = np.empty((len(array) + 1, *array.shape[1:]))
+            longer[:at], longer[at], longer[at + 1 :] = array[:at], row, array[at:]
+            return longer
 
         return replace(
             self,
-            times=np.concatenate([self.times[:at], [time], self.times[at:]]),
+            times=put(self.times, np.array(time)),
             inputs=put(self.inputs, u),
             intervals=(*self.intervals[: at - 1], *around, *self.intervals[at:]),
             x=put(self.x, x),
             z=put(self.z, z),
-            w=put(self.w, np.zeros(self.w.shape[1])),
+            adjoint=put(self.adjoint, np.zeros(self.x.shape[1])),
             value=put(self.value, np.zeros(sensors)),
             variance=put(self.variance, np.ones(sensors)),
             present=put(self.present, np.zeros(sensors)),
             held=put(self.held, np.zeros(self.held.shape[1])),
+            between=replace(self.between, node=self.between.node + (self.between.node >= at)),
         )
 
     def with_readings(self, found: list[tuple[int, int, float, float]]) -> Window:
         """Return the window with readings ``(node, sensor, value, std)``."""
         value, variance, present = self.value.copy(), self.variance.copy(), self.present.copy()
         for node, sensor, number, std in found:
-            value[node, sensor], variance[node, sensor], present[node, sensor] = number, std**2, 1.0
+            value[node, sensor], variance[node, sensor], present[node, sensor] = number, std * std, 1.0
         return replace(self, value=value, variance=variance, present=present)
 
-    def from_node(self, first: int, covariance: Array, adjoint: Array, scale: Array) -> Window:
+    def from_node(self, first: int, covariance: Array, adjoint: Array) -> Window:
         """Return the window without the nodes before `first`, its trajectory as optimal as before.
 
         Parameters
@@ -139,25 +211,18 @@ class Window:
             What the nodes before it leave of the uncertainty there.
         adjoint
             What they pull with; see `smoother.Swept`.
-        scale
-            Nominal magnitudes.
         """
-        arrival = arrival_of(self.x[first] + covariance @ adjoint, covariance, scale)
-        w = self.w[first:].copy()
-        w[0] = -arrival.root.T @ adjoint
+        arrival = Arrival(self.x[first] + covariance @ adjoint, covariance)
+        adjoints = self.adjoint[first:].copy()
+        adjoints[0] = adjoint
         parts = {
             name: getattr(self, name)[first:]
             for name in ("times", "inputs", "intervals", "x", "z", "value", "variance", "present", "held")
         }
-        return replace(self, arrival=arrival, w=w, **parts)
+        return replace(self, arrival=arrival, adjoint=adjoints, between=self.between.shifted(first), **parts)
 
 
 def root_of(covariance: Array, scale: Array) -> Array:
-    """Return a root of a covariance of any rank: ``root @ root.T`` is the covariance."""
+    """Return a root of covariances of any rank, ``(..., n, n)``: root times its transpose is the covariance."""
     values, vectors = np.linalg.eigh(covariance / np.outer(scale, scale))
-    return scale[:, None] * vectors * np.sqrt(np.maximum(values, 0.0))
-
-
-def arrival_of(mean: Array, covariance: Array, scale: Array) -> Arrival:
-    """Return a normal prior."""
-    return Arrival(mean, covariance, root_of(covariance, scale))
+    return scale[:, None] * vectors * np.sqrt(np.maximum(values, 0.0))[..., None, :]
