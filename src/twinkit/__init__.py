@@ -29,8 +29,10 @@ _HOMES = {
         "Balance",
         "Batch",
         "BoundsError",
+        "Combination",
         "Crossing",
         "DataError",
+        "DesignSpace",
         "Event",
         "FrozenModelError",
         "Input",
@@ -46,6 +48,8 @@ _HOMES = {
         "ParameterSet",
         "Prediction",
         "Quality",
+        "Range",
+        "Response",
         "Schedule",
         "ShapeError",
         "SimulationError",
@@ -90,6 +94,7 @@ _ROOMS = ("core", "readings", "simulate", "unitops", "testing", "fmi", "graph", 
 
 # What the rooms above `core` provide for objects defined in it (see twinkit.core.providers).
 _provide("show", "twinkit.readings.sympy:show")
+_provide("numeric_maths", "twinkit.readings.numeric:NUMERIC")
 _provide("model_html", "twinkit.readings.sympy:model_html")
 
 

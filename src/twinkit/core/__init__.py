@@ -2,6 +2,7 @@
 
 from twinkit.core.batch import Batch
 from twinkit.core.component import Causality, Component, Port, PortKind, StepError, Variability
+from twinkit.core.design_space import DesignSpace
 from twinkit.core.errors import (
     BoundsError,
     DataError,
@@ -17,12 +18,15 @@ from twinkit.core.errors import (
     UnknownNameError,
 )
 from twinkit.core.events import Balance, Crossing, Event, Schedule
+from twinkit.core.formula import Formula
+from twinkit.core.limits import Combination, Limit, Range, Response
 from twinkit.core.maths import Maths, Table
 from twinkit.core.model import Model
 from twinkit.core.parameter_set import ParameterSet
 from twinkit.core.records import AuditSink, Measurement, Prediction, Quality, no_audit
 from twinkit.core.solution import Occurrence, RunStatus, Solution, Trace
 from twinkit.core.variables import Algebraic, Input, Mode, Option, Output, Parameter, State
+from twinkit.core.verdict import Verdict
 
 __all__ = [
     "Algebraic",
@@ -31,13 +35,17 @@ __all__ = [
     "Batch",
     "BoundsError",
     "Causality",
+    "Combination",
     "Component",
     "Crossing",
     "DataError",
+    "DesignSpace",
     "Event",
+    "Formula",
     "FrozenModelError",
     "Input",
     "InvalidValueError",
+    "Limit",
     "Maths",
     "Measurement",
     "MissingDependencyError",
@@ -53,6 +61,8 @@ __all__ = [
     "PortKind",
     "Prediction",
     "Quality",
+    "Range",
+    "Response",
     "RunStatus",
     "Schedule",
     "ShapeError",
@@ -67,5 +77,6 @@ __all__ = [
     "UnitError",
     "UnknownNameError",
     "Variability",
+    "Verdict",
     "no_audit",
 ]
