@@ -1,18 +1,42 @@
 """Control: model predictive control whose plans are checked before they leave."""
 
+from twinkit.control.explain import EnsembleForecast, Forecast, Paths, recommend
+from twinkit.control.gate import Gate, PlantCondition
+from twinkit.control.modes import Answer, Applied, ControlMode, Done, Logged, Refused, Rejected, SessionState, Waiting
 from twinkit.control.plan import Binding, MoveSchedule, Plan, PredictedTrack
+from twinkit.control.recommendation import Effect, Recommendation
+from twinkit.control.session import Actuator, ControlSession
 from twinkit.control.status import Failed, Fallback, Optimal, PlanStatus, PreviousPlan, SafeSetpoint, Suboptimal
 
 __all__ = [
+    "Actuator",
+    "Answer",
+    "Applied",
     "Binding",
+    "ControlMode",
+    "ControlSession",
+    "Done",
+    "Effect",
+    "EnsembleForecast",
     "Failed",
     "Fallback",
+    "Forecast",
+    "Gate",
+    "Logged",
     "MoveSchedule",
     "Optimal",
+    "Paths",
     "Plan",
     "PlanStatus",
+    "PlantCondition",
     "PredictedTrack",
     "PreviousPlan",
+    "Recommendation",
+    "Refused",
+    "Rejected",
     "SafeSetpoint",
+    "SessionState",
     "Suboptimal",
+    "Waiting",
+    "recommend",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,15 +18,15 @@ from twinkit.core.maths import Maths, Table
 
 _LARGEST = 100_000
 _REFERENCE = re.compile(r"^#(\d{1,6})$")
-_PYTHON: Mapping[str, Callable[..., Any]] = {
-    "add": lambda a, b: a + b,
-    "sub": lambda a, b: a - b,
-    "mul": lambda a, b: a * b,
-    "div": lambda a, b: a / b,
-    "pow": lambda a, b: a**b,
-    "neg": lambda a: -a,
-    "lt": lambda a, b: a < b,
-    "le": lambda a, b: a <= b,
+_PYTHON = {
+    "add": "add",
+    "sub": "sub",
+    "mul": "mul",
+    "div": "truediv",
+    "pow": "pow",
+    "neg": "neg",
+    "lt": "lt",
+    "le": "le",
 }
 _MATHS = {
     "exp": ("exp", 1), "log": ("log", 1), "sqrt": ("sqrt", 1), "tanh": ("tanh", 1), "sin": ("sin", 1),
@@ -133,7 +134,7 @@ class Formula:
                 x, y = _points(arguments[1])
                 results.append(m.interpolate(resolved(arguments[0]), Table(x, y)))
             elif operation in _PYTHON:
-                results.append(_PYTHON[operation](*map(resolved, arguments)))
+                results.append(getattr(operator, _PYTHON[operation])(*map(resolved, arguments)))
             else:
                 results.append(getattr(m, _MATHS[operation][0])(*map(resolved, arguments)))
         return results[-1]
