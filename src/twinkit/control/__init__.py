@@ -1,5 +1,6 @@
 """Control: model predictive control whose plans are checked before they leave."""
 
+from twinkit.control.campaign import BatchResult, CampaignTrend, GainPrior, Spread, campaign_trend, fit_spread
 from twinkit.control.explain import EnsembleForecast, Forecast, Paths, recommend
 from twinkit.control.gate import Gate, PlantCondition
 from twinkit.control.modes import Answer, Applied, ControlMode, Done, Logged, Refused, Rejected, SessionState, Waiting
@@ -7,12 +8,16 @@ from twinkit.control.plan import Binding, MoveSchedule, Plan, PredictedTrack
 from twinkit.control.recommendation import Effect, Recommendation
 from twinkit.control.session import Actuator, ControlSession
 from twinkit.control.status import Failed, Fallback, Optimal, PlanStatus, PreviousPlan, SafeSetpoint, Suboptimal
+from twinkit.control.supervisor import CampaignSupervisor, Keep, Target
 
 __all__ = [
     "Actuator",
     "Answer",
     "Applied",
+    "BatchResult",
     "Binding",
+    "CampaignSupervisor",
+    "CampaignTrend",
     "ControlMode",
     "ControlSession",
     "Done",
@@ -21,7 +26,9 @@ __all__ = [
     "Failed",
     "Fallback",
     "Forecast",
+    "GainPrior",
     "Gate",
+    "Keep",
     "Logged",
     "MoveSchedule",
     "Optimal",
@@ -36,7 +43,11 @@ __all__ = [
     "Rejected",
     "SafeSetpoint",
     "SessionState",
+    "Spread",
     "Suboptimal",
+    "Target",
     "Waiting",
+    "campaign_trend",
+    "fit_spread",
     "recommend",
 ]

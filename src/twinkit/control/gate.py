@@ -180,18 +180,23 @@ class Gate:
         nodes = [np.asarray(track.times, dtype=np.float64) for track in tracks.values()]
         nodes += [np.asarray(move.times, dtype=np.float64) for name, move in advice.moves.items()
                   if name in self.space.variables]  # fmt: skip
-        times = np.unique(np.concatenate(nodes)) if nodes else np.array([at])
-        for time in times[times >= advice.time]:
-            values: dict[str, Any] = {}
+        times = np.unique(np.concatenate(nodes)) if nodes else np.empty(0)
+        times = times[times >= max(at, advice.time)]
+        if len(times) == 0:
+            return ["nothing is predicted from now on"]
+        for time in times.tolist():
+            values = {
+                name: self._number(move.at(time), move.unit, name)
+                for name, move in advice.moves.items()
+                if name in self.space.variables
+            }
             std: dict[str, float] = {}
-            for name, move in advice.moves.items():
-                if name in self.space.variables:
-                    values[name] = self._number(move.at(float(time)), move.unit, name)
             for name, track in tracks.items():
-                scale = affine(track.unit, self.space.variables[name])[0]
-                values[name] = self._number(float(np.interp(time, track.times, track.mean)), track.unit, name)
-                std[name] = scale * float(np.interp(time, track.times, track.std))
-            if found := self._outside(f"predicted at {time:.4g} {self.time_unit},", values, std, float(time)):
+                if track.times[0] <= time <= track.times[-1]:  # beyond them nothing is known
+                    scale = affine(track.unit, self.space.variables[name])[0]
+                    values[name] = self._number(float(np.interp(time, track.times, track.mean)), track.unit, name)
+                    std[name] = scale * float(np.interp(time, track.times, track.std))
+            if found := self._outside(f"predicted at {time:.4g} {self.time_unit},", values, std, time):
                 return found  # the first time is enough to be told
         return []
 

@@ -264,7 +264,10 @@ class _Run:
         self.write: Mapping[str, float] | None = None
 
     # -- records -----------------------------------------------------------------------------------------------
-    def record(self, action: str, *, by: str = AUTOMATIC, why: str | tuple[str, ...] = "", advice: Recommendation | None = None, **more: Any) -> None:  # fmt: skip
+    def record(
+        self, action: str, *, by: str = AUTOMATIC, why: str | tuple[str, ...] = (), advice: Recommendation | None = None,
+        **more: Any,
+    ) -> None:  # fmt: skip
         gate = self.rules.gate
         details: dict[str, Any] = {
             "session": self.rules.name, "at": self.at, "time_unit": self.rules.time_unit, "mode": self.state.mode.value,
@@ -307,10 +310,11 @@ class _Run:
         pending = self.state.pending
         if pending is not None and pending.content_hash == advice.content_hash:
             return Waiting(("it waits already",))
-        why = (f"it was {earlier} before",) if earlier else self._not_offered(advice)
+        why = (f"it was {earlier} before",) if earlier else self._outdated(advice) or self._not_offered(advice)
         if why:
             self.record("recommendation refused", advice=advice, why=why)
-            self.state = replace(self.state, latest=self.state.latest if earlier else advice)
+            if not earlier and not self._outdated(advice):
+                self.state = replace(self.state, latest=advice)
             # A loop whose newest plan must not be followed is no longer closed.
             self._drop_unless_open()
             return Refused(why)
@@ -349,10 +353,10 @@ class _Run:
         if event.to is ControlMode.CLOSED_LOOP and (why := self._why_not_closed()):
             self.record("mode change refused", by=by, why=(reason, *why), to=event.to.value)
             return Refused(why)
-        self.record("mode changed", by=by, why=reason, to=event.to.value)
-        self.state = replace(self.state, mode=event.to)
         if event.to is not ControlMode.ADVISORY:
             self.withdraw("withdrawn")
+        self.record("mode changed", by=by, why=reason, to=event.to.value)
+        self.state = replace(self.state, mode=event.to)
         return Done()
 
     def looked(self, event: Looked) -> Answer:
@@ -389,6 +393,11 @@ class _Run:
         if advice.time > self.at:
             return (f"it is of a later time, {advice.time:.6g} {self.rules.time_unit}",)
         return () if self.rules.gate is None else self.rules.gate.of_setpoints(advice, self.at)
+
+    def _outdated(self, advice: Recommendation) -> tuple[str, ...]:
+        latest = self.state.latest
+        newer = latest is not None and advice.time < latest.time
+        return ("a recommendation of a later time is known",) if newer else ()
 
     def _objections(self) -> tuple[str, ...]:
         gate = self.rules.gate

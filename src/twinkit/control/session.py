@@ -249,8 +249,8 @@ class ControlSession:
                 self.audit.record(entry.action, entry.details)
             except Exception as error:
                 raise StorageError(
-                    f"{entry.action!r} could not be recorded ({type(error).__name__}: {error}): nothing more was written "
-                    "to the plant"
+                    f"{entry.action!r} could not be recorded ({type(error).__name__}: {error}): nothing more was "
+                    "written to the plant"
                 ) from error
 
     # -- looks -------------------------------------------------------------------------------------------------
