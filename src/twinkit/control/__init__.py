@@ -1,5 +1,6 @@
 """Control: model predictive control whose plans are checked before they leave."""
 
+from twinkit.control.advisor import AdvisorComponent, Always, Decision, Offer, Policy
 from twinkit.control.campaign import BatchResult, CampaignTrend, GainPrior, Spread, campaign_trend, fit_spread
 from twinkit.control.explain import EnsembleForecast, Forecast, Paths, recommend
 from twinkit.control.gate import Gate, PlantCondition
@@ -12,6 +13,8 @@ from twinkit.control.supervisor import CampaignSupervisor, Keep, Target
 
 __all__ = [
     "Actuator",
+    "AdvisorComponent",
+    "Always",
     "Answer",
     "Applied",
     "BatchResult",
@@ -20,6 +23,7 @@ __all__ = [
     "CampaignTrend",
     "ControlMode",
     "ControlSession",
+    "Decision",
     "Done",
     "Effect",
     "EnsembleForecast",
@@ -31,11 +35,13 @@ __all__ = [
     "Keep",
     "Logged",
     "MoveSchedule",
+    "Offer",
     "Optimal",
     "Paths",
     "Plan",
     "PlanStatus",
     "PlantCondition",
+    "Policy",
     "PredictedTrack",
     "PreviousPlan",
     "Recommendation",

@@ -1,9 +1,9 @@
-"""What the batches of a campaign say about each other: a level that may drift, lots of raw material, effects of inputs.
+"""What the batches of a campaign say about each other: a level that may drift, lots of material, effects of inputs.
 
-The result of batch `i` is ``y_i = level_i + sum_j gain_j (u_ij - reference_j) + effect[lot_i] + noise_i``. The level is a
-random walk, lot effects and gains have normal priors: a dynamic linear model as in West and Harrison, Bayesian Forecasting
-and Dynamic Models (1997), chapters 2 to 4, https://doi.org/10.1007/b98971. It is solved here in one step from the joint
-covariance, since a campaign has at most a few hundred batches.
+The result of batch `i` is ``y_i = level_i + sum_j gain_j (u_ij - reference_j) + effect[lot_i] + noise_i``. The level is
+a random walk, lot effects and gains have normal priors: a dynamic linear model as in West and Harrison, Bayesian
+Forecasting and Dynamic Models (1997), chapters 2 to 4, https://doi.org/10.1007/b98971. It is solved here in one step from
+the joint covariance, since a campaign has at most a few hundred batches.
 """
 
 from __future__ import annotations
