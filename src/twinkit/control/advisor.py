@@ -142,8 +142,8 @@ class AdvisorComponent:
 
     Input ports: every manipulated input, as proposed; every watched quantity, with ``std(NAME)``; ``quality(TAG)`` of
     every sensor of the gate (0 good, 1 uncertain, 2 bad); ``usable``, 0 while the controller has no plan; and
-    ``in_domain``. Output ports: every manipulated input, as accepted; ``mode`` (0 open loop, 1 advisory, 2 closed loop);
-    and ``waiting``, 1 while a recommendation waits.
+    ``in_domain``. Output ports: every manipulated input, as accepted; ``mode`` (0 open loop, 1 advisory, 2 closed
+    loop); and ``waiting``, 1 while a recommendation waits.
 
     Parameters
     ----------

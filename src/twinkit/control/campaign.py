@@ -2,8 +2,8 @@
 
 The result of batch `i` is ``y_i = level_i + sum_j gain_j (u_ij - reference_j) + effect[lot_i] + noise_i``. The level is
 a random walk, lot effects and gains have normal priors: a dynamic linear model as in West and Harrison, Bayesian
-Forecasting and Dynamic Models (1997), chapters 2 to 4, https://doi.org/10.1007/b98971. It is solved here in one step from
-the joint covariance, since a campaign has at most a few hundred batches.
+Forecasting and Dynamic Models (1997), chapters 2 to 4, https://doi.org/10.1007/b98971. It is solved here in one step
+from the joint covariance, since a campaign has at most a few hundred batches.
 """
 
 from __future__ import annotations
@@ -258,10 +258,13 @@ def campaign_trend(
     split = 1 + len(names)
     return CampaignTrend(
         unit, float(posterior[0]), float(std[0]), path, np.sqrt(np.maximum(path_variance, 0.0)),
-        dict(zip(names, posterior[1:split].tolist(), strict=True)), dict(zip(names, std[1:split].tolist(), strict=True)),
-        dict(zip(lots, posterior[split:].tolist(), strict=True)), dict(zip(lots, std[split:].tolist(), strict=True)),
-        covariance, ordered,
+        _named(names, posterior[1:split]), _named(names, std[1:split]), _named(lots, posterior[split:]),
+        _named(lots, std[split:]), covariance, ordered,
     )  # fmt: skip
+
+
+def _named(names: Sequence[str], values: Array) -> dict[str, float]:
+    return dict(zip(names, values.tolist(), strict=True))
 
 
 def _design(
@@ -309,7 +312,7 @@ def fit_spread(
     scale = float(np.std(y))
 
     def cost(logs: Array) -> float:
-        noise, lot, drift = scale * np.exp(np.clip(logs, -9.0, 3.0))
+        noise, lot, drift = scale * np.exp(np.clip(logs, -6.0, 3.0))
         variance = np.array([*known, *(lot**2 for _ in lots)])
         covariance = (
             (design * variance) @ design.T + drift**2 * walk + noise**2 * np.eye(len(y)) + (_VAGUE * scale) ** 2
@@ -320,5 +323,5 @@ def fit_spread(
 
     starts = [np.log([0.7, a, b]) for a in (0.05, 0.7) for b in (0.02, 0.3)]
     best = min((minimize(cost, start, method="Nelder-Mead") for start in starts), key=lambda found: float(found.fun))
-    noise, lot, drift = (scale * np.exp(np.clip(best.x, -9.0, 3.0))).tolist()
+    noise, lot, drift = (scale * np.exp(np.clip(best.x, -6.0, 3.0))).tolist()
     return Spread(noise, lot if lots else 0.0, drift)

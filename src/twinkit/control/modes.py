@@ -265,8 +265,8 @@ class _Run:
 
     # -- records -----------------------------------------------------------------------------------------------
     def record(
-        self, action: str, *, by: str = AUTOMATIC, why: str | tuple[str, ...] = (), advice: Recommendation | None = None,
-        **more: Any,
+        self, action: str, *, by: str = AUTOMATIC, why: str | tuple[str, ...] = (),
+        advice: Recommendation | None = None, **more: Any,
     ) -> None:  # fmt: skip
         gate = self.rules.gate
         details: dict[str, Any] = {

@@ -321,7 +321,7 @@ class CampaignSupervisor:
                    trend.gain_stds[n] * abs(wanted[n] - now[n]), self.time_unit)
             for n, t in self.targets.items() if wanted[n] != now[n]
         )  # fmt: skip
-        why = f"a bounded change; the level is {deviation:+.3g} ± {2 * std:.2g} {unit_label(self.unit)} off the aim".rstrip()
+        why = f"a bounded change; the level is {deviation:+.3g} ± {2 * std:.2g} {unit_label(self.unit)} off the aim"
         return Recommendation(
             time=begin, expires=until, time_unit=self.time_unit, moves=moves, present=now,
             predicted={self.quantity: self._track(trend, wanted, lot, end)},
