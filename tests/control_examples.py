@@ -27,7 +27,7 @@ def recommendation(time=0.0, value=0.02, expires=None, mean=(3.0, 3.0, 3.0), std
 
 
 def condition(time=0.0, glc=3.0, std=0.05, quality=tk.Quality.GOOD, read=None, **more):
-    value = float("nan") if quality is tk.Quality.BAD else glc
+    value = float("nan") if quality is tk.Quality.BAD else 3.0
     probe = tk.Measurement("probe", value, "g/L", time if read is None else read, quality=quality)
     return PlantCondition(time, {"Glc": glc}, {"Glc": std}, {"probe": probe}, **more)
 

@@ -137,7 +137,7 @@ def plan(values=(1.0, 0.5), names=("F",), **more):
         "moves": moves,
         "predicted": limits,
     }
-    return Plan(**{**settings, **more})
+    return Plan(**{**settings, "predicted": limits, **more})
 
 
 def forecast(**more):
