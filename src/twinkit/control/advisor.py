@@ -280,11 +280,12 @@ class AdvisorComponent:
         try:
             condition = self._condition(t, inputs)
             was = self._session.mode
-            self._session.check(at=t, condition=condition)
             due = Periodic(self._every, self._origin).count(t)
-            if due > self._taken:
-                self._taken = due
+            if due > self._taken and self._value("usable", t, inputs) > 0.5:
                 self._propose(t, inputs, condition)
+            else:
+                self._session.check(at=t, condition=condition)
+            self._taken = max(due, self._taken)
             self._decide(t)
             self._dropped |= was is ControlMode.CLOSED_LOOP and self._session.mode is not ControlMode.CLOSED_LOOP
             self._close(t, condition)
@@ -329,8 +330,6 @@ class AdvisorComponent:
         return PlantCondition(t, values, std, sensors, self._value("in_domain", t, inputs) > 0.5)
 
     def _propose(self, t: float, inputs: Values, condition: PlantCondition) -> None:
-        if not self._value("usable", t, inputs) > 0.5:
-            return
         units, end = self._session.rules.units, t + self._lifetime
         moves = {
             n: MoveSchedule(n, u, np.array([t]), np.array([self._value(n, t, inputs)]), end) for n, u in units.items()

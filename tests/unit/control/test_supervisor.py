@@ -129,7 +129,7 @@ def test_a_proposal_is_bounded_and_says_what_it_rests_on():
     assert "raises titer" in str(advice)
     assert "off the aim" in str(advice)
     at_limit = supervisor(Spread(0.1, drift=0.02)).propose(
-        drifting(), at=170.0, next_completed=182.0, targets={"feed": "14 mL/h"}
+        drifting(slope=-0.08), at=170.0, next_completed=182.0, targets={"feed": "14 mL/h"}
     )
     assert isinstance(at_limit, Keep)
     assert "room to move" in repr(at_limit)
