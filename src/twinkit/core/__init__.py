@@ -23,7 +23,7 @@ from twinkit.core.limits import Combination, Limit, Range, Response
 from twinkit.core.maths import Maths, Table
 from twinkit.core.model import Model
 from twinkit.core.parameter_set import ParameterSet
-from twinkit.core.records import AuditSink, Measurement, Prediction, Quality, no_audit
+from twinkit.core.records import AuditSink, Measurement, Prediction, Quality, StateEstimate, no_audit
 from twinkit.core.solution import Occurrence, RunStatus, Solution, Trace
 from twinkit.core.variables import Algebraic, Input, Mode, Option, Output, Parameter, State
 from twinkit.core.verdict import Verdict
@@ -69,6 +69,7 @@ __all__ = [
     "SimulationError",
     "Solution",
     "State",
+    "StateEstimate",
     "StepError",
     "StorageError",
     "Table",

@@ -217,6 +217,17 @@ def _first_bad(array: npt.NDArray[np.float64]) -> str:
     return "NaN" if math.isnan(bad) else ("inf" if bad > 0 else "-inf")
 
 
+def difference_unit(unit: str) -> str:
+    """Return the unit of a difference of two values; of an offset temperature it is another one.
+
+    Examples
+    --------
+    >>> difference_unit("degC")
+    'delta_degree_Celsius'
+    """
+    return str(_delta(unit))
+
+
 def derivative_unit(unit: str, time_unit: str) -> str:
     """Return the unit of a time derivative; an offset temperature changes by differences.
 

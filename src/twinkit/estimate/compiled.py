@@ -29,9 +29,8 @@ import numpy as np
 from twinkit.core import Model
 from twinkit.core.component import Array
 from twinkit.estimate.uncertain import Plan
-from twinkit.readings.casadi import SYMBOLIC, casadi_model
-
-_NEWTON = 4
+from twinkit.optimise import Augmented, augmented
+from twinkit.readings.casadi import SYMBOLIC
 
 
 class Fast:
@@ -99,21 +98,6 @@ class Compiled:
             return Fast(ca.Function("transition", arguments, [a]), 0)
 
 
-@dataclass(frozen=True)
-class _Symbols:
-    """The symbols every function starts from, and the model on the augmented vector."""
-
-    t: Any
-    x: Any
-    z: Any
-    u: Any
-    modes: Any
-    p: Any
-    slope: Any
-    solve: Any
-    quantities: Any
-
-
 _known: dict[Any, Compiled] = {}
 
 
@@ -140,52 +124,9 @@ def compiled(model: Model, plan: Plan, rows: tuple[int, ...]) -> Compiled:
         return found
 
 
-def _symbols(model: Model, plan: Plan) -> _Symbols:
-    chosen, disturbances = plan.chosen, plan.disturbances
-    reading, layout = casadi_model(model), model.layout
-    t, x, z, u, p = reading.symbols
-    n, inputs = layout.states.size, layout.inputs.size
-    first = n + len(chosen)
-    full, held = ca.SX.sym("full", first + len(disturbances)), ca.SX.sym("held", inputs)
-    modes = ca.SX.sym("modes", layout.modes.size)
-    adapted = ca.SX(p)
-    for k, index in enumerate(chosen):
-        adapted[index] = full[n + k]
-    acting, pushed = ca.SX(held), ca.SX.zeros(n, 1)
-    for k, (kind, index, _) in enumerate(disturbances):
-        target = acting if kind == "input" else pushed
-        target[index] += full[first + k]
-    f, g, y = ca.substitute(
-        [reading.derivative, reading.residual, reading.output],
-        [x, u, p],
-        [full[:n], ca.vertcat(acting, modes), adapted],
-    )
-    arguments = [t, full, z, held, modes, p]
-    dzdx = ca.SX(layout.algebraics.size, full.numel())
-    if layout.algebraics.size:
-        dzdx = -ca.solve(ca.jacobian(g, z), ca.jacobian(g, full))
-    still = ca.SX.zeros(len(chosen), 1)
-    decay = [-rate * full[first + k] for k, (_, _, rate) in enumerate(disturbances)]
-    derivative = ca.vertcat(f + pushed, still, *decay)
-    slope = ca.Function("slope", arguments, [derivative, _total(derivative, full, z, dzdx)])
-    everything = ca.vertcat(full[:n], z, y)
-    quantities = ca.Function("quantities", arguments, [everything, _total(everything, full, z, dzdx)])
-    newton = ca.SX(z)
-    size = ca.SX(0)
-    if layout.algebraics.size:
-        correct = ca.Function("newton", arguments, [-ca.solve(ca.jacobian(g, z), g)])
-        for _ in range(_NEWTON):
-            change = correct(t, full, newton, held, modes, p)
-            newton = newton + change
-            size = ca.norm_inf(change / layout.algebraics.scales)
-    solve = ca.Function("solve", arguments, [newton, size])
-    return _Symbols(t, full, z, held, modes, p, slope, solve, quantities)
-
-
-def _total(expression: Any, x: Any, z: Any, dzdx: Any) -> Any:
-    """Return the derivative with respect to `x` when `z` follows from it."""
-    direct = ca.jacobian(expression, x)
-    return direct + ca.jacobian(expression, z) @ dzdx if z.numel() else direct
+def _symbols(model: Model, plan: Plan) -> Augmented:
+    """Return the model on the vector that is estimated."""
+    return augmented(model, plan.chosen, plan.disturbances)
 
 
 def _symmetric(matrix: Any) -> Any:
@@ -193,14 +134,14 @@ def _symmetric(matrix: Any) -> Any:
     return ca.densify(ca.tril2symm(ca.tril(ca.densify(matrix))))
 
 
-def _look(s: _Symbols) -> Any:
+def _look(s: Augmented) -> Any:
     """Return ``look``; see `Compiled`."""
     z = s.solve(s.t, s.x, s.z, s.u, s.modes, s.p)[0]
     found = s.quantities(s.t, s.x, z, s.u, s.modes, s.p)
     return ca.Function("look", [s.t, s.x, s.z, s.u, s.modes, s.p], [ca.densify(part) for part in found])
 
 
-def _prediction(s: _Symbols, scales: Array) -> tuple[Any, Any]:
+def _prediction(s: Augmented, scales: Array) -> tuple[Any, Any]:
     """Return ``propagate`` and ``flow``; see `Compiled`."""
     n, inputs = s.x.numel(), s.u.numel()
     h, c = ca.SX.sym("h"), ca.SX.sym("c", inputs, 4)
@@ -243,7 +184,7 @@ def _prediction(s: _Symbols, scales: Array) -> tuple[Any, Any]:
     return propagate, ca.Function("flow", shared, [end, z, error])
 
 
-def _correction(s: _Symbols, rows: tuple[int, ...]) -> Any:
+def _correction(s: Augmented, rows: tuple[int, ...]) -> Any:
     """Return ``correct``; see `Compiled`."""
     n, count = s.x.numel(), len(rows)
     prior = ca.SX.sym("P", n, n)

@@ -15,10 +15,10 @@ import numpy as np
 from twinkit.core import InvalidValueError, Measurement, Prediction, Quality
 from twinkit.core.component import Array
 from twinkit.core.identity import digest
+from twinkit.core.positions import position
 from twinkit.estimate.constraints import within_bounds
 from twinkit.estimate.problem import EstimationProblem
 from twinkit.estimate.result import Estimate, Reading
-from twinkit.estimate.sensors import position
 from twinkit.readings.casadi import SYMBOLIC
 
 if TYPE_CHECKING:

@@ -80,8 +80,9 @@ class StageSolution:
         ``v``, states ``(N + 1, n)``, inputs ``(N, m)``.
     adjoint
         Multipliers of the equations that give ``x[0], ..., x[N]``, ``(N + 1, n)``.
-    x_force, path_force
-        Multipliers of the bounds on the states and of the path constraints; positive at an upper bound.
+    x_force, path_force, u_force
+        Multipliers of the bounds on the states, of the path constraints and of the bounds on the inputs; positive at an
+        upper bound.
     """
 
     first: Array
@@ -90,6 +91,7 @@ class StageSolution:
     adjoint: Array
     x_force: Array
     path_force: Array
+    u_force: Array
 
 
 def solve_stages(p: StageProgram) -> StageSolution | str:
@@ -205,4 +207,5 @@ def _unpacked(p: StageProgram, xu: Array, forces: Array, rows: Array) -> StageSo
         np.vstack([rows[:n], lines[:, :n]]),
         np.vstack([pushes[:, :n], forces[middle:]]),
         np.vstack([lines[:, n:], rows[end:]]),
+        pushes[:, n:],
     )

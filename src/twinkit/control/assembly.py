@@ -1,0 +1,205 @@
+"""A checked solution as a `Plan`."""
+
+from __future__ import annotations
+
+import math
+import time as clock
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from twinkit.control.check import Checked
+from twinkit.control.horizon import Horizon, limits_over
+from twinkit.control.objective import Kind
+from twinkit.control.plan import Binding, MoveSchedule, Plan, PredictedTrack
+from twinkit.control.problem import Linear, PlanProblem, Task
+from twinkit.control.solving import Attempt
+from twinkit.control.status import PlanStatus, PreviousPlan
+from twinkit.control.warm import Warm
+from twinkit.core.component import Array
+from twinkit.core.positions import positions
+
+if TYPE_CHECKING:
+    from twinkit.control.mpc import MPC
+
+_PULLS = 1e-5  # smallest scaled multiplier of a constraint that shapes a plan
+
+
+def empty_plan(mpc: MPC, status: PlanStatus, time: float, made_by: Mapping[str, str], began: float) -> Plan:
+    """Return a plan without moves."""
+    seconds = {"total": clock.perf_counter() - began}
+    return Plan(status, time, mpc.model.time_unit, time, {}, {}, goal=mpc.goal, timings=seconds, made_by=made_by)
+
+
+def plan_of(
+    mpc: MPC, h: Horizon | None, task: Task | None, attempt: Attempt | None, check: Checked | None,
+    substeps: tuple[int, int] | None, status: PlanStatus, made_by: Mapping[str, str], began: float,
+    time: float | None = None, previous: Plan | None = None, safe: Array | None = None,
+) -> Plan:  # fmt: skip
+    """Return a plan.
+
+    Parameters
+    ----------
+    mpc
+        The controller.
+    h, task, attempt, check, substeps
+        The solution; None: nothing could be simulated.
+    status, made_by
+        How it came about.
+    began
+        When the work began, on the clock of ``time.perf_counter``.
+    time, previous, safe
+        Where nothing could be simulated: when, the plan that continues, or the values that are held.
+    """
+    if h is None or task is None or attempt is None or check is None:
+        assert time is not None
+        return _unseen(mpc, status, time, previous, safe, made_by, began)
+    expires = h.times[0] + mpc._valid_for
+    if isinstance(status, PreviousPlan) and previous is not None:
+        expires = previous.expires
+    u, s = attempt.point.u, mpc.settings
+    moves = {
+        m.place.label: MoveSchedule(
+            m.place.label, m.place.unit, check.times[:-1], u[:, j].copy(), float(check.times[-1])
+        )
+        for j, m in enumerate(s.movers)
+    }
+    predicted = _predicted(mpc, check)
+    warm = None
+    if substeps is not None and status.fresh:
+        warm = Warm(h.times, attempt.point, check.margins, *substeps)
+    elif previous is not None:
+        warm = previous.warm
+    warnings = [f"{name} may exceed its limit between two steps" for name in check.between]
+    return Plan(
+        status, float(h.times[0]), mpc.model.time_unit, float(expires), moves, predicted,
+        _binding(mpc, h, task, attempt, check) if status.fresh else (), _value(mpc, task, attempt, check), mpc.goal,
+        _sensitivity(mpc, task, attempt.at) if status.fresh else {},
+        {"total": clock.perf_counter() - began}, made_by, warnings=tuple(warnings), warm=warm,
+    )  # fmt: skip
+
+
+def _unseen(
+    mpc: MPC, status: PlanStatus, time: float, previous: Plan | None, safe: Array | None, made_by: Mapping[str, str],
+    began: float,
+) -> Plan:  # fmt: skip
+    """Return moves whose effect could not be predicted."""
+    moves, expires, warm = {}, time + mpc._valid_for, None
+    if previous is not None:
+        expires, warm = previous.expires, previous.warm
+        for name, old in previous.moves.items():
+            later = old.times > time
+            times = np.concatenate([[time], old.times[later]])
+            moves[name] = MoveSchedule(name, old.unit, times, np.array([old.at(t) for t in times]), old.end)
+    elif safe is not None:
+        for m, value in zip(mpc.settings.movers, safe, strict=True):
+            moves[m.place.label] = MoveSchedule(
+                m.place.label, m.place.unit, np.array([time]), np.array([value]), expires
+            )
+    warnings = ("What these moves will do could not be predicted.",)
+    return Plan(
+        status, time, mpc.model.time_unit, expires, moves, {}, goal=mpc.goal, warnings=warnings, warm=warm,
+        timings={"total": clock.perf_counter() - began}, made_by=made_by,
+    )  # fmt: skip
+
+
+def _predicted(mpc: MPC, check: Checked) -> dict[str, PredictedTrack]:
+    s, found = mpc.settings, {}
+    limits = {q.place.label: r for r, q in enumerate(s.quantities) if q.limited}
+    low, high = limits_over(s, check.times) if limits else (None, None)
+    names = positions(mpc.model.layout, inputs=True)
+    for row, (label, place) in enumerate(names.items()):
+        if place.kind == "input" and label not in limits:
+            continue
+        open_ = np.full(len(check.times), np.inf)
+        r = limits.get(label)
+        bottom, top = (-open_, open_) if r is None or low is None or high is None else (low[:, r], high[:, r])
+        found[label] = PredictedTrack(
+            label, place.unit, check.times, check.means[:, row], check.stds[:, row], bottom, top
+        )
+    return found
+
+
+def _value(mpc: MPC, task: Task, attempt: Attempt, check: Checked) -> float:
+    """Return the value of the objective in the direction asked for; of tracking alone, its cost."""
+    s = mpc.settings
+    rows = {q.place.label: r for r, q in enumerate(s.quantities)}
+    objective = mpc.maximize if mpc.maximize is not None else mpc.minimize
+    if objective is None:
+        scaled = (check.values - task.reference) / task.y_scale
+        return float(np.sum(task.weight * scaled**2)) * s.size
+    total = 0.0
+    for term in objective.terms:
+        if term.kind is Kind.FINAL:
+            total += term.weight * float(check.values[-1, rows[term.name]])
+        elif term.kind is Kind.SUMMED:
+            total += term.weight * float(check.values[:, rows[term.name]].sum())
+    if s.running:
+        total += s.sign * float(PlanProblem(task).restored(attempt.point).x[-1, -1])
+    return total
+
+
+def _binding(mpc: MPC, h: Horizon, task: Task, attempt: Attempt, check: Checked) -> tuple[Binding, ...]:
+    """Return the constraints that shape a plan, from their multipliers."""
+    s, point, found = mpc.settings, attempt.point, []
+    low, high = limits_over(s, check.times[1:])
+    for j, m in enumerate(s.movers):
+        limits = (task.u_low[:, j], task.u_high[:, j])
+        found += _shaping(mpc, m.place, "bound", point.bound_force[:, j], limits, None, check.times[:-1], m.scale)
+        rates = (-task.rate[:, j], task.rate[:, j])
+        found += _shaping(mpc, m.place, "rate", point.rate_force[:, j], rates, None, check.times[:-1], m.scale)
+    for r, q in enumerate(s.quantities):
+        if q.limited:
+            over = np.maximum(np.maximum(low[:, r] - check.values[:, r], check.values[:, r] - high[:, r]), 0.0)
+            exceeded = over if math.isfinite(q.soft) else np.zeros_like(over)
+            limits = (low[:, r], high[:, r])
+            found += _shaping(
+                mpc,
+                q.place,
+                "bound",
+                point.force[:, r],
+                limits,
+                exceeded,
+                check.times[1:],
+                q.scale,
+                check.margins[:, r],
+            )
+    return tuple(found)
+
+
+def _shaping(
+    mpc: MPC, place: Any, kind: str, force: Array, limits: tuple[Array, Array], over: Array | None, times: Array,
+    scale: float, margins: Array | None = None,
+) -> list[Binding]:  # fmt: skip
+    found = []
+    for side, limit, pulls in (
+        ("low", limits[0], force * scale < -_PULLS),
+        ("high", limits[1], force * scale > _PULLS),
+    ):
+        at = np.flatnonzero(pulls & np.isfinite(limit))
+        if at.size:
+            k = int(at[0])
+            price = -mpc.settings.sign * abs(float(force[k])) * mpc.settings.size
+            found.append(
+                Binding(
+                    place.label, place.unit, kind, side, float(limit[k]), 0.0 if margins is None else float(margins[k]),
+                    tuple(times[at].tolist()), price, 0.0 if over is None else float(over[at].max()),
+                )
+            )  # fmt: skip
+    return found
+
+
+def _sensitivity(mpc: MPC, task: Task, at: Linear | None) -> dict[str, Array]:
+    """Return the change of the objective per unit of each move, everything else following the model."""
+    if at is None:
+        return {}
+    n, s = task.functions.states, mpc.settings
+    gradient = PlanProblem(task).slope_of_cost(at)
+    later, found = np.zeros(n), np.zeros((task.count, task.functions.controls))
+    for k in range(task.count - 1, -1, -1):
+        slopes = at.moved.slopes[k]
+        found[k] = gradient[k, n:] + later @ slopes[:, n:]
+        later = gradient[k, :n] + later @ slopes[:, :n]
+    sign = s.sign if mpc.maximize is not None or mpc.minimize is not None else 1.0
+    return {m.place.label: sign * s.size * found[:, j] for j, m in enumerate(s.movers)}
