@@ -11,42 +11,12 @@ import numpy as np
 
 from twinkit.control.plan import MoveSchedule, Plan, PredictedTrack
 from twinkit.control.recommendation import Effect, Recommendation
-from twinkit.core import BoundsError, InvalidValueError, Model, ShapeError, SimulationError
+from twinkit.core import BoundsError, InvalidValueError, Model, ShapeError, SimulationError, StateEstimate
 from twinkit.core.component import Array
 from twinkit.core.errors import unknown_name
-from twinkit.core.identity import digest
 from twinkit.core.units import as_number, convert
 
 _NUDGE = 0.1
-
-
-class Estimated(Protocol):
-    """What is needed of an estimate: mean and covariance by position, at a time."""
-
-    @property
-    def time(self) -> float:
-        """When."""
-        ...
-
-    @property
-    def time_unit(self) -> str:
-        """Unit of `time`."""
-        ...
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Name per position (``c[0]``, ``c[1]``, ... for a vector)."""
-        ...
-
-    @property
-    def vector(self) -> Array:
-        """Mean, ``(n,)``."""
-        ...
-
-    @property
-    def covariance(self) -> Array:
-        """Covariance, ``(n, n)``."""
-        ...
 
 
 class Forecast(Protocol):
@@ -91,7 +61,8 @@ class EnsembleForecast:
     model
         The model; what is estimated are states or parameters of it.
     estimate
-        Where the process is: anything with `time`, `time_unit`, `names`, `vector` and `covariance`.
+        Where the process is. Its process noise is not simulated: the fans show what is not known now, not what will
+        disturb the process.
     names
         Quantities to predict: states, algebraic variables or outputs (single values).
     until, every
@@ -104,13 +75,13 @@ class EnsembleForecast:
     Raises
     ------
     UnknownNameError
-        If an estimated name is neither state nor parameter of the model.
+        If an estimated name is neither state nor parameter of the model (a disturbance: write it as an input).
     InvalidValueError, ShapeError
         If the estimate is NaN, its covariance has a negative variance, or the forecast has no length.
     """
 
     model: Model
-    estimate: Estimated
+    estimate: StateEstimate
     names: Sequence[str]
     until: Any
     every: Any
@@ -168,8 +139,7 @@ class EnsembleForecast:
     @property
     def content_hash(self) -> str:
         """SHA-256 of the estimate the forecast starts from."""
-        e = self.estimate
-        return digest([e.time, e.time_unit, list(e.names), np.asarray(e.vector), np.asarray(e.covariance)])
+        return self.estimate.content_hash
 
     def paths(self, moves: Mapping[str, MoveSchedule]) -> Mapping[str, Paths]:
         """Return quantity -> its paths under these moves.
@@ -231,7 +201,7 @@ def recommend(
     outcomes
         Quantities whose sensitivity to the moves is worked out; None: all that are forecast.
     nudge
-        Manipulated input -> by how much it is raised for that; without it a tenth of its largest value.
+        Manipulated input -> by how much it is raised for that; without it, by a tenth of each of its values.
     expires
         Until when it may be accepted; None: as the plan says.
     data
@@ -291,21 +261,28 @@ def _effects(
     plan: Plan, forecast: Forecast, name: str, base: Mapping[str, Paths], wanted: Sequence[str],
     nudge: Mapping[str, Any],
 ) -> list[Effect]:  # fmt: skip
-    """Return the sensitivity of every outcome to one move; a move at an upper bound is lowered instead."""
+    """Return the sensitivity of every outcome to one move; where raising it breaks a bound, it is lowered."""
     move = plan.moves[name]
-    size = float(np.max(np.abs(move.values))) * _NUDGE or _NUDGE
-    change = as_number(nudge[name], move.unit, f"the nudge of {name}") if name in nudge else size
-    if change == 0.0:
+    largest = float(np.max(np.abs(move.values)))
+    change = as_number(nudge[name], move.unit, f"the nudge of {name}") if name in nudge else _NUDGE * largest
+    if change == 0.0 and name in nudge:
         raise InvalidValueError(f"a nudge of zero tells nothing about {name}")
+    if change == 0.0:
+        return []  # a plan of zeros has no tenth
+    shares = np.ones(len(move.values)) if name in nudge else move.values / largest
+
+    def moved(sign: float) -> Mapping[str, Paths]:
+        return forecast.paths({**plan.moves, name: replace(move, values=move.values + sign * change * shares)})
+
     try:
-        moved = forecast.paths({**plan.moves, name: replace(move, values=move.values + change)})
+        sign, after = 1.0, moved(1.0)
     except BoundsError:
-        change = -change
-        moved = forecast.paths({**plan.moves, name: replace(move, values=move.values + change)})
+        sign, after = -1.0, moved(-1.0)
+    relative = 0.0 if name in nudge else sign * _NUDGE
     found: list[Effect] = []
     for outcome in wanted:
-        difference = moved[outcome].values[:, -1] - base[outcome].values[:, -1]
+        difference = after[outcome].values[:, -1] - base[outcome].values[:, -1]
         spread = float(difference.std(ddof=1)) if len(difference) > 1 else math.nan
-        found.append(Effect(name, move.unit, change, outcome, base[outcome].unit, float(base[outcome].times[-1]),
-                            float(difference.mean()), spread, plan.time_unit))  # fmt: skip
+        found.append(Effect(name, move.unit, sign * change, outcome, base[outcome].unit, float(base[outcome].times[-1]),
+                            float(difference.mean()), spread, plan.time_unit, relative))  # fmt: skip
     return found

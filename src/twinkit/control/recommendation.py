@@ -30,13 +30,15 @@ class Effect:
     Attributes
     ----------
     move, move_unit, change
-        The move, and by how much it was raised throughout the plan (negative: lowered).
+        The move, and by how much it was raised throughout the plan (negative: lowered), at most.
     outcome, outcome_unit, time
         The outcome, and when.
     difference, std
         By how much the outcome changes, and the standard deviation of that over the uncertainty of the estimate.
     time_unit
         Unit of `time`.
+    relative
+        By which share of each value it was raised; 0: by the same amount throughout.
     """
 
     move: str
@@ -48,6 +50,7 @@ class Effect:
     difference: float
     std: float
     time_unit: str
+    relative: float = 0.0
 
     @property
     def certain(self) -> bool:
@@ -58,7 +61,8 @@ class Effect:
     def text(self) -> str:
         """The effect in words."""
         way = "raising" if self.change > 0 else "lowering"
-        by = f"{way} {self.move} by {_with_unit(abs(self.change), self.move_unit)} throughout"
+        much = f"{abs(self.relative):.0%}" if self.relative else _with_unit(abs(self.change), self.move_unit)
+        by = f"{way} {self.move} by {much} throughout"
         when = f"{self.outcome} at {_with_unit(self.time, self.time_unit, 4)}"
         if not self.certain:
             wide = _with_unit(abs(self.difference) + 2.0 * self.std, self.outcome_unit)

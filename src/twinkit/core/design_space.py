@@ -116,6 +116,21 @@ class DesignSpace:
                 found[limit.variable] = max(low, limit.bounds[0]), min(high, limit.bounds[1])
         return found
 
+    def box(self, at: float | None = None) -> dict[str, tuple[float | None, float | None]]:
+        """Return variable -> ``(low, high)`` as a controller's ``within=`` takes them, None where there is no limit.
+
+        Raises
+        ------
+        InvalidValueError
+            If there are limits of several variables, which a box would lose; declare them as outputs of the model.
+        """
+        if self.general:
+            raise InvalidValueError(f"{self.name} is no box: it also limits {', '.join(self.general)}")
+        sides = self.bounds(at).items()
+        return {
+            n: (low if math.isfinite(low) else None, high if math.isfinite(high) else None) for n, (low, high) in sides
+        }
+
     @property
     def general(self) -> dict[str, Limit]:
         """Label -> the limits of several variables: ``limit.evaluate(values, m)`` within ``limit.bounds``."""

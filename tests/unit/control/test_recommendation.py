@@ -123,6 +123,8 @@ class At:
     names = ("Glc", "P", "k")
     vector = np.array([3.0, 1.0, 0.2])
     covariance = np.diag([0.1**2, 0.0, 0.02**2])
+    noise = decay = np.zeros(3)
+    content_hash = "e" * 64
 
 
 def plan(values=(1.0, 0.5), names=("F",), **more):
@@ -167,7 +169,8 @@ def test_a_plan_becomes_a_recommendation(advice):
     assert advice.predicted["P"].std[-1] > 0.02
     (one,) = advice.effects
     assert (one.change, one.outcome, one.time) == (pytest.approx(0.1), "P", 6.0)
-    assert one.difference == pytest.approx(fed([1.1, 0.6]) - fed([1.0, 0.5]), rel=0.1)
+    assert one.difference == pytest.approx(fed([1.1, 0.55]) - fed([1.0, 0.5]), rel=0.1)
+    assert "raising F by 10% throughout raises P" in one.text
     assert one.certain
     assert list(advice.predicted["Glc"].high) == [6.0, 6.0, 5.0, 5.0, 5.0]
     assert advice.data["batch"] == "B7"
@@ -183,6 +186,9 @@ def test_a_move_at_its_upper_bound_is_lowered_for_its_sensitivity():
     (one,) = recommend(plan((2.0, 2.0)), forecast(), present={"F": 0.5}, outcomes=["P"]).effects
     assert one.change < 0.0
     assert one.difference < 0.0
+    both = recommend(plan((2.0, 0.0)), forecast(), present={"F": 0.5}, outcomes=["P"]).effects
+    assert "lowering F by 10%" in both[0].text
+    assert recommend(plan((0.0, 0.0)), forecast(), present={"F": 0.5}).effects == ()
 
 
 class Broken(At):

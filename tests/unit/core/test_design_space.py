@@ -239,6 +239,14 @@ def test_formulas():
         made({"a": 1.0}, NUMERIC)
 
 
+def test_a_box_for_a_controller():
+    limits = [tk.Range(variable="Glc", low=1.0), tk.Range(variable="V", high=2.0, start=0.0, end=5.0)]
+    assert tk.DesignSpace(UNITS, limits).box(at=1.0) == {"Glc": (1.0, None), "V": (None, 2.0)}
+    assert tk.DesignSpace(UNITS, limits).box(at=6.0) == {"Glc": (1.0, None)}
+    with pytest.raises(tk.InvalidValueError, match="load, purity"):
+        space().box(at=1.0)
+
+
 def test_it_draws_itself():
     axes = space().plot("T", "Glc", held={"pH": 7.0, "V": 2.0}, at=30.0)
     assert axes.get_xlabel() == "T [°C]"
