@@ -21,7 +21,7 @@ from twinkit.core import AuditSink, InvalidValueError, Measurement, Quality, Twi
 from twinkit.core.component import Causality, Port, StepError, Values, Variability
 from twinkit.core.identity import digest
 from twinkit.core.periodic import Periodic
-from twinkit.core.units import as_number, derivative_unit, parse_unit
+from twinkit.core.units import as_number, difference_unit
 
 
 @dataclass(frozen=True)
@@ -210,9 +210,8 @@ class AdvisorComponent:
         for name, value in self._session.setpoints.items():
             ports.append(Port(name, units[name], Causality.INPUT, default=value, variability=held, doc="as proposed"))
         for name, unit in self._watch.items():
-            spread = str(parse_unit(derivative_unit(unit, "s")) * parse_unit("s"))
             ports.append(Port(name, unit, Causality.INPUT, variability=held, doc="estimate"))
-            ports.append(Port(f"std({name})", spread, Causality.INPUT, default=0.0, variability=held,
+            ports.append(Port(f"std({name})", difference_unit(unit), Causality.INPUT, default=0.0, variability=held,
                               doc="its standard deviation"))  # fmt: skip
         flags = {f"quality({tag})": (0.0, "0 good, 1 uncertain, 2 bad") for tag in self._sensors}
         flags |= {"usable": (1.0, "0: the controller has no plan"), "in_domain": (1.0, "0: beyond its models' data")}

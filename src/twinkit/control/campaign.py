@@ -195,6 +195,8 @@ def in_order(results: Sequence[BatchResult], inputs: Sequence[str]) -> tuple[Bat
         If a batch has an input that is no target.
     """
     found: dict[str, BatchResult] = {}
+    if not isinstance(results, Sequence):
+        raise InvalidValueError(f"a campaign is a list of BatchResult objects, not {results!r}")
     for result in results:
         if not isinstance(result, BatchResult):
             raise InvalidValueError(f"a campaign is made of BatchResult objects, not {result!r}")
@@ -295,12 +297,14 @@ def fit_spread(
     Raises
     ------
     InvalidValueError
-        If there are too few batches, or they are all the same.
+        If there are too few batches, they are all the same, or an input has no prior.
     """
     from scipy.optimize import minimize
 
     names = tuple(inputs or {})
     ordered = [result for result in in_order(results, names) if result.usable]
+    if missing := [name for name in names if name not in (priors or {})]:
+        raise InvalidValueError(f"priors= must say what is known of the effect of {missing[0]!r}")
     y = np.array([result.value for result in ordered])
     if len(y) < 8 or not float(np.std(y)) > 0.0:
         raise InvalidValueError("a spread takes at least eight usable batches that are not all the same")

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from twinkit.control.recommendation import Recommendation
+from twinkit.control.recommendation import Recommendation, is_finite
 from twinkit.core import DesignSpace, InvalidValueError, Measurement, Quality, TwinkitError
 from twinkit.core.identity import digest
 from twinkit.core.units import affine, as_number, convert
@@ -44,7 +44,7 @@ class PlantCondition:
     in_domain: bool = True
 
     def __post_init__(self) -> None:
-        if not math.isfinite(self.time):
+        if not is_finite(self.time):
             raise InvalidValueError(f"the condition of a plant has a finite time, not {self.time!r}")
         for tag, measurement in self.sensors.items():
             if not isinstance(measurement, Measurement):
@@ -87,6 +87,8 @@ class Gate:
         if not isinstance(self.space, DesignSpace):
             raise InvalidValueError(f"a gate needs a DesignSpace, not {self.space!r}")
         affine(self.time_unit, "s")
+        if not isinstance(self.sensors, Mapping):
+            raise InvalidValueError(f"sensors= of a gate is tag -> largest age, not {self.sensors!r}")
         if not 0.0 < self.coverage < 1.0:
             raise InvalidValueError(f"a coverage lies between 0 and 1, not {self.coverage!r}")
         object.__setattr__(self, "freshness", self._age(self.freshness, "the largest age of a plan"))

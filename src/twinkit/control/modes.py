@@ -388,6 +388,8 @@ class _Run:
 
     def _not_offered(self, advice: Recommendation) -> tuple[str, ...]:
         """Return why nobody may accept a recommendation now."""
+        if not advice.intact:
+            return ("it was changed after it was made",)
         if not advice.open_at(self.at):
             return (f"it expired at {advice.expires:.6g} {self.rules.time_unit}",)
         if advice.time > self.at:

@@ -6,9 +6,9 @@ import html
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -137,7 +137,7 @@ class Recommendation:
 
     def __post_init__(self) -> None:
         affine(self.time_unit, "s")
-        if not (math.isfinite(self.time) and math.isfinite(self.expires) and self.expires > self.time):
+        if not (is_finite(self.time) and is_finite(self.expires) and self.expires > self.time):
             raise InvalidValueError(
                 f"a recommendation expires after it is made: time={self.time!r}, expires={self.expires!r}"
             )
@@ -147,11 +147,17 @@ class Recommendation:
             raise InvalidValueError(f"a plan without moves recommends nothing: it {self.status.text}")
         if not 0.0 < self.coverage < 1.0:
             raise InvalidValueError(f"a coverage lies between 0 and 1, not {self.coverage!r}")
+        for key in ("moves", "present", "predicted", "unchanged", "made_by", "data"):
+            if not isinstance(getattr(self, key), Mapping):
+                raise InvalidValueError(f"{key} of a recommendation is given by name, not as {getattr(self, key)!r}")
         _check_moves(self.moves, self.present, self.time)
         for which, tracks in (("predicted", self.predicted), ("unchanged", self.unchanged)):
             for name, track in tracks.items():
                 _check_track(f"{name} ({which})", track)
-        for key in ("moves", "present", "predicted", "unchanged", "made_by", "data"):
+        # Copies that cannot be written to: what is accepted must be what was seen.
+        for key in ("moves", "predicted", "unchanged"):
+            object.__setattr__(self, key, {name: _frozen(part) for name, part in getattr(self, key).items()})
+        for key in ("present", "made_by", "data"):
             object.__setattr__(self, key, dict(getattr(self, key)))
         for key in ("binding", "effects", "warnings"):
             object.__setattr__(self, key, tuple(getattr(self, key)))
@@ -183,6 +189,11 @@ class Recommendation:
     def content_hash(self) -> str:
         """SHA-256 of everything it says: the identity under which it is accepted or rejected."""
         return digest(self.to_plain())
+
+    @property
+    def intact(self) -> bool:
+        """Whether it still says what its content hash was made of."""
+        return digest(self.to_plain()) == self.content_hash
 
     def to_plain(self) -> dict[str, Any]:
         """Return everything it says as JSON-ready data; a limit that is not there is None."""
@@ -272,7 +283,7 @@ def _with_unit(value: float, unit: str, digits: int = 3) -> str:
 
 
 def _check_moves(moves: Mapping[str, MoveSchedule], present: Mapping[str, float], time: float) -> None:
-    if not isinstance(moves, Mapping) or not moves:
+    if not moves:
         raise InvalidValueError("a recommendation has at least one move")
     for name in present:
         if name not in moves:
@@ -301,6 +312,22 @@ def _check_track(what: str, track: PredictedTrack) -> None:
         raise InvalidValueError(f"what is predicted of {what} needs one mean and one standard deviation per time")
     if not (_finite(times) and _finite(mean) and _finite(std)) or np.any(std < 0.0):
         raise InvalidValueError(f"what is predicted of {what} is not finite, or has a negative standard deviation")
+
+
+T = TypeVar("T", MoveSchedule, PredictedTrack)
+
+
+def _frozen(part: T) -> T:
+    """Return a copy whose arrays cannot be written to."""
+    arrays = {key: np.array(value, dtype=np.float64) for key, value in vars(part).items() if np.ndim(value) == 1}
+    for array in arrays.values():
+        array.setflags(write=False)
+    return replace(part, **arrays)
+
+
+def is_finite(value: object) -> bool:
+    """Whether something is a finite number."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _finite(values: Array) -> bool:

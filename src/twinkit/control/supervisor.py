@@ -142,6 +142,10 @@ class CampaignSupervisor:
     def __post_init__(self) -> None:
         parse_unit(self.unit)
         affine(self.time_unit, "s")
+        if not isinstance(self.quantity, str) or not self.quantity.strip():
+            raise InvalidValueError(f"a supervisor watches a quantity with a name, not {self.quantity!r}")
+        for name in ("confidence", "share", "confirm"):
+            as_number(getattr(self, name), "", f"{name} of a supervisor")
         if not isinstance(self.targets, Mapping) or not self.targets:
             raise InvalidValueError("a supervisor needs targets: name -> Target")
         for name, target in self.targets.items():
@@ -151,7 +155,13 @@ class CampaignSupervisor:
             raise InvalidValueError(f"the spread of a campaign is a Spread, not {self.spread!r}")
         object.__setattr__(self, "aim", as_number(self.aim, self.unit, f"the aim of {self.quantity}"))
         object.__setattr__(self, "deadband", as_number(self.deadband, self.unit, "the deadband"))
-        if self.deadband < 0.0 or not 0.5 < self.confidence < 1.0 or not 0.0 < self.share <= 1.0 or self.confirm < 1:
+        if (
+            self.deadband < 0.0
+            or not 0.5 < self.confidence < 1.0
+            or not 0.0 < self.share <= 1.0
+            or self.confirm < 1
+            or self.confirm != int(self.confirm)
+        ):
             raise InvalidValueError(
                 "a supervisor takes deadband >= 0, confidence between 0.5 and 1, share in (0, 1] and confirm >= 1"
             )

@@ -77,6 +77,8 @@ class DesignSpace:
         given = cast("Any", self.variables)
         if not isinstance(given, Mapping) or not given:
             raise InvalidValueError("a design space needs variables: name -> unit")
+        if not all(isinstance(text, str) for text in (*cast("Mapping[Any, Any]", given), self.source)):
+            raise InvalidValueError("the variables and the source of a design space are texts")
         for unit in (*self.variables.values(), self.time_unit):
             parse_unit(unit)
         affine(self.time_unit, "s")
@@ -155,9 +157,9 @@ class DesignSpace:
         at
             Time, where limits hold in phases.
         std
-            Variable -> standard deviation in its unit. Each margin is reduced so far that the central interval of
-            `coverage` is inside. The deviations of several variables are added, which holds whatever their correlation
-            is; a `Response` is linearised for it.
+            Variable -> standard deviation: a number in its unit, or a text with a unit. Each margin is reduced so far
+            that the central interval of `coverage` is inside. The deviations of several variables are added, which
+            holds whatever their correlation is; a `Response` is linearised for it.
         coverage
             See `std`.
 
@@ -174,11 +176,14 @@ class DesignSpace:
         -----
         A value that is NaN or infinite is not an error: it is outside, and the verdict says so.
         """
+        for what, mapping in (("values", values), ("standard deviations", std or {})):
+            if not isinstance(mapping, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
+                raise InvalidValueError(f"{what} are given as name -> number, not {mapping!r}")
         time = None if at is None else as_number(at, self.time_unit, f"the time for {self.name}")
         active = {label: limit for label, limit in self.labelled.items() if limit.active(time)}
         needed = dict.fromkeys(name for limit in active.values() for name in limit.names)
         point = {name: self._number(name, values) for name in needed}
-        spread = checked_spreads(std or {}, needed)
+        spread = checked_spreads(std or {}, {name: self.variables[name] for name in needed})
         wide = two_sided_quantile(coverage)
         margins, problems = dict[str, float](), list[str]()
         for label, limit in active.items():
@@ -208,6 +213,8 @@ class DesignSpace:
         InvalidValueError
             If two ranges have no value in common, or two different limits have one title.
         """
+        if not isinstance(other, DesignSpace):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise InvalidValueError(f"a design space is intersected with another one, not with {other!r}")
         variables = {**other.variables, **self.variables}
         scale, offset = affine(other.time_unit, self.time_unit)
         found: list[Limit] = list(self.limits)

@@ -270,6 +270,8 @@ class Response(Limit):
         InvalidValueError
             If there is no term with a variable, or a coefficient is not finite.
         """
+        if not isinstance(terms, Mapping) or not all(isinstance(factors, tuple) for factors in terms):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise InvalidValueError(f"the terms of {title!r} are (variable, ...) -> coefficient: {{('T', 'T'): 0.1}}")
         names = tuple(dict.fromkeys(name for factors in terms for name in factors))
         if not names:
             raise InvalidValueError(f"the polynomial {title!r} has no variable")

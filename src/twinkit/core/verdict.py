@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import html
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from statistics import NormalDist
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from twinkit.core.errors import InvalidValueError
 from twinkit.core.limits import Limit
 from twinkit.core.maths import Maths
 from twinkit.core.providers import provided
-from twinkit.core.units import unit_label
+from twinkit.core.units import as_number, difference_unit, unit_label
 
 
 @dataclass(frozen=True)
@@ -86,18 +86,22 @@ def value_and_spread(limit: Limit, point: Mapping[str, float], spread: Mapping[s
     return value, total
 
 
-def checked_spreads(std: Mapping[str, float], names: Iterable[str]) -> dict[str, float]:
-    """Return the standard deviations of some names, checked."""
-    found = {name: float(std[name]) for name in names if name in std}
-    for name, value in found.items():
-        if not (value >= 0.0 and math.isfinite(value)):
-            raise InvalidValueError(f"the standard deviation of {name} must be zero or positive, not {value!r}")
+def checked_spreads(std: Mapping[str, Any], units: Mapping[str, str]) -> dict[str, float]:
+    """Return the standard deviations of some variables, checked."""
+    found: dict[str, float] = {}
+    for name, unit in units.items():
+        if name in std:
+            value = as_number(std[name], difference_unit(unit), f"the standard deviation of {name}")
+            if value < 0.0:
+                raise InvalidValueError(f"the standard deviation of {name} must be zero or positive, not {value!r}")
+            found[name] = value
     return found
 
 
 def two_sided_quantile(coverage: float) -> float:
     """Return how many standard deviations a central normal interval reaches to each side."""
-    if not 0.0 < coverage < 1.0:
+    given = cast("Any", coverage)
+    if not isinstance(given, (int, float)) or not 0.0 < given < 1.0:
         raise InvalidValueError(f"a coverage lies between 0 and 1, not {coverage!r}")
     return NormalDist().inv_cdf(0.5 + 0.5 * coverage)
 

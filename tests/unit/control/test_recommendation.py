@@ -55,6 +55,23 @@ def test_json_is_strict_and_the_hash_is_of_the_content():
     assert recommendation(data={"estimate": "c"}).content_hash != advice.content_hash
 
 
+def test_what_was_seen_cannot_be_changed():
+    values = np.array([0.02])
+    moves = {"F": MoveSchedule("F", "L/h", np.array([0.0]), values, 2.0)}
+    advice = recommendation(moves=moves)
+    values[0] = 0.05
+    assert advice.setpoints(0.0) == {"F": 0.02}
+    with pytest.raises(ValueError, match="read-only"):
+        advice.moves["F"].values[0] = 0.05
+    assert advice.intact
+    advice.moves["F"] = replace(advice.moves["F"], values=np.array([0.05]))
+    assert advice.content_hash
+    seen = recommendation()
+    assert seen.content_hash
+    seen.moves["F"] = advice.moves["F"]
+    assert not seen.intact
+
+
 def moved(**changes):
     plain = {"name": "F", "unit": "L/h", "times": np.array([0.0]), "values": np.array([0.02]), "end": 1.0}
     return {"F": MoveSchedule(**{**plain, **changes})}
@@ -80,6 +97,10 @@ def moved(**changes):
         ({"predicted": {"Glc": track(mean=(1.0, math.nan, 1.0))}}, tk.InvalidValueError, "Glc"),
         ({"unchanged": {"Glc": track(std=-1.0)}}, tk.InvalidValueError, "Glc"),
         ({"predicted": {"Glc": 3.0}}, tk.InvalidValueError, "PredictedTrack"),
+        ({"present": None}, tk.InvalidValueError, "by name"),
+        ({"moves": None}, tk.InvalidValueError, "by name"),
+        ({"predicted": None}, tk.InvalidValueError, "by name"),
+        ({"expires": "later"}, tk.InvalidValueError, "expires"),
         ({"coverage": 1.5}, tk.InvalidValueError, "coverage"),
     ],
 )

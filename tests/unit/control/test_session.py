@@ -15,6 +15,7 @@ from twinkit.control import (
     Done,
     Gate,
     Logged,
+    PlantCondition,
     PreviousPlan,
     Refused,
     Rejected,
@@ -137,6 +138,15 @@ def test_a_person_may_accept_what_closed_loop_would_not_and_that_is_recorded():
     assert len(waiting.reasons) == 3
     assert isinstance(made.accept(advice, **WHO, at=0.1), Applied)
     assert trail.entries[-1][1]["despite"] == list(waiting.reasons)
+
+
+def test_what_was_changed_after_it_was_seen_is_refused():
+    made, _, plant = session()
+    advice = recommendation()
+    made.propose(advice, at=0.0)
+    advice.moves["F"] = recommendation(value=0.049).moves["F"]
+    assert made.accept(advice, **WHO, at=0.1).reasons == ("it was changed after it was made",)
+    assert plant.written == []
 
 
 def test_the_unit_of_a_move_is_converted():
@@ -322,6 +332,8 @@ def test_many_threads_accept_once():
         (lambda s: gate(freshness=0.0), tk.InvalidValueError, "positive"),
         (lambda s: gate(sensors={"probe": -1.0}), tk.InvalidValueError, "probe"),
         (lambda s: gate(coverage=0.0), tk.InvalidValueError, "coverage"),
+        (lambda s: gate(sensors=None), tk.InvalidValueError, "largest age"),
+        (lambda s: PlantCondition("now"), tk.InvalidValueError, "finite"),
         (lambda s: condition(math.nan), tk.InvalidValueError, "finite"),
     ],
 )

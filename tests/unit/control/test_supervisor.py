@@ -229,8 +229,16 @@ def test_a_spread_is_learned_from_an_earlier_campaign():
             tk.UnknownNameError,
             "x",
         ),
+        (lambda: fit_spread(drifting(), aim=5.0, inputs={"feed": 10.0}), tk.InvalidValueError, "priors="),
+        (lambda: supervisor(confirm="2 h"), tk.UnitError, "confirm"),
+        (lambda: supervisor(confirm=1.5), tk.InvalidValueError, "confirm"),
+        (lambda: supervisor().trend(None), tk.InvalidValueError, "list"),
         (lambda: supervisor().space({}), tk.InvalidValueError, "missing"),
-        (lambda: fit_spread(drifting(5), aim=5.0, inputs={"feed": 10.0}), tk.InvalidValueError, "eight"),
+        (
+            lambda: fit_spread(drifting(5), aim=5.0, inputs={"feed": 10.0}, priors={"feed": GainPrior(1, 1)}),
+            tk.InvalidValueError,
+            "eight",
+        ),
     ],
 )
 def test_what_is_not_usable_is_refused(call, error, words):
