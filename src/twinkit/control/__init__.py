@@ -5,7 +5,8 @@ from twinkit.control.campaign import BatchResult, CampaignTrend, GainPrior, Spre
 from twinkit.control.constraints import Within
 from twinkit.control.explain import EnsembleForecast, Forecast, Paths, recommend
 from twinkit.control.gate import Gate, PlantCondition
-from twinkit.control.modes import Answer, Applied, ControlMode, Done, Logged, Refused, Rejected, SessionState, Waiting
+from twinkit.control.happenings import Answer, Applied, ControlMode, Done, Logged, Refused, Rejected, Waiting
+from twinkit.control.modes import SessionState
 from twinkit.control.moves import Move
 from twinkit.control.mpc import MPC
 from twinkit.control.objective import Objective, Track, final, integral, summed

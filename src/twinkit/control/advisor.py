@@ -12,7 +12,8 @@ from typing import Any, Protocol
 import numpy as np
 
 from twinkit.control.gate import Gate, PlantCondition
-from twinkit.control.modes import ControlMode, SessionState, named_person, needed
+from twinkit.control.happenings import ControlMode
+from twinkit.control.modes import SessionState, named_person, needed
 from twinkit.control.plan import MoveSchedule
 from twinkit.control.recommendation import Recommendation
 from twinkit.control.session import ControlSession

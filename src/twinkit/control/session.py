@@ -8,21 +8,8 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from twinkit.control.gate import Gate, PlantCondition
-from twinkit.control.modes import (
-    Answer,
-    ControlMode,
-    Decided,
-    Happening,
-    Looked,
-    Proposed,
-    Rules,
-    SessionState,
-    Switched,
-    Transition,
-    WriteFailed,
-    needed,
-    transition,
-)
+from twinkit.control.happenings import Answer, ControlMode, Decided, Happening, Looked, Proposed, Switched, WriteFailed
+from twinkit.control.modes import Rules, SessionState, Transition, needed, transition
 from twinkit.control.recommendation import Recommendation
 from twinkit.core import AuditSink, InvalidValueError, SimulationError, StorageError, no_audit
 from twinkit.core.errors import unknown_name
