@@ -37,9 +37,11 @@ _HOMES = {
         "Balance",
         "Batch",
         "BoundsError",
+        "Combination",
         "Crossing",
         "DataError",
         "Established",
+        "DesignSpace",
         "Event",
         "FrozenModelError",
         "Input",
@@ -56,6 +58,8 @@ _HOMES = {
         "ParameterSet",
         "Prediction",
         "Quality",
+        "Range",
+        "Response",
         "Schedule",
         "ShapeError",
         "SimulationError",
@@ -111,6 +115,7 @@ _ROOMS = ("core", "readings", "simulate", "unitops", "testing", "fmi", "graph", 
 
 # What the rooms above `core` provide for objects defined in it (see twinkit.core.providers).
 _provide("show", "twinkit.readings.sympy:show")
+_provide("numeric_maths", "twinkit.readings.numeric:NUMERIC")
 
 
 def __getattr__(name: str) -> Any:

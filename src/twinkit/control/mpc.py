@@ -283,7 +283,7 @@ class MPC:
     def moves_in_force(
         self, time: float, previous: Plan | None = None, applied: Mapping[str, Any] | None = None
     ) -> Array:
-        """Return the moves in force just before a time: those applied, of the previous plan, or the model's defaults."""
+        """Return the moves in force before a time: those applied, of the previous plan, or defaults."""
         found, values = [], self.model.values()
         for m in self.settings.movers:
             label = m.place.label

@@ -180,7 +180,7 @@ def as_array(value: object, unit: str, what: str, *, allow_nan: bool = False) ->
         raise InvalidValueError(f"{what} must be a number, not {magnitude!r}")
     try:
         array = np.array(magnitude, dtype=np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise InvalidValueError(
             f"{what} must be a number, a text such as '8 min', or a quantity; got {value!r}"
         ) from None

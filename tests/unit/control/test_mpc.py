@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from tests.control_examples import Reactor
+from tests.control_models import Reactor
 
 import twinkit as tk
 from twinkit.control import (
