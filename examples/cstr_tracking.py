@@ -13,7 +13,7 @@ import numpy as np
 
 import twinkit as tk
 from twinkit.control import Track, Within
-from twinkit.estimate import EstimatorComponent, ExtendedKalmanFilter, Sampled
+from twinkit.estimate import EstimatorComponent, ExtendedKalmanFilter
 from twinkit.graph import GaussSeidel
 
 STEP = 0.005  # h
@@ -86,7 +86,7 @@ def closed_loop(hours: float) -> tuple[tk.Solution, tuple]:
     estimated = ("disturbance(C_b)",)
     graph = tk.Graph()
     plant = graph.add("plant", tk.ModelComponent(Reactor(beta=0.95).with_(START), solver=tk.Cvodes()))
-    twin = graph.add("estimator", EstimatorComponent(ekf, sampled=Sampled.END))
+    twin = graph.add("estimator", EstimatorComponent(ekf))
     control = mpc.component(estimated)
     brain = graph.add("controller", control)
     for name in measured:

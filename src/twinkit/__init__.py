@@ -13,8 +13,11 @@ from twinkit.core.providers import provide as _provide
 if TYPE_CHECKING:
     from twinkit.control import MPC as MPC
     from twinkit.control import Move as Move
+    from twinkit.control import Track as Track
+    from twinkit.control import Within as Within
     from twinkit.control import final as final
     from twinkit.control import integral as integral
+    from twinkit.control import summed as summed
     from twinkit.core import *  # noqa: F403
     from twinkit.estimate import EKF as EKF
     from twinkit.estimate import MHE as MHE
@@ -76,8 +79,11 @@ _HOMES = {
     "twinkit.control": (
         "MPC",
         "Move",
+        "Track",
+        "Within",
         "final",
         "integral",
+        "summed",
     ),
     "twinkit.estimate": (
         "Adaptation",

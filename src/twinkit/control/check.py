@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+import numpy.typing as npt
 
 from twinkit.control.horizon import Horizon
-from twinkit.control.prediction import simulated, spread
+from twinkit.control.prediction import Run, simulated, spread
 from twinkit.control.problem import Task
 from twinkit.core.component import Array
+
+Indices = npt.NDArray[np.intp]
 
 ALLOWED = 1e-3
 """By how much of its scale a simulated quantity may exceed a hard limit."""
@@ -83,7 +86,7 @@ def checked(h: Horizon, task: Task, method: int, substeps: int, u: Array, x: Arr
     if known.covariance.any() or known.noise.any():
         steps = items[:, 1]
         kept = max(1, int(np.searchsorted(np.cumsum(steps), grows * (1 + 1e-9), side="right")))
-        found = spread(p, method, run_until(run, kept), items[:kept], h.shared, known.covariance, known.noise)
+        found = spread(p, method, _run_until(run, kept), items[:kept], h.shared, known.covariance, known.noise)
         at = np.minimum(last, kept - 1)
         covariances = np.concatenate([known.covariance[None], found[at]])
         variance = np.einsum("kri,kij,krj->kr", rows, covariances, rows)
@@ -101,10 +104,8 @@ def checked(h: Horizon, task: Task, method: int, substeps: int, u: Array, x: Arr
     return Checked(times, vectors[:, :states], means, stds, margins, values, away, reason, between)
 
 
-def run_until(run: object, count: int) -> object:
+def _run_until(run: Run, count: int) -> Run:
     """Return the first sub-steps of a run."""
-    from dataclasses import replace
-
     return replace(run, path=run.path[:count], algebraics=run.algebraics[:count], starts=run.starts[:count])
 
 
@@ -117,7 +118,7 @@ def _inputs(h: Horizon, task: Task, u: Array) -> Array:
 
 
 def _objections(
-    h: Horizon, task: Task, u: Array, vectors: Array, values: Array, path: Array, zs: Array, items: Array, last: Array
+    h: Horizon, task: Task, u: Array, vectors: Array, values: Array, path: Array, zs: Array, items: Array, last: Indices
 ) -> tuple[str, tuple[str, ...]]:
     """Return why controls must not leave, and what exceeds hard limits between the nodes."""
     if not (np.isfinite(vectors).all() and np.isfinite(values).all()):
@@ -146,7 +147,7 @@ def _objections(
     return "", _between(h, task, hard, path, last)
 
 
-def _between(h: Horizon, task: Task, hard: Array, path: Array, last: Array) -> tuple[str, ...]:
+def _between(h: Horizon, task: Task, hard: Indices, path: Array, last: Indices) -> tuple[str, ...]:
     """Return names of states that exceed a hard limit between nodes, though not at them."""
     per, found = int(last[0]) + 1, []
     for r in hard.tolist():

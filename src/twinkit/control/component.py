@@ -208,9 +208,9 @@ class ControllerComponent:
 
 def _input_ports(mpc: MPC, estimated: Sequence[str]) -> dict[str, Port]:
     layout, unit, found = mpc.model.layout, mpc.model.time_unit, {}
-    known = {label: place.unit for label, place in positions(layout).items() if place.kind == "state"}
+    known: dict[str, str] = {label: place.unit for label, place in positions(layout).items() if place.kind == "state"}
     for entry in layout.parameters:
-        known |= dict.fromkeys(entry.labels, entry.variable.unit)
+        known |= dict.fromkeys(entry.labels, str(entry.variable.unit))
     for entry in layout.inputs:
         known |= {f"disturbance({label})": difference_unit(entry.variable.unit) for label in entry.labels}
     for entry in layout.states:

@@ -16,9 +16,9 @@ _LEAST = 1e-6  # smallest curvature kept
 def convexified(p: StageProgram, fixed: npt.NDArray[np.bool_]) -> tuple[StageProgram, Array]:
     """Return a programme whose stages are convex, and what was carried to each node, ``(N + 1, n, n)``.
 
-    Where the programme is convex along the model, cost is carried from stage to stage, backwards [1]_, which changes no
-    solution: multipliers of the original are those of the result plus what was carried times the state. Where it is
-    not, negative curvature of each stage is left out instead, which makes it a model of a nearby programme.
+    Where the programme is convex along the model, cost is carried from stage to stage, backwards (Verschueren and others
+    2017). That changes no solution: multipliers of the original are those of the result plus what was carried times the
+    state. Where it is not, negative curvature of each stage is left out, which makes it a model of a nearby programme.
 
     Parameters
     ----------
@@ -29,9 +29,9 @@ def convexified(p: StageProgram, fixed: npt.NDArray[np.bool_]) -> tuple[StagePro
 
     References
     ----------
-    .. [1] R. Verschueren, M. Zanon, R. Quirynen, M. Diehl, A sparsity preserving convexification procedure for
-       indefinite quadratic programs arising in direct optimal control, SIAM J. Optim. 27 (2017) 2085-2109.
-       doi:10.1137/16M1081543
+    R. Verschueren, M. Zanon, R. Quirynen, M. Diehl, A sparsity preserving convexification procedure for
+    indefinite quadratic programs arising in direct optimal control, SIAM J. Optim. 27 (2017) 2085-2109.
+    doi:10.1137/16M1081543
     """
     whole = np.block([[p.Q[:-1], p.S.transpose(0, 2, 1)], [p.S, p.R]])
     whole = 0.5 * (whole + whole.transpose(0, 2, 1))

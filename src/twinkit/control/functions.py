@@ -198,13 +198,14 @@ def _made(model: Model, shape: Shape, native: bool) -> Functions:
     )  # fmt: skip
 
 
-def _kind(function: Any) -> Any:
+def symbol_kind(function: Any) -> Any:
+    """Return the class of symbols a CasADi function is made of."""
     return ca.SX if function.is_a("SXFunction") else ca.MX
 
 
 def _linked(move: Any, d: Dynamics, states: int) -> Any:
     """Return one sub-step from the unit matrix on; see `Functions`."""
-    kind, head = _kind(move), d.states + d.algebraics + 1
+    kind, head = symbol_kind(move), d.states + d.algebraics + 1
     item, shared = kind.sym("item", head + 2 + 4 * d.inputs), kind.sym("shared", d.shared)
     end = move(ca.vertcat(item[:head], ca.vec(ca.DM.eye(d.states))), item[head:], shared)
     matrix = ca.reshape(end[head:], d.states, d.states)[:states, :]
@@ -214,7 +215,7 @@ def _linked(move: Any, d: Dynamics, states: int) -> Any:
 
 def _bent(bend: Any, d: Dynamics, states: int) -> Any:
     """Return `bend` for points; see `Functions`."""
-    kind, head = _kind(bend), d.states + d.algebraics + 1
+    kind, head = symbol_kind(bend), d.states + d.algebraics + 1
     width = head + 2 + 4 * d.inputs
     item, shared = kind.sym("item", width + states), kind.sym("shared", d.shared)
     adjoint = ca.vertcat(item[width:], ca.DM.zeros(d.states - states))

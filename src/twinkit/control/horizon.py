@@ -99,14 +99,14 @@ def nodes(settings: Settings, begin: float, guess: float | None) -> tuple[Array,
     """Return the nodes of a plan and by how much its end may be stretched; a text: there is nothing left to plan."""
     if settings.until is None:
         count = max(1, math.ceil(settings.horizon / settings.step - 1e-9))
-        return begin + settings.step * np.arange(count + 1), (1.0, 1.0)
+        return begin + settings.step * np.arange(count + 1.0), (1.0, 1.0)
     first, last = settings.until
     if last - begin <= 1e-9 * max(1.0, abs(last)):
         return f"the batch ends at {last:g}, and it is {begin:g}"
     if not settings.stretched:
         end = min(last, begin + settings.horizon)
         count = max(1, math.ceil((end - begin) / settings.step - 1e-9))
-        times = begin + settings.step * np.arange(count + 1)
+        times = begin + settings.step * np.arange(count + 1.0)
         times[-1] = end
         return times, (1.0, 1.0)
     middle = 0.5 * (first + last) if guess is None else guess

@@ -88,7 +88,8 @@ def known(model: Model, given: StateEstimate | Mapping[str, Any], time: float | 
         elif name in parameters:
             order[1].append((parameters[name], k))
         elif match and (inner := match["name"] + (match["element"] or "")) in (states | inputs):
-            kinds[k] = (*(("input", inputs[inner]) if inner in inputs else ("state", states[inner])), given.decay[k])
+            kind, index = ("input", inputs[inner]) if inner in inputs else ("state", states[inner])
+            kinds[k] = (kind, index, float(given.decay[k]))
             order[2].append((k, k))
         else:
             raise unknown_name("state or parameter", name, [*states, *parameters], type(model).__name__)

@@ -8,7 +8,7 @@ from typing import Any
 import casadi as ca
 import numpy as np
 
-from twinkit.control.functions import METHODS
+from twinkit.control.functions import METHODS, symbol_kind
 from twinkit.core import Model
 from twinkit.core.component import Array
 from twinkit.optimise import Dynamics, Path, Points, augmented
@@ -92,7 +92,7 @@ def _made(model: Model, chosen: Any, disturbances: Any, native: bool) -> Predict
 
 
 def _link(move: Any, d: Dynamics) -> Any:
-    kind, head = ca.SX if move.is_a("SXFunction") else ca.MX, d.states + d.algebraics + 1
+    kind, head = symbol_kind(move), d.states + d.algebraics + 1
     item, shared = kind.sym("item", head + 2 + 4 * d.inputs), kind.sym("shared", d.shared)
     end = move(ca.vertcat(item[:head], ca.vec(ca.DM.eye(d.states))), item[head:], shared)
     return ca.Function("link", [item, shared], [ca.densify(end[head:])])

@@ -125,8 +125,8 @@ def settings_of(mpc: MPC) -> Settings:
     happenings = [*model.structure.events, *model.structure.schedules]
     if happenings:
         raise InvalidValueError(
-            f"{type(model).__name__} has events or schedules ({', '.join(happenings)}); a plan cannot follow these yet: "
-            "leave them out of the model given to it, or give their effect as inputs"
+            f"{type(model).__name__} has events or schedules ({', '.join(happenings)}); a plan cannot follow these "
+            "yet: leave them out of the model given to it, or give their effect as inputs"
         )
     step = _length(mpc.step, unit, "the step")
     until = _until(mpc, unit)

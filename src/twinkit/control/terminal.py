@@ -1,9 +1,9 @@
-"""Terminal cost and region, from the linearisation at a steady state [1]_.
+"""Terminal cost and region, from the linearisation at a steady state (Chen and Allgöwer 1998).
 
 References
 ----------
-.. [1] H. Chen, F. Allgöwer, A quasi-infinite horizon nonlinear model predictive control scheme with guaranteed
-   stability, Automatica 34 (1998) 1205-1217. doi:10.1016/S0005-1098(98)00073-9
+H. Chen, F. Allgöwer (1998), A quasi-infinite horizon nonlinear model predictive control scheme with guaranteed
+stability, Automatica 34:1205-1217, doi:10.1016/S0005-1098(98)00073-9
 """
 
 from __future__ import annotations
