@@ -14,6 +14,7 @@ from twinkit.control.horizon import Horizon, limits_over
 from twinkit.control.objective import Kind
 from twinkit.control.plan import Binding, MoveSchedule, Plan, PredictedTrack
 from twinkit.control.problem import Linear, PlanProblem, Task
+from twinkit.control.region import derived_places
 from twinkit.control.solving import Attempt
 from twinkit.control.status import PlanStatus, PreviousPlan
 from twinkit.control.warm import Warm
@@ -108,7 +109,7 @@ def _predicted(mpc: MPC, check: Checked) -> dict[str, PredictedTrack]:
     s, found = mpc.settings, {}
     limits = {q.place.label: r for r, q in enumerate(s.quantities) if q.limited}
     low, high = limits_over(s, check.times) if limits else (None, None)
-    names = positions(mpc.model.layout, inputs=True)
+    names = {**positions(mpc.model.layout, inputs=True), **derived_places(s.derived)}
     for row, (label, place) in enumerate(names.items()):
         if place.kind == "input" and label not in limits:
             continue

@@ -10,12 +10,11 @@ import numpy.typing as npt
 from twinkit.control.horizon import Horizon
 from twinkit.control.prediction import Run, simulated, spread
 from twinkit.control.problem import Task
+from twinkit.control.region import ALLOWED
 from twinkit.core.component import Array
+from twinkit.optimise import Points
 
 Indices = npt.NDArray[np.intp]
-
-ALLOWED = 1e-3
-"""By how much of its scale a simulated quantity may exceed a hard limit."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,6 +81,8 @@ def checked(h: Horizon, task: Task, method: int, substeps: int, u: Array, x: Arr
     n, m = p.size, p.algebraics
     total = (seen.shape[1] - m) // (1 + n)
     means, rows = np.hstack([seen[:, m : m + total], inputs]), seen[:, m + total :].reshape(len(times), total, n)
+    if h.functions.derive is not None:
+        means, rows = _with_derived(h, h.functions.derive, means, rows)
     stds = np.zeros_like(means)
     if known.covariance.any() or known.noise.any():
         steps = items[:, 1]
@@ -90,7 +91,7 @@ def checked(h: Horizon, task: Task, method: int, substeps: int, u: Array, x: Arr
         at = np.minimum(last, kept - 1)
         covariances = np.concatenate([known.covariance[None], found[at]])
         variance = np.einsum("kri,kij,krj->kr", rows, covariances, rows)
-        stds[:, :total] = np.sqrt(np.maximum(variance, 0.0))
+        stds[:, : rows.shape[1]] = np.sqrt(np.maximum(variance, 0.0))
     chosen = [q.row for q in h.settings.quantities]
     quantile = np.array([q.quantile for q in h.settings.quantities])
     margins = stds[1:, chosen] * quantile
@@ -102,6 +103,16 @@ def checked(h: Horizon, task: Task, method: int, substeps: int, u: Array, x: Arr
     values = means[1:, chosen]
     reason, between = _objections(h, task, u, vectors, values, run.path, zs, items, last)
     return Checked(times, vectors[:, :states], means, stds, margins, values, away, reason, between)
+
+
+def _with_derived(h: Horizon, derive: Points, means: Array, rows: Array) -> tuple[Array, Array]:
+    """Return quantities and derivatives with those of the inputs (none) and of what is derived."""
+    count, size = len(h.settings.derived), means.shape[1]
+    found = derive(means, np.zeros(1))
+    full = np.zeros((len(means), size, rows.shape[2]))
+    full[:, : rows.shape[1]] = rows
+    more = found[:, count:].reshape(len(means), count, size) @ full
+    return np.hstack([means, found[:, :count]]), np.concatenate([full, more], axis=1)
 
 
 def _run_until(run: Run, count: int) -> Run:

@@ -16,7 +16,7 @@ _LEAST = 1e-6  # smallest curvature kept
 def convexified(p: StageProgram, fixed: npt.NDArray[np.bool_]) -> tuple[StageProgram, Array]:
     """Return a programme whose stages are convex, and what was carried to each node, ``(N + 1, n, n)``.
 
-    Where the programme is convex along the model, cost is carried from stage to stage, backwards (Verschueren and others
+    Where the programme is convex along the model, cost is carried from stage to stage, backwards (Verschueren et al.
     2017). That changes no solution: multipliers of the original are those of the result plus what was carried times the
     state. Where it is not, negative curvature of each stage is left out, which makes it a model of a nearby programme.
 

@@ -13,6 +13,7 @@ from typing import Any
 import casadi as ca
 import numpy as np
 
+from twinkit.control.region import Derived, derived_function, with_derived
 from twinkit.core import InvalidValueError, Model
 from twinkit.optimise import Augmented, Chains, Dynamics, Method, Points, Radau, RungeKutta4, augmented
 from twinkit.readings.casadi import SYMBOLIC
@@ -37,6 +38,8 @@ class Shape:
         Kind and position of every estimated disturbance.
     stretched
         Whether the end is free.
+    derived
+        What is computed from several quantities; their rows follow those of the inputs.
     """
 
     moved: tuple[int, ...]
@@ -44,6 +47,7 @@ class Shape:
     running: tuple[tuple[int, float], ...] = ()
     disturbed: Disturbed = ()
     stretched: bool = False
+    derived: tuple[Derived, ...] = ()
 
     @property
     def controls(self) -> int:
@@ -74,6 +78,8 @@ class Functions:
         Per quantity: whether it changes at once with a control.
     steps, seen
         `flow` and `see` as CasADi functions.
+    derive
+        ``(all quantities of the model, 0) -> (derived quantities, their derivatives by rows)``; None: there are none.
     """
 
     states: int
@@ -88,6 +94,7 @@ class Functions:
     direct: tuple[bool, ...]
     steps: tuple[Any, ...]
     seen: Any
+    derive: Points | None = None
 
 
 _known: dict[Any, Functions] = {}
@@ -162,14 +169,15 @@ class _Parts:
         return self.model.solve(*self.arguments(t, vector, z, u, shared)[0])
 
     def quantities(self, t: Any, vector: Any, z: Any, u: Any, shared: Any) -> tuple[Any, Any]:
-        """Return states, algebraic variables, outputs and inputs, and derivatives by `places` of the vector."""
+        """Return states, algebraic variables, outputs, inputs and what is derived, and derivatives by `places`."""
         arguments = self.arguments(t, vector, z, u, shared)[0]
         values, rows = self.model.quantities(*arguments)
         inputs, unit = ca.SX(arguments[3]), ca.SX(self.m, len(self.places))
         for k, index in enumerate(self.shape.moved):
             inputs[index] = vector[self.states + k]
             unit[index, self.n + k] = 1.0
-        return ca.vertcat(values, inputs), ca.vertcat(rows[:, self.columns], unit)
+        every, slopes = ca.vertcat(values, inputs), ca.vertcat(rows[:, self.columns], unit)
+        return with_derived(every, slopes, self.shape.derived)
 
 
 def _made(model: Model, shape: Shape, native: bool) -> Functions:
@@ -189,12 +197,16 @@ def _made(model: Model, shape: Shape, native: bool) -> Functions:
     links = [_linked(method.advance(dynamics, sensitive=True), dynamics, parts.states) for method in METHODS]
     bends = [_bent(method.bend(dynamics), dynamics, parts.states) for method in METHODS]
     seen, curve, direct = _seen(parts, arguments)
+    derive = None
+    if shape.derived:
+        size = layout.states.size + layout.algebraics.size + layout.outputs.size + parts.m
+        derive = Points(derived_function(shape.derived, size), native)
     return Functions(
         parts.states, z.numel(), parts.m, shape.controls,
         tuple(Chains(f, native) for f in flows),
         tuple(Points(f, native) for f in links),
         tuple(Points(f, native) for f in bends),
-        Points(seen, native), Points(curve, native), direct, tuple(flows), seen,
+        Points(seen, native), Points(curve, native), direct, tuple(flows), seen, derive,
     )  # fmt: skip
 
 

@@ -144,6 +144,7 @@ def shape_of(settings: Settings, known: Known) -> Shape:
         settings.running,
         tuple((kind, index) for kind, index, _ in known.disturbances),
         settings.stretched,
+        settings.derived,
     )
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from twinkit.control.assembly import empty_plan, plan_of
 from twinkit.control.check import Checked, checked
 from twinkit.control.component import ControllerComponent
-from twinkit.control.constraints import Within, check_confidence
+from twinkit.control.constraints import check_confidence
 from twinkit.control.functions import Functions
 from twinkit.control.horizon import Horizon, check_inputs, functions_of, inputs_over, nodes, task_of
 from twinkit.control.known import Known, known
@@ -28,7 +28,7 @@ from twinkit.control.solving import Attempt, solved
 from twinkit.control.status import Failed, Optimal, PreviousPlan, SafeSetpoint, Suboptimal
 from twinkit.control.terminal import TerminalRegion
 from twinkit.control.warm import Warm, shifted
-from twinkit.core import InvalidValueError, Model, SimulationError, StateEstimate
+from twinkit.core import DesignSpace, InvalidValueError, Model, SimulationError, StateEstimate
 from twinkit.core.component import Array
 from twinkit.core.identity import digest
 from twinkit.core.units import as_number
@@ -64,6 +64,8 @@ class MPC:
         Input -> `Move`.
     within
         Output, state, algebraic variable or input -> ``(low, high)`` (hard), or `Within` (soft, if it has a penalty).
+        Or a `DesignSpace`: its limits are hard, also those of functions of several quantities; those of a phase hold
+        then.
     inputs
         Measured disturbances: other inputs over time, as for `tk.simulate`. `plan` may give newer ones.
     confidence
@@ -123,7 +125,7 @@ class MPC:
     minimize: Objective | None = None
     track: Mapping[str, Any] = field(default_factory=dict[str, Any])
     moves: Mapping[str, Move] = field(default_factory=dict[str, Move])
-    within: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    within: Mapping[str, Any] | DesignSpace = field(default_factory=dict[str, Any])
     inputs: Mapping[str, Any] = field(default_factory=dict[str, Any])
     confidence: float | None = None
     margin_growth: Any = None
@@ -196,14 +198,15 @@ class MPC:
         """SHA-256 of the model and of all that determines the plans."""
         s = self.settings
         quantities = [
-            [q.row, q.low.identity, q.high.identity, q.soft, q.quantile, q.reference.identity, q.weight, q.final_weight,
-             q.summed, q.final, q.scale]
+            [q.place.label, q.low.identity, q.high.identity, q.soft, q.quantile, q.reference.identity, q.weight,
+             q.final_weight, q.summed, q.final, q.scale]
             for q in s.quantities
         ]  # fmt: skip
         moves = [[m.place.label, m.low.identity, m.high.identity, m.rate, m.move.penalty, m.move.blocks, m.safe]
                  for m in s.movers]  # fmt: skip
         rest = [s.running, s.step, s.horizon, s.until, self._grows, self._valid_for, repr(self.terminal), self.rtol,
-                self.tolerance, self.exact, self.iterations, self.starts, sorted(self.inputs)]  # fmt: skip
+                self.tolerance, self.exact, self.iterations, self.starts, sorted(self.inputs),
+                [[d.label, d.formula.content_hash, d.sources] for d in s.derived]]  # fmt: skip
         return digest([self.model.content_hash, quantities, moves, rest])
 
     # -- planning ------------------------------------------------------------------------------------------------
@@ -480,10 +483,6 @@ class MPC:
             return check.reason
         point = _point(task, u)
         return task, Attempt(point, None, Converged()), check, (method, substeps)
-
-    def with_limit(self, name: str, limit: Within) -> MPC:
-        """Return the controller with one more limit."""
-        return replace(self, within={**self.within, name: limit})
 
 
 class _NoPlan(Exception):

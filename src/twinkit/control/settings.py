@@ -13,8 +13,9 @@ import numpy as np
 from twinkit.control.constraints import Within, limits
 from twinkit.control.moves import Move
 from twinkit.control.objective import Kind, Objective, Track
+from twinkit.control.region import Derived, Region, derived_places, region_of
 from twinkit.control.timed import Timed, fixed, timed
-from twinkit.core import InvalidValueError, Model
+from twinkit.core import DesignSpace, InvalidValueError, Model
 from twinkit.core.component import Array
 from twinkit.core.errors import unknown_name
 from twinkit.core.positions import Position, position, positions
@@ -94,6 +95,8 @@ class Settings:
         Lengths in the model's time unit; until: the latest end, or the first and last of a free end.
     constants
         Modes and parameters.
+    derived
+        What is computed from several quantities.
     """
 
     movers: tuple[Mover, ...]
@@ -105,6 +108,7 @@ class Settings:
     horizon: float
     until: tuple[float, float] | None
     constants: tuple[Array, Array]
+    derived: tuple[Derived, ...] = ()
 
     @property
     def scales(self) -> tuple[Array, Array]:
@@ -141,11 +145,12 @@ def settings_of(mpc: MPC) -> Settings:
         raise InvalidValueError("a controller needs at least one move: moves={'F': Move()}")
     movers = tuple(_mover(model, name, move) for name, move in mpc.moves.items())
     sign, objective = _goal(mpc)
-    quantities = _quantities(mpc, objective, sign)
+    region = _region(mpc)
+    quantities = _quantities(mpc, region, objective, sign)
     size = sum(abs(q.summed + q.final) * q.place.scale for q in quantities)
     return Settings(
         movers, quantities, _running(model, objective, sign), sign, max(1.0, size), step, horizon, until,
-        _constants(model),
+        _constants(model), region.derived,
     )  # fmt: skip
 
 
@@ -241,6 +246,7 @@ def _row(model: Model, place: Position) -> int:
     layout = model.layout
     sizes = {"state": 0, "algebraic": layout.states.size, "output": layout.states.size + layout.algebraics.size}
     sizes["input"] = sizes["output"] + layout.outputs.size
+    sizes["derived"] = sizes["input"] + layout.inputs.size
     return sizes[place.kind] + place.index
 
 
@@ -252,21 +258,31 @@ def _running(model: Model, objective: Objective, factor: float) -> tuple[tuple[i
     )
 
 
-def _quantities(mpc: MPC, objective: Objective, factor: float) -> tuple[Quantity, ...]:
+def _region(mpc: MPC) -> Region:
+    """Return all limits."""
+    if isinstance(mpc.within, DesignSpace):
+        return region_of(mpc.model, mpc.within, lambda place: _row(mpc.model, place))
+    if not isinstance(mpc.within, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise InvalidValueError(f"within takes name -> (low, high), or a DesignSpace, not {mpc.within!r}")
+    return Region({name: limits(name, raw) for name, raw in mpc.within.items()})
+
+
+def _quantities(mpc: MPC, region: Region, objective: Objective, factor: float) -> tuple[Quantity, ...]:
     prices: dict[str, dict[Kind, float]] = {}
     for term in objective.terms:
         if term.kind is not Kind.INTEGRAL:
             entry = prices.setdefault(term.name, {})
             entry[term.kind] = entry.get(term.kind, 0.0) + factor * term.weight
-    names = dict.fromkeys([*mpc.within, *mpc.track, *prices])
-    return tuple(_quantity(mpc, name, prices.get(name, {})) for name in names)
+    names = dict.fromkeys([*region.limits, *mpc.track, *prices])
+    return tuple(_quantity(mpc, region, name, prices.get(name, {})) for name in names)
 
 
-def _quantity(mpc: MPC, name: str, price: Mapping[Kind, float]) -> Quantity:
+def _quantity(mpc: MPC, region: Region, name: str, price: Mapping[Kind, float]) -> Quantity:
     model = mpc.model
-    place = position(model, name, inputs=True)
+    known = derived_places(region.derived)
+    place = known[name] if name in known else position(model, name, inputs=True)
     unit = model.time_unit
-    within = limits(name, mpc.within[name]) if name in mpc.within else None
+    within = region.limits.get(name)
     low, high = fixed(-math.inf), fixed(math.inf)
     if within is not None:
         low = timed(within.low, place.unit, unit, f"the lower limit of {name!r}", missing=-math.inf)

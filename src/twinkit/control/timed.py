@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -68,10 +69,15 @@ def timed(raw: Any, unit: str, time_unit: str, what: str, missing: float = np.na
     if callable(raw) and not hasattr(raw, "magnitude"):
 
         def called(times: Array) -> Array:
-            return np.array([as_number(raw(float(t)), unit, f"{what} at t = {t:g}") for t in times])
+            return np.array([_number(raw(float(t)), unit, f"{what} at t = {t:g}") for t in times])
 
-        return Timed(called, None, getattr(raw, "__qualname__", repr(raw)))
+        return Timed(called, None, getattr(raw, "identity", getattr(raw, "__qualname__", repr(raw))))
     return fixed(as_number(raw, unit, what))
+
+
+def _number(raw: Any, unit: str, what: str) -> float:
+    """Return a number, which may be infinite: no limit then."""
+    return raw if isinstance(raw, float) and math.isinf(raw) else as_number(raw, unit, what)
 
 
 def _pointed(raw: Steps | Ramps, unit: str, time_unit: str, what: str) -> Timed:
