@@ -13,6 +13,7 @@ from twinkit.control.mpc import MPC
 from twinkit.control.objective import Objective, Track, final, integral, summed
 from twinkit.control.plan import Binding, MoveSchedule, Plan, PredictedTrack
 from twinkit.control.recommendation import Effect, Recommendation
+from twinkit.control.scenarios import Scenario
 from twinkit.control.session import Actuator, ControlSession
 from twinkit.control.status import Failed, Fallback, Optimal, PlanStatus, PreviousPlan, SafeSetpoint, Suboptimal
 from twinkit.control.supervisor import CampaignSupervisor, Keep, Target
@@ -59,6 +60,7 @@ __all__ = [
     "Refused",
     "Rejected",
     "SafeSetpoint",
+    "Scenario",
     "SessionState",
     "Spread",
     "Suboptimal",

@@ -10,19 +10,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from twinkit.control.check import Checked
-from twinkit.control.horizon import Horizon, limits_over
+from twinkit.control.horizon import limits_over
 from twinkit.control.objective import Kind
 from twinkit.control.plan import Binding, MoveSchedule, Plan, PredictedTrack
 from twinkit.control.problem import Linear, PlanProblem, Task
 from twinkit.control.region import derived_places
-from twinkit.control.solving import Attempt
-from twinkit.control.status import PlanStatus, PreviousPlan
+from twinkit.control.status import PlanStatus
 from twinkit.control.warm import Warm
 from twinkit.core.component import Array
 from twinkit.core.positions import positions
 
 if TYPE_CHECKING:
     from twinkit.control.mpc import MPC
+    from twinkit.control.rounds import Found, Result
 
 _PULLS = 1e-5  # smallest scaled multiplier of a constraint that shapes a plan
 
@@ -34,59 +34,63 @@ def empty_plan(mpc: MPC, status: PlanStatus, time: float, made_by: Mapping[str, 
 
 
 def plan_of(
-    mpc: MPC, h: Horizon | None, task: Task | None, attempt: Attempt | None, check: Checked | None,
-    substeps: tuple[int, int] | None, status: PlanStatus, made_by: Mapping[str, str], began: float,
-    time: float | None = None, previous: Plan | None = None, safe: Array | None = None,
-) -> Plan:  # fmt: skip
+    mpc: MPC, found: Found, status: PlanStatus, made_by: Mapping[str, str], began: float, previous: Plan | None = None
+) -> Plan:
     """Return a plan.
 
     Parameters
     ----------
     mpc
         The controller.
-    h, task, attempt, check, substeps
-        The solution; None: nothing could be simulated.
+    found
+        What was found and checked; the first scenario is shown.
     status, made_by
         How it came about.
     began
         When the work began, on the clock of ``time.perf_counter``.
-    time, previous, safe
-        Where nothing could be simulated: when, the plan that continues, or the values that are held.
+    previous
+        The plan that continues.
     """
-    if h is None or task is None or attempt is None or check is None:
-        assert time is not None
-        return _unseen(mpc, status, time, previous, safe, made_by, began)
-    expires = h.times[0] + mpc._valid_for
-    if isinstance(status, PreviousPlan) and previous is not None:
-        expires = previous.expires
-    u, s = attempt.point.u, mpc.settings
+    first, s = found.results[0], mpc.settings
+    h, attempt, check = first.h, first.attempt, first.check
+    expires = h.times[0] + mpc.validity if previous is None else previous.expires
+    u = attempt.point.u
     moves = {
         m.place.label: MoveSchedule(
             m.place.label, m.place.unit, check.times[:-1], u[:, j].copy(), float(check.times[-1])
         )
         for j, m in enumerate(s.movers)
     }
-    predicted = _predicted(mpc, check)
-    warm = None
-    if substeps is not None and status.fresh:
-        warm = Warm(h.times, attempt.point, check.margins, *substeps)
-    elif previous is not None:
-        warm = previous.warm
-    warnings = [f"{name} may exceed its limit between two steps" for name in check.between]
+    warm = None if previous is None else previous.warm
+    binding: list[Binding] = []
+    if status.fresh:
+        warm = Warm(
+            h.times, tuple(r.attempt.point for r in found.results), tuple(r.check.margins for r in found.results),
+            *found.substeps,
+        )  # fmt: skip
+        for result in found.results:
+            known = {(b.name, b.kind, b.side) for b in binding}
+            binding += [b for b in _binding(mpc, result) if (b.name, b.kind, b.side) not in known]
+    between = dict.fromkeys(name for result in found.results for name in result.check.between)
+    values = [_value(mpc, result) for result in found.results]
+    shares = [branch.share for branch in mpc.branches] or [1.0]
+    names = [branch.name for branch in mpc.branches]
     return Plan(
-        status, float(h.times[0]), mpc.model.time_unit, float(expires), moves, predicted,
-        _binding(mpc, h, task, attempt, check) if status.fresh else (), _value(mpc, task, attempt, check), mpc.goal,
-        _sensitivity(mpc, task, attempt.at) if status.fresh else {},
-        {"total": clock.perf_counter() - began}, made_by, warnings=tuple(warnings), warm=warm,
+        status, float(h.times[0]), mpc.model.time_unit, float(expires), moves, _predicted(mpc, check), binding,
+        sum(share * value for share, value in zip(shares, values, strict=True)), mpc.goal,
+        _sensitivity(mpc, first.task, attempt.at, shares[0]) if status.fresh else {},
+        {"total": clock.perf_counter() - began}, made_by, warm=warm,
+        warnings=tuple(f"{name} may exceed its limit between two steps" for name in between),
+        scenarios={name: _predicted(mpc, r.check) for name, r in zip(names, found.results, strict=False)},
     )  # fmt: skip
 
 
-def _unseen(
+def unseen_plan(
     mpc: MPC, status: PlanStatus, time: float, previous: Plan | None, safe: Array | None, made_by: Mapping[str, str],
     began: float,
 ) -> Plan:  # fmt: skip
     """Return moves whose effect could not be predicted."""
-    moves, expires, warm = {}, time + mpc._valid_for, None
+    moves, expires, warm = {}, time + mpc.validity, None
     if previous is not None:
         expires, warm = previous.expires, previous.warm
         for name, old in previous.moves.items():
@@ -122,14 +126,16 @@ def _predicted(mpc: MPC, check: Checked) -> dict[str, PredictedTrack]:
     return found
 
 
-def _value(mpc: MPC, task: Task, attempt: Attempt, check: Checked) -> float:
+def _value(mpc: MPC, result: Result) -> float:
     """Return the value of the objective in the direction asked for; of tracking alone, its cost."""
-    s = mpc.settings
+    s, task, attempt, check = mpc.settings, result.task, result.attempt, result.check
     rows = {q.place.label: r for r, q in enumerate(s.quantities)}
     objective = mpc.maximize if mpc.maximize is not None else mpc.minimize
     if objective is None:
-        scaled = (check.values - task.reference) / task.y_scale
-        return float(np.sum(task.weight * scaled**2)) * s.size
+        weight = np.array([q.weight for q in s.quantities])
+        weights = np.tile(weight, (len(check.values), 1))
+        weights[-1] = [q.final_weight for q in s.quantities]
+        return float(np.sum(weights * ((check.values - task.reference) / task.y_scale) ** 2))
     total = 0.0
     for term in objective.terms:
         if term.kind is Kind.FINAL:
@@ -141,9 +147,10 @@ def _value(mpc: MPC, task: Task, attempt: Attempt, check: Checked) -> float:
     return total
 
 
-def _binding(mpc: MPC, h: Horizon, task: Task, attempt: Attempt, check: Checked) -> tuple[Binding, ...]:
+def _binding(mpc: MPC, result: Result) -> list[Binding]:
     """Return the constraints that shape a plan, from their multipliers."""
-    s, point, found = mpc.settings, attempt.point, []
+    s, point, task, check = mpc.settings, result.attempt.point, result.task, result.check
+    found: list[Binding] = []
     low, high = limits_over(s, check.times[1:])
     for j, m in enumerate(s.movers):
         limits = (task.u_low[:, j], task.u_high[:, j])
@@ -166,7 +173,7 @@ def _binding(mpc: MPC, h: Horizon, task: Task, attempt: Attempt, check: Checked)
                 q.scale,
                 check.margins[:, r],
             )
-    return tuple(found)
+    return found
 
 
 def _shaping(
@@ -191,8 +198,11 @@ def _shaping(
     return found
 
 
-def _sensitivity(mpc: MPC, task: Task, at: Linear | None) -> dict[str, Array]:
-    """Return the change of the objective per unit of each move, everything else following the model."""
+def _sensitivity(mpc: MPC, task: Task, at: Linear | None, share: float) -> dict[str, Array]:
+    """Return the change of the objective per unit of each move, everything else following the model.
+
+    With scenarios: of the first one, whose costs count by its share.
+    """
     if at is None:
         return {}
     n, s = task.functions.states, mpc.settings
@@ -203,4 +213,4 @@ def _sensitivity(mpc: MPC, task: Task, at: Linear | None) -> dict[str, Array]:
         found[k] = gradient[k, n:] + later @ slopes[:, n:]
         later = gradient[k, :n] + later @ slopes[:, :n]
     sign = s.sign if mpc.maximize is not None or mpc.minimize is not None else 1.0
-    return {m.place.label: sign * s.size * found[:, j] for j, m in enumerate(s.movers)}
+    return {m.place.label: sign * s.size / share * found[:, j] for j, m in enumerate(s.movers)}

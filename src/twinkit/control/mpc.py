@@ -11,32 +11,29 @@ from typing import Any
 
 import numpy as np
 
-from twinkit.control.assembly import empty_plan, plan_of
-from twinkit.control.check import Checked, checked
+from twinkit.control.assembly import plan_of
 from twinkit.control.component import ControllerComponent
 from twinkit.control.constraints import check_confidence
+from twinkit.control.fallback import fallback
 from twinkit.control.functions import Functions
-from twinkit.control.horizon import Horizon, check_inputs, functions_of, inputs_over, nodes, task_of
+from twinkit.control.horizon import Horizon, check_inputs, functions_of, inputs_over, nodes
 from twinkit.control.known import Known, known
 from twinkit.control.moves import Move
 from twinkit.control.objective import Objective
 from twinkit.control.plan import Plan
 from twinkit.control.prediction import Predictor, simulated, spread
-from twinkit.control.problem import PlanProblem, Point, Task, Terminal
+from twinkit.control.problem import Terminal
+from twinkit.control.rounds import first_algebraics, optimised
+from twinkit.control.scenarios import Branch, branches_of, under
 from twinkit.control.settings import Settings, settings_of
-from twinkit.control.solving import Attempt, solved
-from twinkit.control.status import Failed, Optimal, PreviousPlan, SafeSetpoint, Suboptimal
+from twinkit.control.status import Optimal, Suboptimal
 from twinkit.control.terminal import TerminalRegion
-from twinkit.control.warm import Warm, shifted
+from twinkit.control.warm import Warm
 from twinkit.core import DesignSpace, InvalidValueError, Model, SimulationError, StateEstimate
 from twinkit.core.component import Array
 from twinkit.core.identity import digest
 from twinkit.core.units import as_number
 from twinkit.optimise import Converged
-
-_FEW, _MANY = 64, 512  # sub-steps of a step: beyond the first an implicit method is tried
-_ROUNDS = 4  # solutions of one plan, with finer steps or other margins
-_CLOSE = 0.02  # of the scale: margins that differ by less are the same
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,6 +72,12 @@ class MPC:
     margin_growth
         For how long the covariance is carried along; beyond, the margins stay: later readings will tell more. None:
         over all of the plan (cautious).
+    scenarios
+        Name -> values of parameters that may be true (or `Scenario`, with a weight): the plan keeps all hard limits in
+        each of them, and what is achieved is the weighted mean. The moves of the first `shared_steps` are the same in
+        all; later ones may differ, because by then it is known which scenario is true. The first one is shown.
+    shared_steps
+        See `scenarios`.
     terminal
         Cost and region at the end; see `terminal_region`.
     valid_for
@@ -88,8 +91,9 @@ class MPC:
     iterations, seconds
         Largest number of quadratic programmes, and the time budget of a plan.
     starts
-        Number of first guesses tried when there is no previous plan (constant moves across their bounds): for problems
-        with several local optima.
+        Number of first guesses tried when there is no previous plan: for problems with several local optima. The first
+        holds the moves in force; the others are ramps between the bounds, spread evenly (a Sobol sequence), more of
+        them near the lower bound.
     escalate
         Whether FATROP and IPOPT are tried where SQP fails.
     native
@@ -129,6 +133,8 @@ class MPC:
     inputs: Mapping[str, Any] = field(default_factory=dict[str, Any])
     confidence: float | None = None
     margin_growth: Any = None
+    scenarios: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    shared_steps: int = 1
     terminal: TerminalRegion | None = None
     valid_for: Any = None
     tolerance: float = 1e-4
@@ -145,11 +151,11 @@ class MPC:
         for name in ("tolerance", "rtol", "seconds"):
             if not getattr(self, name) > 0.0:
                 raise InvalidValueError(f"{name} must be positive, not {getattr(self, name)!r}")
-        if self.iterations < 1 or self.starts < 1:
-            raise InvalidValueError("iterations and starts are at least 1")
+        if min(self.iterations, self.starts, self.shared_steps) < 1:
+            raise InvalidValueError("iterations, starts and shared_steps are at least 1")
         if self.terminal is not None and not isinstance(self.terminal, TerminalRegion):
             raise InvalidValueError(f"terminal takes what terminal_region(...) returns, not {self.terminal!r}")
-        _ = self.settings, self._valid_for, self._grows, self._terminal  # check now, not at the first plan
+        _ = self.settings, self.branches, self.validity, self.grows, self._terminal  # check now, not at the first plan
         check_inputs(self.model, self.settings, self.inputs)
 
     # -- what it is ----------------------------------------------------------------------------------------------
@@ -159,13 +165,23 @@ class MPC:
         return settings_of(self)
 
     @cached_property
-    def _valid_for(self) -> float:
+    def branches(self) -> tuple[Branch, ...]:
+        """The scenarios in numbers; empty: the model as it is."""
+        found = branches_of(self.model, self.scenarios)
+        if found and self.settings.stretched:
+            raise InvalidValueError("scenarios and a free end exclude each other: each scenario would have its own end")
+        return found
+
+    @cached_property
+    def validity(self) -> float:
+        """How long a plan may be followed."""
         if self.valid_for is None:
             return 5.0 * self.settings.step
         return as_number(self.valid_for, self.model.time_unit, "valid_for")
 
     @cached_property
-    def _grows(self) -> float:
+    def grows(self) -> float:
+        """For how long the covariance is carried along a plan."""
         if self.margin_growth is None:
             return math.inf
         return as_number(self.margin_growth, self.model.time_unit, "margin_growth")
@@ -204,9 +220,10 @@ class MPC:
         ]  # fmt: skip
         moves = [[m.place.label, m.low.identity, m.high.identity, m.rate, m.move.penalty, m.move.blocks, m.safe]
                  for m in s.movers]  # fmt: skip
-        rest = [s.running, s.step, s.horizon, s.until, self._grows, self._valid_for, repr(self.terminal), self.rtol,
+        rest = [s.running, s.step, s.horizon, s.until, self.grows, self.validity, repr(self.terminal), self.rtol,
                 self.tolerance, self.exact, self.iterations, self.starts, sorted(self.inputs),
-                [[d.label, d.formula.content_hash, d.sources] for d in s.derived]]  # fmt: skip
+                [[d.label, d.formula.content_hash, d.sources] for d in s.derived], self.shared_steps,
+                [[b.name, b.share, b.values] for b in self.branches]]  # fmt: skip
         return digest([self.model.content_hash, quantities, moves, rest])
 
     # -- planning ------------------------------------------------------------------------------------------------
@@ -263,21 +280,20 @@ class MPC:
         before = self.moves_in_force(time, previous, applied)
         made_by = {"controller": self.content_hash, "model": self.model.content_hash, "estimate": here.made_by}
         if not here.finite:
-            return self._fallback("the estimate is not finite", None, time, previous, before, made_by, began)
+            return fallback(self, "the estimate is not finite", (), time, previous, made_by, began)
         functions = functions_of(self.model, self.settings, here, self.native)
-        horizon: Horizon | str | None = None
+        horizons: list[Horizon] = []
         try:
-            horizon = self._horizon(here, time, before, given, previous, functions)
-            if isinstance(horizon, str):
-                return self._fallback(horizon, None, time, None, before, made_by, began)
-            return self._optimised(horizon, previous, made_by, began)
-        except _NoPlan as stop:
+            base = self._horizon(here, time, before, given, previous, functions)
+            if isinstance(base, str):
+                return fallback(self, base, (), time, None, made_by, began)
+            horizons = [under(base, branch) for branch in self.branches] or [base]
+            return self._optimised(horizons, previous, made_by, began)
+        except _NoPlanError as stop:
             reason = str(stop)
         except Exception as error:
             reason = f"{type(error).__name__}: {error}"
-        return self._fallback(
-            reason, horizon if isinstance(horizon, Horizon) else None, time, previous, before, made_by, began
-        )
+        return fallback(self, reason, horizons, time, previous, made_by, began)
 
     def component(self, estimated: Sequence[str] = ()) -> ControllerComponent:
         """Return the controller as a component of a graph; see `ControllerComponent`."""
@@ -328,164 +344,52 @@ class MPC:
         )  # fmt: skip
         return _forward(horizon, time) if here.time < time - 1e-9 * max(1.0, abs(time)) else horizon
 
-    def _optimised(self, h: Horizon, previous: Plan | None, made_by: Mapping[str, str], began: float) -> Plan:
-        """Return a fresh plan, or raise `_NoPlan`."""
-        deadline = began + self.seconds
+    def _optimised(
+        self, horizons: Sequence[Horizon], previous: Plan | None, made_by: Mapping[str, str], began: float
+    ) -> Plan:
+        """Return a fresh plan, or raise `_NoPlanError`."""
+        deadline, h = began + self.seconds, horizons[0]
         warm = previous.warm if previous is not None and isinstance(previous.warm, Warm) else None
-        if warm is not None and (warm.point.u.shape[1] != h.functions.controls or warm.times[-1] <= h.times[0]):
+        if warm is not None and (warm.points[0].u.shape[1] != h.functions.controls or warm.times[-1] <= h.times[0]):
             warm = None
-        best, reasons = None, []
+        best, reasons = None, list[str]()
+        shares = [branch.share for branch in self.branches] or [1.0]
         for guess in self._guesses(h, warm):
-            found = self._attempt(h, warm, guess, deadline)
+            found = optimised(self, horizons, shares, warm, guess, deadline)
             if isinstance(found, str):
                 reasons.append(found)
-            elif best is None or found[4] < best[4]:
+            elif best is None or found.cost < best.cost:
                 best = found
         if best is None:
-            raise _NoPlan("; ".join(dict.fromkeys(reasons)))
-        task, attempt, check, substeps, _ = best
-        status = attempt.status
+            raise _NoPlanError("; ".join(dict.fromkeys(reasons)))
+        status = best.status
         if isinstance(status, Converged):
             shown = Optimal(status.solver, status.iterations)
         else:
-            reason = getattr(status, "reason", status.text)
-            shown = Suboptimal(status.solver, status.iterations, reason)
-        return plan_of(self, h, task, attempt, check, substeps, shown, made_by, began)
+            shown = Suboptimal(status.solver, status.iterations, getattr(status, "reason", status.text))
+        return plan_of(self, best, shown, made_by, began)
 
     def _guesses(self, h: Horizon, warm: Warm | None) -> list[Array | None]:
         if warm is not None:
             return [None]
         s, count = h.settings, len(h.times) - 1
-        rows = [h.before]
-        if self.starts > 1:
-            at = h.times[:1]
-            low, high = (np.array([float(side(at)[0]) for side in sides]) for sides in zip(*((m.low, m.high) for m in s.movers), strict=True))  # noqa: E501  # fmt: skip
-            shares = (np.arange(self.starts - 1) + 0.5) / (self.starts - 1)
-            rows += [low + share * (high - low) for share in shares if np.isfinite(high - low).all()]
-        extra = np.ones(int(s.stretched))
-        return [np.tile(np.concatenate([row, extra]), (count, 1)) for row in rows]
+        found = [np.tile(h.before, (count, 1))]
+        at = h.times[:1]
+        low, high = (
+            np.array([float(side(at)[0]) for side in (getattr(m, name) for m in s.movers)]) for name in ("low", "high")
+        )
+        if self.starts > 1 and np.isfinite(high - low).all():
+            from scipy.stats import qmc
 
-    def _attempt(
-        self, h: Horizon, warm: Warm | None, guess: Array | None, deadline: float
-    ) -> tuple[Task, Attempt, Checked, tuple[int, int], float] | str:
-        """Return one checked solution, with its cost; a text says why there is none."""
-        algebraics = _first_algebraics(h)
-        shape = (len(h.times) - 1, len(h.settings.quantities))
-        method, substeps = (warm.method, warm.substeps) if warm is not None else self._fitted(h, guess, algebraics)
-        margins = np.zeros(shape) if warm is None else _carried(warm, h.times, shape)
-        task = task_of(h, method, substeps, margins, algebraics)
-        point = shifted(warm, task) if warm is not None else PlanProblem(task).restored(_point(task, guess))
-        if warm is None and any(q.quantile for q in h.settings.quantities):
-            first = checked(h, task, method, substeps, point.u, None, self._grows)
-            margins = np.where(np.isfinite(first.margins), first.margins, 0.0)
-            task = task_of(h, method, substeps, margins, algebraics)
-        found: tuple[Task, Attempt, Checked, tuple[int, int], float] | str = "nothing was tried"
-        for _ in range(_ROUNDS):
-            if clock.perf_counter() > deadline and isinstance(found, str):
-                return "the deadline passed before there was a plan"
-            if clock.perf_counter() > deadline:
-                break
-            attempt = solved(task, point, self.iterations, deadline, self.escalate)
-            check = checked(h, task, method, substeps, attempt.point.u, attempt.point.x, self._grows)
-            if check.error > 30.0 * self.rtol and attempt.status.usable and substeps < _MANY:
-                method, substeps = self._fitted(h, attempt.point.u, algebraics, (method, 2 * substeps))
-                task, point = task_of(h, method, substeps, margins, algebraics), attempt.point
-                continue
-            if check.reason:
-                found = check.reason
-                if not attempt.status.usable:
-                    return f"{getattr(attempt.status, 'reason', attempt.status.text)} ({check.reason})"
-            else:
-                cost = PlanProblem(task)._cost(*_ends_of(task, attempt.point), check.values, None)[0]
-                found = task, attempt, check, (method, substeps), cost
-            moved = np.max(np.abs(check.margins - margins) / task.y_scale, initial=0.0)
-            if not moved > _CLOSE:
-                break
-            margins = check.margins
-            task, point = task_of(h, method, substeps, margins, algebraics), attempt.point
-        return found
-
-    def _fitted(self, h: Horizon, u: Array | None, z: Array, first: tuple[int, int] = (0, 1)) -> tuple[int, int]:
-        """Return method and number of sub-steps that integrate all steps accurately with given controls."""
-        method, substeps = first
-        if u is None:
-            u = np.tile(np.concatenate([h.before, np.ones(int(h.settings.stretched))]), (len(h.times) - 1, 1))
-        scale = np.abs(h.model.layout.states.scales)
-        states = len(scale)
-
-        def at_nodes(count: int) -> Array:
-            items = h.items(count, u)
-            per = len(items) // len(u)
-            return simulated(h.predictor, method, h.known.vector, z, items, h.shared).path[per - 1 :: per, :states]
-
-        rough = at_nodes(substeps)
-        while substeps <= _MANY:
-            fine = at_nodes(2 * substeps)
-            error = np.abs(fine - rough) / (scale + np.abs(fine))
-            if np.isfinite(error).all() and error.max() <= self.rtol:
-                return method, substeps
-            substeps, rough = 2 * substeps, fine
-            if method == 0 and substeps > _FEW:
-                method, substeps = 1, 1
-                rough = at_nodes(substeps)
-        raise SimulationError("the model could not be integrated over the horizon with the first guess of the moves")
-
-    # -- when there is no new plan ---------------------------------------------------------------------------------
-    def _fallback(
-        self, reason: str, h: Horizon | None, time: float, previous: Plan | None, before: Array,
-        made_by: Mapping[str, str], began: float,
-    ) -> Plan:  # fmt: skip
-        """Return the rest of the previous plan, the safe setpoint, or a failed plan."""
-        if previous is not None and previous.valid_at(time) and isinstance(previous.warm, Warm):
-            found = self._held(h, time, previous, None)
-            status = PreviousPlan(reason=reason, age=time - (previous.expires - self._valid_for))
-            if isinstance(found, str):
-                reason = f"{reason}; the previous plan: {found}"
-            else:
-                return plan_of(self, h, *found, status, made_by, began, time, previous)
-        safe = [m.safe for m in self.settings.movers]
-        if all(value is not None for value in safe):
-            status = SafeSetpoint(reason=reason)
-            found = self._held(h, time, None, np.array(safe, dtype=np.float64))
-            if not isinstance(found, str) or h is None:
-                parts = (None, None, None, None) if isinstance(found, str) else found
-                return plan_of(self, h, *parts, status, made_by, began, time, None, np.array(safe, dtype=np.float64))
-            warning = f"the safe setpoint itself: {found}"
-            plan = plan_of(
-                self, None, None, None, None, None, status, made_by, began, time, None, np.array(safe, dtype=np.float64)
-            )
-            return replace(plan, warnings=(*plan.warnings, warning))
-        return empty_plan(self, Failed(reason=reason), time, made_by, began)
-
-    def _held(
-        self, h: Horizon | None, time: float, previous: Plan | None, safe: Array | None
-    ) -> tuple[Task | None, Attempt | None, Checked | None, tuple[int, int] | None] | str:
-        """Return the simulation of moves that were not optimised now; a text says why they must not be followed."""
-        if h is None or isinstance(h, str):
-            return None, None, None, None
-        extra = np.ones((len(h.times) - 1, int(h.settings.stretched)))
-        if safe is not None:
-            u = np.hstack([np.tile(safe, (len(extra), 1)), extra])
-        else:
-            assert previous is not None
-            labels = [m.place.label for m in h.settings.movers]
-            slack = 1e-9 * (h.times[-1] - h.times[0])
-            rows = [[previous.moves[label].at(t + slack) for label in labels] for t in h.times[:-1]]
-            u = np.hstack([np.array(rows), extra])
-        try:
-            z = _first_algebraics(h)
-            method, substeps = self._fitted(h, u, z)
-            task = task_of(h, method, substeps, np.zeros((len(u), len(h.settings.quantities))), z)
-            check = checked(h, task, method, substeps, u, None, self._grows)
-        except Exception as error:
-            return f"{type(error).__name__}: {error}"
-        if check.reason and not (safe is not None and "simulation" not in check.reason and "bounds" in check.reason):
-            return check.reason
-        point = _point(task, u)
-        return task, Attempt(point, None, Converged()), check, (method, substeps)
+            sides = qmc.Sobol(2 * len(low), scramble=False).random_base2((self.starts - 1).bit_length() + 1)[1:]
+            share = np.linspace(0.0, 1.0, count)[:, None]
+            for first, last in sides[: self.starts - 1].reshape(-1, 2, len(low)) ** 3:
+                found.append(low + (high - low) * (first + share * (last - first)))
+        ones = np.ones((count, int(s.stretched)))
+        return [np.hstack([one, ones]) for one in found]
 
 
-class _NoPlan(Exception):
+class _NoPlanError(Exception):
     """No checked plan was found."""
 
 
@@ -495,59 +399,12 @@ def _middle(low: float, high: float) -> float:
     return low if math.isfinite(low) else (high if math.isfinite(high) else 0.0)
 
 
-def _point(task: Task, u: Array | None) -> Point:
-    """Return a first guess with given controls, kept within their bounds."""
-    count, f = task.count, task.functions
-    assert u is not None
-    inside = np.where(task.free, np.clip(u, task.u_low, task.u_high), u)
-    for j in range(inside.shape[1]):
-        held = np.maximum.accumulate(np.where(task.free[:, j], np.arange(count), 0))
-        inside[:, j] = inside[held, j]
-    nothing = np.zeros((count, f.controls))
-    return Point(
-        np.tile(task.start, (count + 1, 1)), inside, np.tile(task.guess, (count + 1, 1)), np.zeros((count, f.states)),
-        np.zeros_like(task.weight), nothing, nothing,
-    )  # fmt: skip
-
-
-def _ends_of(task: Task, point: Point) -> tuple[Array, Array]:
-    return point.x[1:], point.u
-
-
-def _carried(warm: Warm, times: Array, shape: tuple[int, int]) -> Array:
-    """Return the margins of the previous plan at the nodes of a new one: they belong to how far ahead a node is."""
-    found = np.zeros(shape)
-    old = warm.margins
-    count = min(len(old), shape[0])
-    found[:count] = old[:count]
-    found[count:] = old[-1] if len(old) else 0.0
-    return found
-
-
-def _first_algebraics(h: Horizon) -> Array:
-    """Return consistent algebraic variables at the start, from the model's initial guess."""
-    layout = h.model.layout
-    if not layout.algebraics.size:
-        return np.empty(0)
-    values = h.model.values()
-    guess = layout.algebraics.pack({e.name: values.get(e.name, e.variable.scale) for e in layout.algebraics})
-    inputs = h.program.values(h.times[:1])[0].copy()
-    inputs[h.moved] = h.before
-    item = np.concatenate([h.times[:1], h.known.vector, guess, inputs])[None]
-    for _ in range(20):
-        found = h.predictor.see(item, h.shared)[0, : layout.algebraics.size]
-        if np.allclose(found, item[0, 1 + h.predictor.size :][: len(found)], rtol=1e-12, atol=0.0):
-            break
-        item[0, 1 + h.predictor.size : 1 + h.predictor.size + len(found)] = found
-    return found
-
-
 def _forward(h: Horizon, time: float) -> Horizon:
     """Return a horizon whose estimate was carried forward to its start."""
     k, count = h.known, 32
     early = replace(h, times=np.linspace(k.time, time, 2))
     items = early.items(count, np.hstack([h.before, np.ones(int(h.settings.stretched))])[None])
-    z = _first_algebraics(early)
+    z = first_algebraics(early)
     method = 0
     run = simulated(h.predictor, method, k.vector, z, items, h.shared)
     if not np.isfinite(run.path).all():

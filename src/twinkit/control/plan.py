@@ -155,6 +155,8 @@ class Plan:
         What a reader should know.
     warm
         What the next plan starts from (for the controller).
+    scenarios
+        Scenario -> what is predicted if it is true; `predicted` is that of the first one.
     """
 
     status: PlanStatus
@@ -172,6 +174,9 @@ class Plan:
     in_domain: bool = True
     warnings: Sequence[str] = ()
     warm: Any = field(default=None, repr=False)
+    scenarios: Mapping[str, Mapping[str, PredictedTrack]] = field(
+        default_factory=dict[str, Mapping[str, PredictedTrack]], repr=False
+    )
 
     @property
     def next_moves(self) -> dict[str, float]:

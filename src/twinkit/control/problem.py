@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from twinkit.control.convex import convexified
 from twinkit.control.functions import Functions
+from twinkit.control.region import ALLOWED
 from twinkit.control.shooting import Moved, Shooting
 from twinkit.core.component import Array
 from twinkit.optimise import StageProgram, StageSolution, Step, solve_stages
@@ -201,6 +202,19 @@ class Linear:
     own: Array
 
 
+def attempts(radius: float) -> tuple[tuple[float, float], ...]:
+    """Return radii and loosened limits to try in turn: there may be nothing feasible so near, or only just nothing."""
+    far = ((radius, 0.0), (np.inf, 0.0)) if np.isfinite(radius) else ((np.inf, 0.0),)
+    return (*far, (np.inf, 0.5 * ALLOWED))
+
+
+def loosened(program: StageProgram, slack: float) -> StageProgram:
+    """Return a programme whose path limits are loosened by a part of a scale."""
+    if not slack:
+        return program
+    return replace(program, path_low=program.path_low - slack, path_high=program.path_high + slack)
+
+
 class PlanProblem:
     """A plan as a `twinkit.optimise.Problem`."""
 
@@ -208,7 +222,7 @@ class PlanProblem:
         self.task = task
         self._reachable, self._last = _FIRST_RADIUS, (None, None)
 
-    def _radius(self, at: Linear) -> float:
+    def radius(self, at: Linear) -> float:
         """Return how far the scaled controls may move in one step: further after a full one, less after a short one.
 
         Only with second derivatives: far away, the curvature of the model says little.
@@ -271,6 +285,10 @@ class PlanProblem:
             cost += float(np.sum(over[:, ~hard] * t.soft[~hard]))
         return cost, beyond
 
+    def cost(self, point: Point, y: Array) -> float:
+        """Return the cost of a point at which the quantities are `y`."""
+        return self._cost(point.x[1:], point.u, y, None)[0]
+
     # -- moving ------------------------------------------------------------------------------------------------
     def between(self, start: Point, end: Point, fraction: float) -> Point:
         """Return a point on the line between two."""
@@ -293,26 +311,40 @@ class PlanProblem:
     # -- the quadratic programme ---------------------------------------------------------------------------------
     def step(self, at: Linear) -> Step[Point] | str:
         """Solve the quadratic programme at a point."""
-        gradient, hessian = self._model(at)
-        t = self.task
-        n, head = t.functions.states, t.functions.states + len(t.remembered)
-        radius = self._radius(at) if t.exact else np.inf
-        program = self._program(at, gradient, hessian, radius)
-        kept = None
-        if t.exact:
-            program, kept = convexified(program, self._fixed(at))
-        found = solve_stages(program)
+        gradient, hessian = self.model(at)
+        radius = self.radius(at) if self.task.exact else np.inf
+        found: StageSolution | str = ""
+        for reach, slack in attempts(radius):
+            found = self._solution(at, gradient, hessian, reach, slack)
+            if not isinstance(found, str):
+                radius = reach
+                break
         if isinstance(found, str):
             return found
-        if kept is not None:
-            found = replace(found, adjoint=found.adjoint + np.einsum("kij,kj->ki", kept, found.x))
-        step = self._taken(at, found, gradient, hessian, n, head)
+        return self.stepped(at, found, gradient, hessian, radius)
+
+    def stepped(self, at: Linear, found: StageSolution, gradient: Array, hessian: Array, radius: float) -> Step[Point]:
+        """Return the step that a solution of the quadratic programme means."""
+        t = self.task
+        step = self._taken(at, found, gradient, hessian, t.functions.states, t.functions.states + len(t.remembered))
         self._last = at.point.u, step.point.u
         if at.violation < 1e-8 and abs(at.cost - step.cost) < _NOTHING * max(1.0, abs(at.cost)):
             step = replace(step, size=min(step.size, 1.0))  # there is nothing left to gain
         if np.abs(found.u[:, : t.functions.controls] * t.free).max() > 0.99 * radius:
             step = replace(step, size=max(step.size, 2.0))  # held back, so not converged
         return step
+
+    def _solution(
+        self, at: Linear, gradient: Array, hessian: Array, radius: float, slack: float
+    ) -> StageSolution | str:
+        """Return the solution of the quadratic programme within a radius; a text says why there is none."""
+        program, kept = loosened(self.program(at, gradient, hessian, radius), slack), None
+        if self.task.exact:
+            program, kept = convexified(program, self.fixed(at))
+        found = solve_stages(program)
+        if isinstance(found, str) or kept is None:
+            return found
+        return replace(found, adjoint=found.adjoint + np.einsum("kij,kj->ki", kept, found.x))
 
     def _pulls(self, at: Linear) -> tuple[Array, Array]:
         """Return derivatives of the smooth cost with respect to the quantities and to the states at the ends."""
@@ -331,7 +363,7 @@ class PlanProblem:
         found[-1] += pull[-1] @ at.moved.slopes[-1]
         return found
 
-    def _fixed(self, at: Linear) -> npt.NDArray[np.bool_]:
+    def fixed(self, at: Linear) -> npt.NDArray[np.bool_]:
         """Return the inputs of the programme that the last one held at a bound."""
         t, c = self.task, self.task.functions.controls
         found = np.zeros((t.count, c + len(t.slacked)), dtype=bool)
@@ -339,7 +371,7 @@ class PlanProblem:
         found[:, :c] = (u >= t.u_high - close) & (force > 1e-6) | (u <= t.u_low + close) & (force < -1e-6)
         return found & np.hstack([t.free, np.ones((t.count, len(t.slacked)), dtype=bool)])
 
-    def _model(self, at: Linear) -> tuple[Array, Array]:
+    def model(self, at: Linear) -> tuple[Array, Array]:
         """Return gradient and second derivatives of the smooth cost with respect to scaled states and controls."""
         t = self.task
         root = at.ends[1] * np.sqrt(2.0 * t.weight)[:, :, None] / t.y_scale[:, None]
@@ -368,7 +400,8 @@ class PlanProblem:
             found = found + spread.transpose(0, 2, 1) @ curved @ spread
         return found
 
-    def _program(self, at: Linear, gradient: Array, hessian: Array, radius: float) -> StageProgram:
+    def program(self, at: Linear, gradient: Array, hessian: Array, radius: float) -> StageProgram:
+        """Return the quadratic programme at a point, from what `model` returned, for steps within a radius."""
         t, n, c = self.task, self.task.functions.states, self.task.functions.controls
         keep, spread, count = t.remembered, t.spreads, t.count
         head, total = n + len(keep), t.spreads.shape[2]

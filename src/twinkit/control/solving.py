@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time as clock
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,6 +11,7 @@ import casadi as ca
 import numpy as np
 
 from twinkit.control.problem import Linear, PlanProblem, Point, Task
+from twinkit.control.tree import TreeProblem
 from twinkit.optimise import SOLVERS, Failed, Limits, StageProblem, Status, solve_nonlinear, sqp
 from twinkit.readings.casadi import SYMBOLIC
 
@@ -20,42 +22,64 @@ class Attempt:
 
     Attributes
     ----------
-    point
-        The point; where the status is not usable, only its controls may be tried.
-    at
-        The last linearisation (None: there was none).
+    points
+        The point of each scenario; where the status is not usable, only its controls may be tried.
+    ats
+        The last linearisation of each (None: there was none).
     status
         How it ended.
     """
 
-    point: Point
-    at: Linear | None
+    points: tuple[Point, ...]
+    ats: tuple[Linear | None, ...]
     status: Status
 
+    @property
+    def point(self) -> Point:
+        """The point of the first scenario."""
+        return self.points[0]
 
-def solved(task: Task, guess: Point, iterations: int, until: float, escalate: bool) -> Attempt:
+    @property
+    def at(self) -> Linear | None:
+        """The last linearisation of the first scenario."""
+        return self.ats[0]
+
+    def parts(self) -> list[Attempt]:
+        """Return what the solvers came to, scenario by scenario."""
+        pairs = zip(self.points, self.ats, strict=True)
+        return [Attempt((point,), (at,), self.status) for point, at in pairs]
+
+
+def solved(
+    tasks: Sequence[Task], guess: tuple[Point, ...], shared: int, iterations: int, until: float, escalate: bool
+) -> Attempt:
     """Solve one plan.
 
     Parameters
     ----------
-    task, guess
-        The plan and a first guess.
+    tasks, guess
+        The plan and a first guess, per scenario.
+    shared
+        Number of first steps whose moves are the same in all scenarios.
     iterations
         Largest number of quadratic programmes.
     until
         When to stop, on the clock of ``time.perf_counter``.
     escalate
-        Whether the nonlinear solvers are tried where SQP fails.
+        Whether the nonlinear solvers are tried where SQP fails (one scenario only).
     """
-    problem = PlanProblem(task)
     limits = Limits(iterations, max(0.0, until - clock.perf_counter()))
     try:
-        found = sqp(problem, guess, limits)
-        best = Attempt(found.point, found.at, found.status)
+        if len(tasks) > 1:
+            return _branched(tasks, guess, shared, limits)
+        found = sqp(PlanProblem(tasks[0]), guess[0], limits)
+        best = Attempt((found.point,), (found.at,), found.status)
     except (ArithmeticError, RuntimeError, np.linalg.LinAlgError) as error:
-        best = Attempt(guess, None, Failed("SQP", 0, f"the solver crashed: {error}"))
-    if best.status.usable or not escalate:
+        nothing = (None,) * len(tasks)
+        best = Attempt(guess, nothing, Failed("SQP", 0, f"the solver crashed: {error}"))
+    if best.status.usable or not escalate or len(tasks) > 1:
         return best
+    task, problem = tasks[0], PlanProblem(tasks[0])
     reasons = [getattr(best.status, "reason", best.status.text)]
     for solver in SOLVERS:
         left = until - clock.perf_counter()
@@ -71,6 +95,12 @@ def solved(task: Task, guess: Point, iterations: int, until: float, escalate: bo
             return tried
         reasons.append(f"{solver.upper()}: {getattr(tried.status, 'reason', tried.status.text)}")
     return replace(best, status=Failed("SQP, FATROP, IPOPT", best.status.iterations, "; ".join(reasons)))
+
+
+def _branched(tasks: Sequence[Task], guess: tuple[Point, ...], shared: int, limits: Limits) -> Attempt:
+    """Solve a plan of several scenarios."""
+    found = sqp(TreeProblem(tasks, shared), guess, limits)
+    return Attempt(found.point, found.at.parts, found.status)
 
 
 def _nonlinear(task: Task, problem: PlanProblem, guess: Point, solver: str, seconds: float) -> Attempt:
@@ -91,11 +121,11 @@ def _nonlinear(task: Task, problem: PlanProblem, guess: Point, solver: str, seco
     u = np.where(task.free, np.clip(u, task.u_low, task.u_high), u)
     point = replace(guess, x=x[:, :n] * task.x_scale, u=u)
     if not ended.usable:
-        return Attempt(point, None, ended)
+        return Attempt((point,), (None,), ended)
     at = problem.linearise(point)
     step = problem.step(at)  # for the multipliers
     point = point if isinstance(step, str) else replace(step.point, x=point.x, u=point.u)
-    return Attempt(point, at, ended)
+    return Attempt((point,), (at,), ended)
 
 
 def _stages(task: Task, start: Point) -> StageProblem:

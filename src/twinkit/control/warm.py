@@ -18,24 +18,24 @@ class Warm:
     ----------
     times
         Nodes, ``(N + 1,)``.
-    point
-        The point.
+    points
+        The point of each scenario.
     margins
-        Margins for uncertainty at the nodes, ``(N, r)``.
+        Margins for uncertainty at the nodes, of each scenario, ``(N, r)``.
     method, substeps
         How the steps were integrated.
     """
 
     times: Array
-    point: Point
-    margins: Array
+    points: tuple[Point, ...]
+    margins: tuple[Array, ...]
     method: int
     substeps: int
 
 
-def shifted(warm: Warm, task: Task) -> Point:
+def shifted(warm: Warm, task: Task, scenario: int = 0) -> Point:
     """Return the point moved to the times of a new plan: controls hold, states are interpolated, the end repeats."""
-    old, p, times = warm.times, warm.point, task.times
+    old, p, times = warm.times, warm.points[scenario], task.times
     slack = 1e-9 * (times[-1] - times[0])
     steps = np.clip(np.searchsorted(old, times[:-1] + slack, side="right") - 1, 0, len(old) - 2)
     right = np.clip(np.searchsorted(old, times + slack, side="right") - 1, 0, len(old) - 2)

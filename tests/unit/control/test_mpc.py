@@ -20,11 +20,9 @@ from twinkit.control import (
     Within,
     final,
     integral,
+    rounds,
     solving,
     summed,
-)
-from twinkit.control import (
-    mpc as mpc_module,
 )
 from twinkit.core import InvalidValueError, StateEstimate, UnitError, UnknownNameError
 from twinkit.estimate import Disturbance, ExtendedKalmanFilter, Sensor
@@ -297,7 +295,7 @@ def test_solver_that_crashes(monkeypatch):
     again = mpc.plan({"T": 22.0}, t=2.0, previous=previous)
     assert again.status.usable
     assert not isinstance(again.status, Optimal)
-    monkeypatch.setattr(mpc_module, "solved", crash)
+    monkeypatch.setattr(rounds, "solved", crash)
     held = mpc.plan({"T": 22.0}, t=2.0, previous=previous)
     assert isinstance(held.status, PreviousPlan)
     assert "segmented" in held.status.text
