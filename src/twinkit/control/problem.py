@@ -341,7 +341,7 @@ class PlanProblem:
         program, kept = loosened(self.program(at, gradient, hessian, radius), slack), None
         if self.task.exact:
             program, kept = convexified(program, self.fixed(at))
-        found = solve_stages(program)
+        found = solve_stages(program, fast=True)
         if isinstance(found, str) or kept is None:
             return found
         return replace(found, adjoint=found.adjoint + np.einsum("kij,kj->ki", kept, found.x))

@@ -111,7 +111,7 @@ class TreeProblem:
         if self._parts[0].task.exact:
             fixed = np.concatenate([part.fixed(one) for part, one in zip(self._parts, at.parts, strict=True)])
             chain, kept = convexified(chain, fixed & ~_padded(np.concatenate(ties), fixed.shape[1]))
-        found = solve_stages(loosened(chain, slack))
+        found = solve_stages(loosened(chain, slack), fast=True)
         if isinstance(found, str):
             return found
         if kept is not None:
