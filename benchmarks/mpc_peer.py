@@ -3,8 +3,8 @@
     python mpc_peer.py cstr|fed-batch|nine-scenarios steps quiet|loud result.npz
 
 do-mpc is LGPL and never a dependency of twinkit. Settings are those of its examples (20 steps, degree-2 Radau
-collocation, nominal: n_robust = 0, or nine scenarios with n_robust = 1); the plant is integrated by SciPy, the same in twinkit's half. IPOPT prints unless
-quiet.
+collocation, nominal: n_robust = 0, or nine scenarios with n_robust = 1). SciPy integrates the plant. IPOPT prints
+unless quiet.
 """
 
 import contextlib
@@ -90,7 +90,8 @@ def main(case, steps, quiet, target):
     }[case]()
     options = {"nlpsol_opts": {"ipopt.print_level": 0, "print_time": 0, "ipopt.sb": "yes"}} if quiet == "quiet" else {}
     mpc.set_param(
-        n_horizon=20, t_step=step, n_robust=int(case == "nine-scenarios"), state_discretization="collocation", collocation_type="radau",
+        n_horizon=20, t_step=step, n_robust=int(case == "nine-scenarios"),
+        state_discretization="collocation", collocation_type="radau",
         collocation_deg=2, collocation_ni=elements, store_full_solution=True, **options,
     )  # fmt: skip
     finish()

@@ -137,7 +137,7 @@ class MPC:
     shared_steps: int = 1
     terminal: TerminalRegion | None = None
     valid_for: Any = None
-    tolerance: float = 1e-4
+    tolerance: float = 1e-3
     rtol: float = 1e-5
     second_derivatives: bool | None = None
     iterations: int = 50

@@ -301,11 +301,8 @@ class PlanProblem:
         """Return the trajectory of the model with the same controls, from the same start."""
         t = self.task
         x, z = point.x.copy(), point.z.copy()
-        one = t.shooting
         for k in range(t.count):
-            part = replace(one, items=one.items[:, k : k + 1])
-            moved = _flowed(part, x[k], point.u[k], z[k])
-            x[k + 1], z[k + 1] = moved
+            x[k + 1], z[k + 1] = t.shooting.ahead(k, x[k], point.u[k], z[k])
         return replace(point, x=x, z=z)
 
     # -- the quadratic programme ---------------------------------------------------------------------------------
@@ -533,12 +530,3 @@ class PlanProblem:
                     over = over * np.array(t.functions.direct)
                 total += float(np.sum(over[:, t.slacked] * t.soft[t.slacked]))
         return total
-
-
-def _flowed(one: Shooting, x: Array, u: Array, z: Array) -> tuple[Array, Array]:
-    """Return where one step leads, without derivatives."""
-    f = one.functions
-    n, m, size = f.states, f.algebraics, f.states + f.controls
-    start = np.concatenate([x, u, z, [0.0]])[None]
-    (end,) = f.flow[one.method](start, [np.ascontiguousarray(one.items[:, 0])], one.shared)
-    return end[:n], end[size : size + m]

@@ -88,6 +88,14 @@ class Shooting:
             slopes[:, :, n:] += own[:, :, n:]
         return Moved(x, z, slopes, at, maps)
 
+    def ahead(self, k: int, x: Array, u: Array, z: Array) -> tuple[Array, Array]:
+        """Return where step `k` leads from one state, with one guess of the algebraic variables."""
+        f = self.functions
+        n, m, size = f.states, f.algebraics, f.states + f.controls
+        start = np.concatenate([x, u, z, [0.0]])[None]
+        (end,) = f.flow[self.method](start, [np.ascontiguousarray(self.items[:, k])], self.shared)
+        return end[:n], end[size : size + m]
+
     def bent(self, moved: Moved, adjoint: Array) -> Array:
         """Return second derivatives of ``adjoint' end`` of every step, ``(N, n + c, n + c)``.
 

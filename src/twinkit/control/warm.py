@@ -48,8 +48,10 @@ def shifted(warm: Warm, task: Task, scenario: int = 0) -> Point:
     for j in range(u.shape[1]):  # what is held in a block follows its start
         held = np.maximum.accumulate(np.where(task.free[:, j], np.arange(len(u)), 0))
         u[:, j] = u[held, j]
-    if warm.times[-1] < times[-1] and p.x.shape[1]:
-        beyond = times > old[-1] + slack
+    beyond = np.flatnonzero(times > old[-1] + slack)
+    for k in beyond:  # where the last plan ended, the model goes on with its last controls
+        x[k], z[k] = task.shooting.ahead(k - 1, x[k - 1], u[k - 1], z[k - 1])
+    if not np.isfinite(x).all():
         x[beyond] = p.x[-1]
     return Point(x, u, z, p.adjoint[steps], p.force[steps], p.bound_force[steps], p.rate_force[steps])
 
