@@ -17,7 +17,7 @@ from twinkit.control.scenarios import Scenario
 from twinkit.control.session import Actuator, ControlSession
 from twinkit.control.status import Failed, Fallback, Optimal, PlanStatus, PreviousPlan, SafeSetpoint, Suboptimal
 from twinkit.control.supervisor import CampaignSupervisor, Keep, Target
-from twinkit.control.terminal import TerminalRegion
+from twinkit.control.terminal import TerminalRegion, terminal_region
 
 __all__ = [
     "MPC",
@@ -75,4 +75,5 @@ __all__ = [
     "integral",
     "recommend",
     "summed",
+    "terminal_region",
 ]

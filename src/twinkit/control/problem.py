@@ -216,10 +216,18 @@ def loosened(program: StageProgram, slack: float) -> StageProgram:
 
 
 class PlanProblem:
-    """A plan as a `twinkit.optimise.Problem`."""
+    """A plan as a `twinkit.optimise.Problem`.
 
-    def __init__(self, task: Task) -> None:
-        self.task = task
+    Parameters
+    ----------
+    task
+        The plan.
+    fast
+        Whether quadratic programmes are solved with the quickest settings first.
+    """
+
+    def __init__(self, task: Task, fast: bool = False) -> None:
+        self.task, self._fast = task, fast
         self._reachable, self._last = _FIRST_RADIUS, (None, None)
 
     def radius(self, at: Linear) -> float:
@@ -338,7 +346,7 @@ class PlanProblem:
         program, kept = loosened(self.program(at, gradient, hessian, radius), slack), None
         if self.task.exact:
             program, kept = convexified(program, self.fixed(at))
-        found = solve_stages(program, fast=True)
+        found = solve_stages(program, self._fast)
         if isinstance(found, str) or kept is None:
             return found
         return replace(found, adjoint=found.adjoint + np.einsum("kij,kj->ki", kept, found.x))

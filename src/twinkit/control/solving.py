@@ -12,7 +12,7 @@ import numpy as np
 
 from twinkit.control.problem import Linear, PlanProblem, Point, Task
 from twinkit.control.tree import TreeProblem
-from twinkit.optimise import SOLVERS, Failed, Limits, StageProblem, Status, solve_nonlinear, sqp
+from twinkit.optimise import SOLVERS, Converged, Failed, Limits, StageProblem, Status, solve_nonlinear, sqp
 from twinkit.readings.casadi import SYMBOLIC
 
 
@@ -68,12 +68,8 @@ def solved(
     escalate
         Whether the nonlinear solvers are tried where SQP fails (one scenario only).
     """
-    limits = Limits(iterations, max(0.0, until - clock.perf_counter()))
     try:
-        if len(tasks) > 1:
-            return _branched(tasks, guess, shared, limits)
-        found = sqp(PlanProblem(tasks[0]), guess[0], limits)
-        best = Attempt((found.point,), (found.at,), found.status)
+        best = _sequential(tasks, guess, shared, iterations, until)
     except (ArithmeticError, RuntimeError, np.linalg.LinAlgError) as error:
         nothing = (None,) * len(tasks)
         best = Attempt(guess, nothing, Failed("SQP", 0, f"the solver crashed: {error}"))
@@ -97,10 +93,23 @@ def solved(
     return replace(best, status=Failed("SQP, FATROP, IPOPT", best.status.iterations, "; ".join(reasons)))
 
 
-def _branched(tasks: Sequence[Task], guess: tuple[Point, ...], shared: int, limits: Limits) -> Attempt:
-    """Solve a plan of several scenarios."""
-    found = sqp(TreeProblem(tasks, shared), guess, limits)
-    return Attempt(found.point, found.at.parts, found.status)
+def _sequential(tasks: Sequence[Task], guess: tuple[Point, ...], shared: int, iterations: int, until: float) -> Attempt:
+    """Solve a plan by SQP: quickly, and where that does not converge, from there with accurate quadratic programmes."""
+    best, done = Attempt(guess, (None,) * len(tasks), Failed("SQP", 0)), 0
+    for fast in (True, False):
+        limits = Limits(max(1, iterations - done), max(0.0, until - clock.perf_counter()))
+        if len(tasks) > 1:
+            tree = sqp(TreeProblem(tasks, shared, fast), best.points, limits)
+            best = Attempt(tree.point, tree.at.parts, tree.status)
+        else:
+            found = sqp(PlanProblem(tasks[0], fast), best.point, limits)
+            best = Attempt((found.point,), (found.at,), found.status)
+        done += best.status.iterations
+        if isinstance(best.status, Converged) or done >= iterations or clock.perf_counter() > until:
+            break
+        if not all(np.isfinite(point.x).all() for point in best.points):
+            best = replace(best, points=guess)
+    return best
 
 
 def _nonlinear(task: Task, problem: PlanProblem, guess: Point, solver: str, seconds: float) -> Attempt:

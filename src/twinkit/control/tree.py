@@ -57,11 +57,13 @@ class TreeProblem:
         One per scenario, of the same shape; costs have the weight of the scenario.
     shared
         Number of first steps whose moves are the same in all scenarios.
+    fast
+        As for `PlanProblem`.
     """
 
-    def __init__(self, tasks: Sequence[Task], shared: int) -> None:
+    def __init__(self, tasks: Sequence[Task], shared: int, fast: bool = False) -> None:
         self._parts = [PlanProblem(task) for task in tasks]
-        self._shared = shared
+        self._shared, self._fast = shared, fast
 
     def linearise(self, point: Points) -> Branched:
         """Evaluate all scenarios."""
@@ -111,7 +113,7 @@ class TreeProblem:
         if self._parts[0].task.exact:
             fixed = np.concatenate([part.fixed(one) for part, one in zip(self._parts, at.parts, strict=True)])
             chain, kept = convexified(chain, fixed & ~_padded(np.concatenate(ties), fixed.shape[1]))
-        found = solve_stages(loosened(chain, slack), fast=True)
+        found = solve_stages(loosened(chain, slack), self._fast)
         if isinstance(found, str):
             return found
         if kept is not None:
