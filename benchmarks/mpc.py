@@ -131,9 +131,10 @@ CASES = {
 }  # fmt: skip
 
 
-def controller(case: Case, native: bool, rtol: float) -> tk.MPC:
+def controller(case: Case, native: bool, rtol: float, **more: Any) -> tk.MPC:
     """Return the controller of a case."""
-    return tk.MPC(case.model, horizon=20 * case.step, step=case.step, native=native, rtol=rtol, **case.settings)
+    settings = {**case.settings, **more}
+    return tk.MPC(case.model, horizon=20 * case.step, step=case.step, native=native, rtol=rtol, **settings)
 
 
 def run(case: Case, changes: dict[str, float], x: np.ndarray, moves: np.ndarray) -> np.ndarray:
@@ -157,9 +158,9 @@ def moves_of(plan: tk.control.Plan) -> np.ndarray:
     return np.column_stack([move.values for move in plan.moves.values()])
 
 
-def twinkit_run(case: Case, steps: int, native: bool, rtol: float) -> dict[str, Any]:
+def twinkit_run(case: Case, steps: int, native: bool, rtol: float, **more: Any) -> dict[str, Any]:
     """Return the closed loop of twinkit."""
-    mpc, labels = controller(case, native, rtol), case.model.layout.states.labels
+    mpc, labels = controller(case, native, rtol, **more), case.model.layout.states.labels
     x = np.array([case.model.values()[label] for label in labels], dtype=float)
     seconds, states, inputs, optimal, fresh, plan = [], [x], [], 0, 0, None
     for k in range(steps):
@@ -225,6 +226,9 @@ def main() -> None:
         found = {
             "twinkit, C compiler": twinkit_run(case, options.steps, True, options.rtol),
             "twinkit, no compiler": twinkit_run(case, options.steps, False, options.rtol),
+            "twinkit, one iteration": twinkit_run(
+                case, options.steps, True, options.rtol, iterations=1, escalate=False
+            ),
         }
         if python:
             found["do-mpc"] = peer_run(name, case, options.steps, True, python)
