@@ -118,7 +118,7 @@ class MPC:
     >>> mpc = MPC(Tank(), horizon="60 min", step="2 min", track={"T": 45.0}, moves={"Q": Move(penalty=0.01)})
     >>> plan = mpc.plan({"T": 20.0}, t=0.0)
     >>> plan.status.fresh, round(plan.moves["Q"].first, 1), round(float(plan.predicted["T"].mean[-1]), 1)
-    (True, 9.6, 45.0)
+    (True, 10.0, 45.0)
     """
 
     model: Model
