@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time as clock
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +13,7 @@ from twinkit.control.check import Checked, checked
 from twinkit.control.horizon import Horizon, task_of
 from twinkit.control.prediction import simulated
 from twinkit.control.problem import PlanProblem, Point, Task
+from twinkit.control.region import ALLOWED
 from twinkit.control.scenarios import weighted
 from twinkit.control.solving import Attempt, solved
 from twinkit.control.warm import Warm, shifted
@@ -93,7 +94,7 @@ def optimised(
 
     tasks = tasks_now()
     if warm is not None:
-        points = tuple(shifted(warm, task, k) for k, task in enumerate(tasks))
+        points = _sharing(tuple(shifted(warm, task, k) for k, task in enumerate(tasks)), mpc.shared_steps)
     else:
         points = tuple(PlanProblem(task).restored(point_of(task, guess)) for task in tasks)
         if any(q.quantile for q in horizons[0].settings.quantities):
@@ -113,7 +114,7 @@ def optimised(
                 substeps = fitted(h, p.u, z, mpc.rtol, substeps)
             tasks, points = tasks_now(), attempt.points
             continue
-        reason = next((check.reason for check in checks if check.reason), "")
+        reason = next((check.reason for check in checks if check.reason), "") or _apart(mpc, tasks, attempt.points)
         if reason and not usable:
             return f"{getattr(attempt.status, 'reason', attempt.status.text)} ({reason})"
         if reason:
@@ -131,6 +132,19 @@ def optimised(
         margins = [check.margins for check in checks]
         tasks, points = tasks_now(), attempt.points
     return found
+
+
+def _sharing(points: tuple[Point, ...], shared: int) -> tuple[Point, ...]:
+    """Return points whose first moves are those of the first scenario, as they must be in all."""
+    first = points[0].u[:shared]
+    return (points[0], *(replace(p, u=np.vstack([first, p.u[shared:]])) for p in points[1:]))
+
+
+def _apart(mpc: MPC, tasks: Sequence[Task], points: tuple[Point, ...]) -> str:
+    """Return why scenarios do not share their first moves ('' where they do)."""
+    shared = [p.u[: mpc.shared_steps] / tasks[0].u_scale for p in points]
+    away = max(float(np.abs(one - shared[0]).max()) for one in shared)
+    return "" if away <= ALLOWED else f"the first moves of the scenarios differ by {away:.2g} of their scale"
 
 
 def _check(mpc: MPC, h: Horizon, task: Task, substeps: tuple[int, int], point: Point, compare: bool = True) -> Checked:
