@@ -117,10 +117,13 @@ _HOMES = {
     ),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
-_ROOMS = ("core", "readings", "simulate", "unitops", "testing", "fmi", "graph", "estimate", "control", "pat", "app")
+_ROOMS = (
+    "core", "readings", "simulate", "unitops", "testing", "fmi", "graph", "estimate", "hybrid", "control", "pat", "app",
+)  # fmt: skip
 
 # What the rooms above `core` provide for objects defined in it (see twinkit.core.providers).
 _provide("show", "twinkit.readings.sympy:show")
+_provide("rate_units", "twinkit.readings.dimensions:rate_units")
 _provide("numeric_maths", "twinkit.readings.numeric:NUMERIC")
 
 

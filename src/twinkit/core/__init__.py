@@ -26,6 +26,7 @@ from twinkit.core.origin import Established, Origin
 from twinkit.core.parameter_set import ParameterSet
 from twinkit.core.records import AuditSink, Measurement, Prediction, Quality, StateEstimate, no_audit
 from twinkit.core.solution import Occurrence, RunStatus, Solution, Trace
+from twinkit.core.terms import Combine, Correction
 from twinkit.core.variables import Algebraic, Input, Mode, Option, Output, Parameter, State
 from twinkit.core.verdict import Verdict
 
@@ -37,7 +38,9 @@ __all__ = [
     "BoundsError",
     "Causality",
     "Combination",
+    "Combine",
     "Component",
+    "Correction",
     "Crossing",
     "DataError",
     "DesignSpace",

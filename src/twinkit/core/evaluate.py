@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from twinkit.core.errors import ModelDefinitionError, ShapeError, unknown_name
 from twinkit.core.events import Balance, Event, Schedule
 from twinkit.core.maths import Maths
+from twinkit.core.terms import RateBook
 from twinkit.core.units import affine, as_number, derivative_unit
 
 if TYPE_CHECKING:
@@ -21,7 +22,8 @@ class Evaluation:
     """What the equations gave, by full (dotted) name.
 
     `bound` holds the inputs of sub-models that the parent supplies; they are not inputs of the whole. Derivatives are
-    per `time_unit`, that of the whole.
+    per `time_unit`, that of the whole. `rates` holds the named rates as they entered the equations, learned terms
+    included.
     """
 
     time_unit: str
@@ -30,6 +32,7 @@ class Evaluation:
     outputs: dict[str, Any] = field(default_factory=dict[str, Any])
     bound: dict[str, Any] = field(default_factory=dict[str, Any])
     called: set[str] = field(default_factory=set[str])
+    rates: dict[str, Any] = field(default_factory=dict[str, Any])
 
 
 class Variables:
@@ -119,7 +122,9 @@ def _guarded(function: Callable[[Any, Any], Mapping[str, Any]], v: Variables, m:
 
 def run_equations(model: Model, v: Variables, m: Maths, run: Evaluation, prefix: str = "") -> None:
     """Call one model's equations and file the results under their full names."""
-    results = _guarded(model.equations, v, m)
+    rates = RateBook(model, v, m, run, prefix)
+    results = _guarded(model.equations, v, m.naming(rates))
+    rates.close()
     if not isinstance(results, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise ModelDefinitionError(f"{type(model).__name__}.equations must return a dict, not {type(results).__name__}")
     targets = {"state": run.derivatives, "algebraic": run.residuals, "output": run.outputs}

@@ -186,6 +186,15 @@ class Recorder(Maths):
     def concatenate(self, parts: Sequence[Any]) -> Any:
         return Expr("concatenate", tuple(parts), _joined_size(parts))
 
+    def matvec(self, matrix: Any, x: Any) -> Any:
+        numbers = np.ascontiguousarray(matrix, dtype=np.float64)
+        size = _need_vector("m.matvec", x)
+        if numbers.ndim != 2 or numbers.shape[1] != size:
+            raise ShapeError(
+                f"m.matvec cannot multiply a matrix of shape {numbers.shape} and a vector of length {size}"
+            )
+        return Expr("matvec", (x, hashlib.sha256(numbers.tobytes()).hexdigest()), numbers.shape[0])
+
     def roll(self, x: Any, shift: int) -> Any:
         return Expr("roll", (x, int(shift)), _need_vector("m.roll", x))
 

@@ -6,11 +6,12 @@ written here once and overridden nowhere.
 
 from __future__ import annotations
 
+import copy
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, final
+from typing import Any, ClassVar, Self, final
 
 import numpy as np
 import numpy.typing as npt
@@ -65,6 +66,7 @@ class Maths(ABC):
     """What `m` offers inside `equations(self, v, m)`. Numbers are in the declared units throughout."""
 
     pi: ClassVar[float] = math.pi
+    _naming: Callable[[str, Any], Any] | None = None
 
     # -- elementwise primitives --------------------------------------------------------------------------------
     @abstractmethod
@@ -133,6 +135,10 @@ class Maths(ABC):
         """Join scalars and vectors, in order, into one vector."""
 
     @abstractmethod
+    def matvec(self, matrix: Any, x: Any) -> Any:
+        """Product of a constant matrix of plain numbers, shape ``(n, m)``, and a vector of length ``m``."""
+
+    @abstractmethod
     def roll(self, x: Any, shift: int) -> Any:
         """Shift a vector cyclically: element i moves to i + shift."""
 
@@ -197,7 +203,20 @@ class Maths(ABC):
         difference = a - b
         return b + 0.5 * (difference - self.sqrt(difference * difference + width * width))
 
+    # -- names ---------------------------------------------------------------------------------------------------
+    @final
+    def rate(self, name: str, value: Any) -> Any:
+        """Name a rate: it is `value`, unless a learned term corrects the rate of that name (see `core.terms`)."""
+        return value if self._naming is None else self._naming(name, value)
+
     # -- used by the library, not by equations -----------------------------------------------------------------
+    @final
+    def naming(self, take: Callable[[str, Any], Any]) -> Self:
+        """Return the same mathematics, whose `rate` hands name and value to `take` and gives what it returns."""
+        bound = copy.copy(self)
+        bound._naming = take
+        return bound
+
     def bind(self, x: Any, variable: Any, name: str) -> Any:
         """Accept an expression as the value of a sub-model's input (the dimensions reading checks its unit)."""
         del variable, name
@@ -210,6 +229,6 @@ class Maths(ABC):
 
 
 MATHS_NAMES: tuple[str, ...] = tuple(
-    name for name in vars(Maths) if not name.startswith("_") and name not in {"bind", "size"}
+    name for name in vars(Maths) if not name.startswith("_") and name not in {"bind", "size", "naming"}
 )
 """The names an equation may use after `m.` (one definition: the class above)."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import Enum
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeAlias, cast
@@ -25,6 +25,7 @@ from twinkit.core.parameter_set import ParameterSet
 from twinkit.core.providers import provided
 from twinkit.core.source_check import Names, check_equations
 from twinkit.core.structure import Structure, structure_of
+from twinkit.core.terms import AnyModel, Correction, check_term, gathered, restored
 from twinkit.core.units import affine, parse_unit, registry, unit_label
 from twinkit.core.variables import Option, Value, Variable
 
@@ -143,12 +144,21 @@ class Model:
     __values: dict[str, Value]
     __options: dict[str, Any]
     __children: dict[str, Model]
+    __corrections: dict[str, Correction]
+    __terms: dict[str, Model]
 
     def __init__(self, changes: Mapping[str, Any] | None = None, /, **values: Any) -> None:
-        given = {**(changes or {}), **values}
+        self._fill({**(changes or {}), **values}, {}, {})
+
+    def _fill(
+        self, given: Mapping[str, Any], corrections: Mapping[str, Correction], terms: Mapping[str, Model]
+    ) -> None:
+        object.__setattr__(self, "_Model__corrections", dict(corrections))
+        object.__setattr__(self, "_Model__terms", dict(terms))
         own = {name: value for name, value in given.items() if "." not in name}
         for name in own:
-            if name not in self.declared and name not in self.option_declarations and name not in self._slots:
+            known = (self.declared, self.option_declarations, self._slots, terms)
+            if not any(name in names for names in known):
                 raise unknown_name("parameter", name, self._settable(), type(self).__name__)
         self._fill_options(own)
         self._fill_children(own, given)
@@ -156,7 +166,7 @@ class Model:
 
     def _settable(self) -> list[str]:
         names = [name for name, variable in self.declared.items() if variable.kind != "output"]
-        return [*names, *self.option_declarations, *self._slots]
+        return [*names, *self.option_declarations, *self._slots, *self.__terms]
 
     def _fill_options(self, own: Mapping[str, Any]) -> None:
         options: dict[str, Any] = {}
@@ -167,12 +177,12 @@ class Model:
 
     def _fill_children(self, own: Mapping[str, Any], given: Mapping[str, Any]) -> None:
         children: dict[str, Model] = {}
-        for name, slot in self._slots.items():
-            child = own.get(name, slot.default)
-            if not isinstance(child, type(slot.default)):
+        defaults = {name: slot.default for name, slot in self._slots.items()} | self.__terms
+        for name, default in defaults.items():
+            child = own.get(name, default)
+            if not isinstance(child, type(default)):
                 raise InvalidValueError(
-                    f"sub-model {name!r} of {type(self).__name__} must be a {type(slot.default).__name__}, not "
-                    f"{child!r}"
+                    f"sub-model {name!r} of {type(self).__name__} must be a {type(default).__name__}, not {child!r}"
                 )
             nested = {key[len(name) + 1 :]: value for key, value in given.items() if key.startswith(f"{name}.")}
             children[name] = child.with_(nested) if nested else child
@@ -229,6 +239,16 @@ class Model:
         """The sub-models of this instance, by name."""
         return MappingProxyType(self.__children)
 
+    @property
+    def corrections(self) -> Mapping[str, Correction]:
+        """Learned terms in this model's own equations, by the rate they correct."""
+        return MappingProxyType(self.__corrections)
+
+    @property
+    def rates(self) -> dict[str, str]:
+        """Rates the equations name, sub-models included -> their unit, found by the dimensions reading."""
+        return cast("dict[str, str]", provided("rate_units")(self))
+
     def walk(self, prefix: str = "") -> Iterator[tuple[str, Model]]:
         """Yield ``(prefix, model)`` for this model and all sub-models, itself first."""
         yield prefix, self
@@ -249,7 +269,7 @@ class Model:
     def structure_key(self) -> tuple[Any, ...]:
         """What the structure depends on: the class, the options, and the same of the sub-models."""
         children = tuple((name, child.structure_key) for name, child in self.__children.items())
-        return (type(self), tuple(self.__options.items()), children)
+        return (type(self), tuple(self.__options.items()), children, tuple(self.__corrections.values()))
 
     @property
     def layout(self) -> Layout:
@@ -274,7 +294,36 @@ class Model:
         for name, variable in self.declared.items():
             if variable.shape in resized:
                 current.pop(name, None)
-        return type(self)({**current, **given})
+        return _made(type(self), {**current, **given}, self.__corrections, self.__terms)
+
+    def with_terms(self, terms: Mapping[Correction, Model]) -> Self:
+        """Return a copy whose named rates are corrected by learned terms, in place of any it has.
+
+        Parameters
+        ----------
+        terms
+            What is corrected and how -> the term: a model with a vector input ``x`` and an output ``value``. The term
+            becomes the sub-model ``<rate>_term``.
+
+        Raises
+        ------
+        InvalidValueError, UnknownNameError, ModelDefinitionError
+            If a term does not fit, or the equations name no such rate.
+        """
+        corrections = gathered(list(terms))
+        models: dict[str, Model] = {}
+        for correction, term in terms.items():
+            check_term(term, correction)
+            if correction.name in {*self.declared, *self.option_declarations, *self._slots}:
+                raise InvalidValueError(
+                    f"the term on {correction.rate!r} would be called {correction.name!r}, and "
+                    f"{type(self).__name__} has something of that name already"
+                )
+            models[correction.name] = term
+        current = {name: value for name, value in self.__children.items() if name in self._slots}
+        made = _made(type(self), {**self.__values, **self.__options, **current, **models}, corrections, models)
+        _ = made.structure  # the rates are named, and nothing is read before it is known
+        return made
 
     # -- identity ----------------------------------------------------------------------------------------------
     @property
@@ -298,13 +347,14 @@ class Model:
         return hash(self._identity())
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return (_rebuild, (type(self), {**self.__values, **self.__options, **self.__children}))
+        values = {**self.__values, **self.__options, **self.__children}
+        return (_made, (type(self), values, self.__corrections, self.__terms))
 
     # -- JSON --------------------------------------------------------------------------------------------------
     def to_json(self) -> str:
         """Return this model as JSON text: class name, definition hash and every value, with units."""
         units = {prefix + name: v.unit for prefix, part in self.walk() for name, v in part.declared.items()}
-        document = {
+        document: dict[str, Any] = {
             "format": _FORMAT,
             "twinkit": __version__,
             "model": type(self).__name__,
@@ -312,10 +362,17 @@ class Model:
             "options": {p + n: plain(_member(v)) for p, part in self.walk() for n, v in part.options.items()},
             "values": {name: {"value": plain(value), "unit": units[name]} for name, value in self.values().items()},
         }
+        terms = [
+            {"model": prefix[:-1], "term": type(part.submodels[c.name]).__name__, **c.as_dict()}
+            for prefix, part in self.walk()
+            for c in part.corrections.values()
+        ]
+        if terms:
+            document["terms"] = terms
         return json.dumps(document, indent=1)
 
     @classmethod
-    def from_json(cls, text: str, *, allow_changed_definition: bool = False) -> Self:
+    def from_json(cls, text: str, *, allow_changed_definition: bool = False, terms: Sequence[type[Model]] = ()) -> Self:
         """Return the model a JSON text describes.
 
         Parameters
@@ -324,6 +381,8 @@ class Model:
             What `to_json` wrote. The class is never imported from the text: call it on the class that wrote it.
         allow_changed_definition
             Accept values saved with another version of the equations.
+        terms
+            Classes of the learned terms that the text may hold (``tk.hybrid.TERMS``).
 
         Raises
         ------
@@ -336,6 +395,7 @@ class Model:
             values = {key: item["value"] for key, item in document["values"].items()}
             units = {key: item["unit"] for key, item in document["values"].items()}
             options = dict(document["options"])
+            held = list(document.get("terms", ()))
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise DataError(f"this is not a model saved by twinkit ({type(error).__name__}: {error})") from None
         if form != _FORMAT:
@@ -345,6 +405,8 @@ class Model:
         options = _members(cls, options)
         own = {name: value for name, value in options.items() if "." not in name}
         blank = cls({**own, **_with_units(cls.declared, {n: v for n, v in values.items() if n in cls.declared}, units)})
+        blank = restored(blank, held, options, terms, _members)
+        options = _members(blank, options)
         declared = {prefix + name: part.declared[name] for prefix, part in blank.walk() for name in part.declared}
         model = blank.with_({**options, **_with_units(declared, values, units)})
         if model.definition_hash != saved and not allow_changed_definition:
@@ -368,7 +430,9 @@ class Model:
                 unit = self.declared[name].unit if name in self.declared else ""
                 parts.append(f"{name}={_short(value, unit)}")
         parts.extend(
-            f"{name}={child!r}" for name, child in self.__children.items() if child != self._slots[name].default
+            f"{name}={child!r}"
+            for name, child in self.__children.items()
+            if name not in self._slots or child != self._slots[name].default
         )
         return f"{type(self).__name__}({', '.join(parts)})"
 
@@ -400,8 +464,14 @@ def _not_while_evaluating(what: str, instead: str) -> None:
         )
 
 
-def _rebuild(cls: type[Model], values: Mapping[str, Any]) -> Model:
-    return cls(values)
+def _made(
+    cls: type[AnyModel], values: Mapping[str, Any], corrections: Mapping[str, Correction], terms: Mapping[str, Model]
+) -> AnyModel:
+    if not corrections:
+        return cls(values)
+    model = cls.__new__(cls)
+    model._fill(values, corrections, terms)  # pyright: ignore[reportPrivateUsage]
+    return model
 
 
 def _holds(value: Any, default: Any) -> bool:

@@ -35,9 +35,9 @@ class StageProblem:
     advance
         Per interval: ``(x, w) -> x`` at its end.
     cost
-        Per node: ``(x, w) -> `` cost; `w` is None at the last node, which may be left out.
+        Per node: ``(x, w) -> cost``; `w` is None at the last node, which may be left out.
     path
-        Per node: ``(x, w) ->`` constrained quantities; as `cost`.
+        Per node: ``(x, w) -> constrained quantities``; as `cost`.
     low, high
         Bounds on the states, ``(n,)``.
     path_low, path_high

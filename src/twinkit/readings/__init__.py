@@ -15,6 +15,7 @@ _HOMES = {
     "show": "sympy",
     "check_dimensions": "dimensions",
     "dimension_problems": "dimensions",
+    "rate_units": "dimensions",
 }
 
 

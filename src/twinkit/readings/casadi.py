@@ -70,6 +70,9 @@ class CasadiMaths(Maths):
     def concatenate(self, parts: Sequence[Any]) -> Any:
         return ca.vertcat(*parts) if parts else ca.SX(0, 1)
 
+    def matvec(self, matrix: Any, x: Any) -> Any:
+        return ca.mtimes(ca.DM(np.asarray(matrix, dtype=np.float64)), x)
+
     def roll(self, x: Any, shift: int) -> Any:
         size = x.numel()
         return ca.vertcat(*[x[(i - shift) % size] for i in range(size)])

@@ -275,6 +275,11 @@ class DimensionMaths(Maths):
             joined.unit, any_unit=joined.any_unit, width=sum(1 if dim.width is None else dim.width for dim in dims)
         )
 
+    def matvec(self, matrix: Any, x: Any) -> Any:
+        dim = _dim(x)
+        _not_offset(dim, "multiplying")
+        return Dim(dim.unit, any_unit=dim.any_unit, width=len(matrix))
+
     def roll(self, x: Any, shift: int) -> Any:
         del shift
         return x
@@ -387,6 +392,32 @@ def dimension_problems(model: Model) -> list[str]:
         unit = derivative_unit(str(_dim(balance.amount).unit), model.time_unit)
         guarded(lambda b=balance, unit=unit, n=name: expect(b.inflow, unit, f"the inflow of conserved {n!r}"))
     return problems
+
+
+def rate_units(model: Model) -> dict[str, str]:
+    """Return the rates the equations name, sub-models included, each with its unit.
+
+    Raises
+    ------
+    UnitError
+        If the equations are not consistent in their units.
+
+    Examples
+    --------
+    >>> import twinkit as tk
+    >>> class Growth(tk.Model):
+    ...     '''Exponential growth.'''
+    ...     time_unit = "h"
+    ...     X = tk.State("g/L", initial=1.0)
+    ...     mu_max = tk.Parameter("1/h", 0.3)
+    ...     def equations(self, v, m):
+    ...         mu = m.rate("mu", v.mu_max)
+    ...         return {"X": mu * v.X}
+    >>> Growth().rates
+    {'mu': '1/h'}
+    """
+    result = evaluate(model, _symbols(model), DIMENSIONS)
+    return {name: unit_label(str(_dim(value).unit)) for name, value in result.rates.items()}
 
 
 def check_dimensions(model: Model) -> None:

@@ -80,6 +80,9 @@ class JaxMaths(Maths):
             else jnp.zeros(0)
         )
 
+    def matvec(self, matrix: Any, x: Any) -> Any:
+        return self._jnp.asarray(matrix, dtype=float) @ x
+
     def roll(self, x: Any, shift: int) -> Any:
         return self._jnp.roll(x, shift)
 

@@ -69,6 +69,9 @@ class NumericMaths(Maths):
             else np.zeros(0)
         )
 
+    def matvec(self, matrix: Any, x: Any) -> Any:
+        return np.asarray(matrix, dtype=np.float64) @ np.atleast_1d(x)
+
     def roll(self, x: Any, shift: int) -> Any:
         return np.roll(x, shift)
 

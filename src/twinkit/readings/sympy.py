@@ -101,6 +101,9 @@ class SympyMaths(Maths):
     def concatenate(self, parts: Sequence[Any]) -> Any:
         return _vector(np.concatenate([np.atleast_1d(np.asarray(part, dtype=object)) for part in parts]))
 
+    def matvec(self, matrix: Any, x: Any) -> Any:
+        return _vector([sp.Add(*(sp.Float(float(a)) * e for a, e in zip(row, x, strict=True))) for row in matrix])
+
     def roll(self, x: Any, shift: int) -> Any:
         return np.roll(x, shift)
 

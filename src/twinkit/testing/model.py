@@ -136,8 +136,9 @@ def _documentation(model: Model) -> list[str]:
 
 def _round_trips(model: Model) -> list[str]:
     problems: list[str] = []
+    terms = [type(part.submodels[c.name]) for _, part in model.walk() for c in part.corrections.values()]
     again = {
-        "JSON": type(model).from_json(model.to_json()),
+        "JSON": type(model).from_json(model.to_json(), terms=terms),
         "pickle": pickle.loads(pickle.dumps(model)),
         "with_()": model.with_(),
     }

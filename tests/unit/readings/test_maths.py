@@ -14,6 +14,7 @@ from twinkit.readings.sympy import SYMPY
 TABLE = tk.Table([0.0, 1.0, 2.5, 4.0], [1.0, 3.0, 3.0, -2.0])
 A = np.array([0.5, -1.5, 2.0, 0.25])
 B = np.array([1.5, -0.5, 2.5, 3.0])
+MATRIX = np.array([[1.0, -2.0, 0.5, 3.0], [0.0, 4.0, -1.5, 2.0]])
 
 # name -> (with m, with numpy); a and b are the vectors above
 CASES = {
@@ -42,6 +43,8 @@ CASES = {
     "dot": (lambda m, a, b: m.dot(a, b), A @ B),
     "concatenate": (lambda m, a, b: m.concatenate([a[:2], b[0], 7.0, b]), np.concatenate([A[:2], [B[0], 7.0], B])),
     "stack": (lambda m, a, b: m.stack([a[0], 2.0, b[3]]), np.array([A[0], 2.0, B[3]])),
+    "matvec": (lambda m, a, b: m.matvec(MATRIX, a), MATRIX @ A),
+    "rate": (lambda m, a, b: m.rate("r", a), A),
     "roll": (lambda m, a, b: m.roll(a, 1), np.roll(A, 1)),
     "roll backwards": (lambda m, a, b: m.roll(a, -3), np.roll(A, -3)),
     "roll far": (lambda m, a, b: m.roll(a, 6), np.roll(A, 6)),
