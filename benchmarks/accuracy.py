@@ -16,13 +16,13 @@ from pathlib import Path
 import numpy as np
 
 import twinkit as tk
-from benchmarks import calibration, cho
+from benchmarks import calibration, cho, control
 from benchmarks.cases import Ball, Equilibrium, Logistic
 from benchmarks.report import table
 
 BASELINE = Path(__file__).parent / "accuracy_baseline.json"
 SOLVERS = {"Cvodes": tk.Cvodes, "Compiled": tk.Compiled}
-SLOW = ("demo/", "calibration/")
+SLOW = ("demo/", "calibration/", "control/")
 ROOM = 3.0  # a new metric's limit, as a multiple of the value first found
 
 
@@ -100,7 +100,7 @@ def measured(*, quick: bool) -> dict[str, float]:
     if not quick and importlib.util.find_spec("twinkit.app") and importlib.util.find_spec("twinkit.app.fermentation"):
         parts.append(demo_errors)
     if not quick:
-        parts.append(calibration_errors)
+        parts += [calibration_errors, control.optimum_errors]
     return {name: value for part in parts for name, value in part()}
 
 
@@ -153,7 +153,7 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.accuracy", description=__doc__.split("\n")[0])
     parser.add_argument("--json", metavar="FILE", type=Path, help="write what was found")
     parser.add_argument("--update", action="store_true", help="write what was found into the baseline")
-    parser.add_argument("--quick", action="store_true", help="leave the demo and calibration out")
+    parser.add_argument("--quick", action="store_true", help="leave the demo, calibration and control out")
     chosen = parser.parse_args(argv)
     baseline = json.loads(BASELINE.read_text(encoding="utf-8")) if BASELINE.exists() else {}
     found = measured(quick=chosen.quick)

@@ -11,6 +11,13 @@ from twinkit._version import __version__
 from twinkit.core.providers import provide as _provide
 
 if TYPE_CHECKING:
+    from twinkit.control import MPC as MPC
+    from twinkit.control import Move as Move
+    from twinkit.control import Track as Track
+    from twinkit.control import Within as Within
+    from twinkit.control import final as final
+    from twinkit.control import integral as integral
+    from twinkit.control import summed as summed
     from twinkit.core import *  # noqa: F403
     from twinkit.estimate import EKF as EKF
     from twinkit.estimate import MHE as MHE
@@ -33,9 +40,11 @@ _HOMES = {
         "Balance",
         "Batch",
         "BoundsError",
+        "Combination",
         "Crossing",
         "DataError",
         "Established",
+        "DesignSpace",
         "Event",
         "FrozenModelError",
         "Input",
@@ -52,17 +61,29 @@ _HOMES = {
         "ParameterSet",
         "Prediction",
         "Quality",
+        "Range",
+        "Response",
         "Schedule",
         "ShapeError",
         "SimulationError",
         "Solution",
         "State",
+        "StateEstimate",
         "StorageError",
         "Table",
         "TwinkitError",
         "UnitError",
         "UnknownNameError",
         "no_audit",
+    ),
+    "twinkit.control": (
+        "MPC",
+        "Move",
+        "Track",
+        "Within",
+        "final",
+        "integral",
+        "summed",
     ),
     "twinkit.estimate": (
         "Adaptation",
@@ -96,11 +117,14 @@ _HOMES = {
     ),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
-_ROOMS = ("core", "readings", "simulate", "unitops", "testing", "fmi", "graph", "estimate", "hybrid", "pat", "app")
+_ROOMS = (
+    "core", "readings", "simulate", "unitops", "testing", "fmi", "graph", "estimate", "hybrid", "control", "pat", "app",
+)  # fmt: skip
 
 # What the rooms above `core` provide for objects defined in it (see twinkit.core.providers).
 _provide("show", "twinkit.readings.sympy:show")
 _provide("rate_units", "twinkit.readings.dimensions:rate_units")
+_provide("numeric_maths", "twinkit.readings.numeric:NUMERIC")
 
 
 def __getattr__(name: str) -> Any:

@@ -1,9 +1,11 @@
 """Every component of ours keeps the contract, and the check finds those that do not."""
 
 import pytest
+from tests.control_examples import gate
 from tests.graph_examples import Chassis, Decay
 
 import twinkit as tk
+from twinkit.control import AdvisorComponent, Always
 from twinkit.core.component import Causality, Port
 from twinkit.estimate import Sensor
 from twinkit.testing import check_component
@@ -131,3 +133,9 @@ def test_what_breaks_the_contract_is_found_all_of_it():
         check_component(Wrong())
     with pytest.raises(ComponentCheckError, match="output 'y' is nan"):
         check_component(Decay(nan_at=2.0))
+
+
+@pytest.mark.parametrize("policy", [Always(), Always(accepted=False), Always(delay=1.5)], ids=["yes", "no", "slow"])
+def test_an_advisor(policy):
+    advisor = AdvisorComponent("R3", {"F": "0.01 L/h"}, policy, watch={"Glc": "g/L"}, gate=gate(), every=2.0)
+    check_component(advisor, inputs={"F": 0.02, "Glc": 3.0}, dt=0.5)

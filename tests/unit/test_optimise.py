@@ -242,8 +242,8 @@ def test_nonlinear_solvers_find_the_constrained_optimum(solver):
     p = StageProblem(
         first=lambda v: 0.5 + v,
         advance=[lambda x, w: 0.5 * x**2 + w] * count,
-        cost=[lambda x: 50.0 * (x - 1.0) ** 2] * (count + 1),
-        path=[lambda x: x**3] * (count + 1),
+        cost=[lambda x, _: 50.0 * (x - 1.0) ** 2] * (count + 1),
+        path=[lambda x, _: x**3] * (count + 1),
         low=np.array([0.0]), high=np.array([0.8]), path_low=np.array([-1.0]), path_high=np.array([1.0]),
     )  # fmt: skip
     v, x, w, status = solve_nonlinear(p, np.zeros(1), np.full((count + 1, 1), 0.5), np.zeros((count, 1)), solver)

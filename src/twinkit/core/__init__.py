@@ -2,6 +2,7 @@
 
 from twinkit.core.batch import Batch
 from twinkit.core.component import Causality, Component, Port, PortKind, StepError, Variability
+from twinkit.core.design_space import DesignSpace
 from twinkit.core.errors import (
     BoundsError,
     DataError,
@@ -17,14 +18,17 @@ from twinkit.core.errors import (
     UnknownNameError,
 )
 from twinkit.core.events import Balance, Crossing, Event, Schedule
+from twinkit.core.formula import Formula
+from twinkit.core.limits import Combination, Limit, Range, Response
 from twinkit.core.maths import Maths, Table
 from twinkit.core.model import Model
 from twinkit.core.origin import Established, Origin
 from twinkit.core.parameter_set import ParameterSet
-from twinkit.core.records import AuditSink, Measurement, Prediction, Quality, no_audit
+from twinkit.core.records import AuditSink, Measurement, Prediction, Quality, StateEstimate, no_audit
 from twinkit.core.solution import Occurrence, RunStatus, Solution, Trace
 from twinkit.core.terms import Combine, Correction
 from twinkit.core.variables import Algebraic, Input, Mode, Option, Output, Parameter, State
+from twinkit.core.verdict import Verdict
 
 __all__ = [
     "Algebraic",
@@ -33,16 +37,20 @@ __all__ = [
     "Batch",
     "BoundsError",
     "Causality",
+    "Combination",
     "Combine",
     "Component",
     "Correction",
     "Crossing",
     "DataError",
+    "DesignSpace",
     "Established",
     "Event",
+    "Formula",
     "FrozenModelError",
     "Input",
     "InvalidValueError",
+    "Limit",
     "Maths",
     "Measurement",
     "MissingDependencyError",
@@ -59,12 +67,15 @@ __all__ = [
     "PortKind",
     "Prediction",
     "Quality",
+    "Range",
+    "Response",
     "RunStatus",
     "Schedule",
     "ShapeError",
     "SimulationError",
     "Solution",
     "State",
+    "StateEstimate",
     "StepError",
     "StorageError",
     "Table",
@@ -73,5 +84,6 @@ __all__ = [
     "UnitError",
     "UnknownNameError",
     "Variability",
+    "Verdict",
     "no_audit",
 ]

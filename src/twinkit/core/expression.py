@@ -224,7 +224,7 @@ def symbol(name: str, size: int | None = None) -> Expr:
     return Expr("symbol", (name,), size)
 
 
-def _postorder(roots: Iterable[Any]) -> Iterator[Expr]:
+def nodes_of(roots: Iterable[Any]) -> Iterator[Expr]:
     """Yield every node once, arguments before the operation (iterative: graphs may be deep)."""
     done: set[int] = set()
     stack: list[tuple[Any, bool]] = [(root, False) for root in reversed(list(roots))]
@@ -253,7 +253,7 @@ def fingerprint(named: dict[str, Any]) -> str:
             return f"#{numbers[id(arg)]}"
         return repr(arg) if isinstance(arg, str) else float(arg).hex()
 
-    for node in _postorder(named[name] for name in sorted(named)):
+    for node in nodes_of(named[name] for name in sorted(named)):
         text = f"{node.op}[{node.size}]({','.join(reference(arg) for arg in node.args)})"
         numbers[id(node)] = known.setdefault(text, len(known))
     digest = hashlib.sha256("\n".join(known).encode())
@@ -264,4 +264,4 @@ def fingerprint(named: dict[str, Any]) -> str:
 
 def symbols_in(expression: Any) -> frozenset[str]:
     """Return the names of the variables an expression depends on."""
-    return frozenset(str(node.args[0]) for node in _postorder([expression]) if node.op == "symbol")
+    return frozenset(str(node.args[0]) for node in nodes_of([expression]) if node.op == "symbol")

@@ -6,9 +6,10 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
+import numpy.typing as npt
 
 from twinkit.core.errors import InvalidValueError
 from twinkit.core.units import parse_unit
@@ -127,6 +128,55 @@ class Prediction:
     deviation: bool = False
     in_domain: bool = True
     made_by: str = ""
+
+
+@runtime_checkable
+class StateEstimate(Protocol):
+    """Where a process is, as an estimator says and a controller needs it: a normal distribution by name.
+
+    Names are those of the model's states and, where they are estimated too, of parameters, and
+    ``disturbance(NAME)`` for what acts on an input (added to it) or on a state (added to its derivative).
+    """
+
+    @property
+    def time(self) -> float:
+        """When, in `time_unit`."""
+        ...
+
+    @property
+    def time_unit(self) -> str:
+        """Unit of `time`."""
+        ...
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Name per position; one element of a vector is ``c[3]``."""
+        ...
+
+    @property
+    def vector(self) -> npt.NDArray[np.float64]:
+        """Mean, ``(n,)``, in the units of the model."""
+        ...
+
+    @property
+    def covariance(self) -> npt.NDArray[np.float64]:
+        """Covariance, ``(n, n)``."""
+        ...
+
+    @property
+    def noise(self) -> npt.NDArray[np.float64]:
+        """White-noise intensity that acts on each position, a standard deviation per square root of time, ``(n,)``."""
+        ...
+
+    @property
+    def decay(self) -> npt.NDArray[np.float64]:
+        """Rate at which each position decays to 0 by itself (disturbances with a time constant; else 0), ``(n,)``."""
+        ...
+
+    @property
+    def content_hash(self) -> str:
+        """SHA-256 of what made the estimate, and of its numbers."""
+        ...
 
 
 class AuditSink(Protocol):

@@ -180,7 +180,7 @@ def as_array(value: object, unit: str, what: str, *, allow_nan: bool = False) ->
         raise InvalidValueError(f"{what} must be a number, not {magnitude!r}")
     try:
         array = np.array(magnitude, dtype=np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise InvalidValueError(
             f"{what} must be a number, a text such as '8 min', or a quantity; got {value!r}"
         ) from None
@@ -215,6 +215,17 @@ def _first_bad(array: npt.NDArray[np.float64]) -> str:
     flat = np.atleast_1d(array).ravel()
     bad = float(flat[~np.isfinite(flat)][0])
     return "NaN" if math.isnan(bad) else ("inf" if bad > 0 else "-inf")
+
+
+def difference_unit(unit: str) -> str:
+    """Return the unit of a difference of two values; of an offset temperature it is another one.
+
+    Examples
+    --------
+    >>> difference_unit("degC")
+    'delta_degree_Celsius'
+    """
+    return str(_delta(unit))
 
 
 def derivative_unit(unit: str, time_unit: str) -> str:

@@ -22,8 +22,9 @@ import numpy as np
 
 from twinkit.core import Model
 from twinkit.estimate.prediction import Step, controlled, fixed, flow, noise_root, propagate, tangent
-from twinkit.estimate.symbols import Symbols, symbols_of, symmetric
+from twinkit.estimate.symbols import symbols_of, symmetric
 from twinkit.estimate.uncertain import Plan
+from twinkit.optimise import Augmented
 from twinkit.readings.casadi import SYMBOLIC, Fast
 
 
@@ -104,7 +105,7 @@ class Compiled:
     correct: Fast
     look: Any
     fast_look: Fast
-    symbols: Symbols = field(repr=False)
+    symbols: Augmented = field(repr=False)
     _mapped: dict[int, Fast] = field(default_factory=dict[int, Fast], repr=False)
 
     @property
@@ -154,7 +155,7 @@ def compiled(model: Model, plan: Plan, rows: tuple[int, ...]) -> Compiled:
         return found
 
 
-def _look(s: Symbols, name: str) -> Any:
+def _look(s: Augmented, name: str) -> Any:
     """Return ``look`` (see `Compiled`), or for the name ``view`` the same without derivatives."""
     z = s.solve(s.t, s.x, s.z, s.u, s.modes, s.p)[0]
     found = s.quantities(s.t, s.x, z, s.u, s.modes, s.p)
@@ -162,7 +163,7 @@ def _look(s: Symbols, name: str) -> Any:
     return ca.Function(name, [s.t, s.x, s.z, s.u, s.modes, s.p], kept)
 
 
-def _correction(s: Symbols, rows: tuple[int, ...]) -> Any:
+def _correction(s: Augmented, rows: tuple[int, ...]) -> Any:
     """Return ``correct``; see `Compiled`."""
     n, count = s.x.numel(), len(rows)
     prior = ca.SX.sym("P", n, n)

@@ -15,11 +15,11 @@ import numpy as np
 from twinkit.core import InvalidValueError, Measurement, Prediction, Quality
 from twinkit.core.component import Array
 from twinkit.core.identity import digest
+from twinkit.core.positions import position
 from twinkit.estimate.compiled import Moves
 from twinkit.estimate.constraints import Constraint, Projection
 from twinkit.estimate.problem import EstimationProblem
 from twinkit.estimate.result import Estimate, Reading
-from twinkit.estimate.sensors import position
 from twinkit.readings.casadi import SYMBOLIC
 
 if TYPE_CHECKING:

@@ -13,10 +13,10 @@ import numpy as np
 from twinkit.core import InvalidValueError, SimulationError
 from twinkit.core.component import Array
 from twinkit.core.errors import unknown_name
+from twinkit.core.positions import positions
 from twinkit.core.units import as_number, unit_label
 from twinkit.estimate.factors import factor, triangular
 from twinkit.estimate.samples import SampledEstimate
-from twinkit.estimate.sensors import positions
 from twinkit.estimate.uncertain import Plan
 
 if TYPE_CHECKING:

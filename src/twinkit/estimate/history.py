@@ -13,9 +13,9 @@ import numpy as np
 from twinkit.core import InvalidValueError, Prediction, Quality
 from twinkit.core.component import Array
 from twinkit.core.errors import unknown_name
+from twinkit.core.positions import positions
 from twinkit.core.units import unit_label
 from twinkit.estimate.result import Estimate, Reading
-from twinkit.estimate.sensors import positions
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -17,7 +17,8 @@ from typing import Any
 import casadi as ca
 
 from twinkit.core.component import Array
-from twinkit.estimate.symbols import Symbols, symmetric
+from twinkit.estimate.symbols import symmetric
+from twinkit.optimise import Augmented
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ _SPREAD = 1e-2  # a covariance need not be as accurate as a mean: 1e-4 where tha
 
 
 def _runge_kutta(
-    s: Symbols, c: Any, offset: Any, width: Any, x: Any, z: Any, residual: Any
+    s: Augmented, c: Any, offset: Any, width: Any, x: Any, z: Any, residual: Any
 ) -> tuple[Any, Any, Any, Any, list[Any]]:
     """Return state, tangent map, algebraic variables, Newton's residual and the Jacobians of the four stages."""
     eye = ca.SX.eye(s.x.numel())
@@ -76,7 +77,7 @@ def inputs_at(c: Any, offset: Any) -> Any:
     return c[:, 0] + offset * (c[:, 1] + offset * (c[:, 2] + offset * c[:, 3]))
 
 
-def controlled(s: Symbols, scales: Array) -> Step:
+def controlled(s: Augmented, scales: Array) -> Step:
     """Return a sub-step with its local error."""
     h, c = ca.SX.sym("h"), ca.SX.sym("c", s.u.numel(), 4)
     half = 0.5 * h
@@ -93,7 +94,7 @@ def controlled(s: Symbols, scales: Array) -> Step:
     return Step([s.t, h, s.x, s.z, c, s.modes, s.p], end, z, whole, second, error, spread_error)
 
 
-def fixed(s: Symbols) -> Step:
+def fixed(s: Augmented) -> Step:
     """Return a sub-step of given length; half the work of a controlled one."""
     h, c = ca.SX.sym("h"), ca.SX.sym("c", s.u.numel(), 4)
     end, whole, z, residual, jacobians = _runge_kutta(s, c, 0.0, h, s.x, s.z, ca.SX(0))

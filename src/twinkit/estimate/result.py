@@ -13,6 +13,7 @@ import numpy as np
 
 from twinkit.core import Prediction, Quality
 from twinkit.core.component import Array
+from twinkit.core.identity import digest
 from twinkit.core.units import unit_label
 
 if TYPE_CHECKING:
@@ -102,6 +103,22 @@ class Estimate:
     def std(self) -> Mapping[str, Any]:
         """Standard deviation by name."""
         return self._by_name(np.sqrt(np.diag(self.covariance)))
+
+    @property
+    def noise(self) -> Array:
+        """White-noise intensity that acts on each position (see `twinkit.core.StateEstimate`)."""
+        return self.filter.plan.noise
+
+    @property
+    def decay(self) -> Array:
+        """Rate at which each position decays by itself: disturbances with a time constant."""
+        rates = [rate for _, _, rate in self.filter.plan.disturbances]
+        return np.concatenate([np.zeros(len(self.vector) - len(rates)), rates])
+
+    @cached_property
+    def content_hash(self) -> str:
+        """SHA-256 of the filter and of the numbers."""
+        return digest([self.filter.content_hash, self.time, self.vector, self.covariance])
 
     @property
     def accepted(self) -> bool:

@@ -12,10 +12,10 @@ import numpy as np
 
 from twinkit.core import InvalidValueError, Prediction
 from twinkit.core.component import Array
+from twinkit.core.positions import position
 from twinkit.estimate.factors import factor
 from twinkit.estimate.filter import Filter
 from twinkit.estimate.result import Estimate
-from twinkit.estimate.sensors import position
 from twinkit.estimate.steps import stepped
 
 

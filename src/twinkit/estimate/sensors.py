@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from twinkit.core import InvalidValueError, Model, ShapeError, UnitError
-from twinkit.core.errors import unknown_name
-from twinkit.core.layout import Layout
+from twinkit.core import InvalidValueError, Model, UnitError
+from twinkit.core.positions import Position, position
 from twinkit.core.units import affine, as_number, unit_label
 from twinkit.estimate.uncertain import spread_unit
 
@@ -55,47 +54,6 @@ class Sensor:
     def name(self) -> str:
         """Tag of its measurements."""
         return self.output if self.tag is None else self.tag
-
-
-@dataclass(frozen=True)
-class Position:
-    """One number of the model: where it is and what it is called."""
-
-    kind: str
-    index: int
-    label: str
-    unit: str
-    bounds: tuple[float, float]
-
-
-def positions(layout: Layout) -> dict[str, Position]:
-    """Return every single number of states, algebraic variables and outputs by its label."""
-    found: dict[str, Position] = {}
-    for block in (layout.states, layout.algebraics, layout.outputs):
-        for entry in block:
-            low, high = (float(bound) for bound in entry.variable.bounds)
-            for k, label in enumerate(entry.labels):
-                found[label] = Position(block.kind, entry.start + k, label, entry.variable.unit, (low, high))
-    return found
-
-
-def position(model: Model, name: str) -> Position:
-    """Return the position of a scalar output, state or algebraic variable, or of one element.
-
-    Raises
-    ------
-    UnknownNameError
-        If there is none; names the nearest.
-    ShapeError
-        If the name is a vector's: name one element.
-    """
-    known = positions(model.layout)
-    if name in known:
-        return known[name]
-    elements = [label for label in known if label.startswith(f"{name}[")]
-    if elements:
-        raise ShapeError(f"{name!r} has {len(elements)} elements; name one of them, such as {elements[0]!r}")
-    raise unknown_name("output, state or algebraic variable", name, known, type(model).__name__)
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
 """What estimation and control share of optimisation: models with sensitivities, structured solvers, typed endings."""
 
+from twinkit.optimise.augmented import Augmented, augmented
 from twinkit.optimise.discretise import Dynamics, Method, Radau, RungeKutta4
-from twinkit.optimise.native import Chains, Points
+from twinkit.optimise.native import Chains, Path, Points
 from twinkit.optimise.nonlinear import SOLVERS, StageProblem, solve_nonlinear
 from twinkit.optimise.quadratic import StageProgram, StageSolution, solve_stages
 from twinkit.optimise.sqp import Contraction, Limits, Linearised, Problem, Solved, Step, sqp
@@ -9,6 +10,7 @@ from twinkit.optimise.status import Converged, Failed, MaxIterations, Status
 
 __all__ = [
     "SOLVERS",
+    "Augmented",
     "Chains",
     "Contraction",
     "Converged",
@@ -18,6 +20,7 @@ __all__ = [
     "Linearised",
     "MaxIterations",
     "Method",
+    "Path",
     "Points",
     "Problem",
     "Radau",
@@ -28,6 +31,7 @@ __all__ = [
     "StageSolution",
     "Status",
     "Step",
+    "augmented",
     "solve_nonlinear",
     "solve_stages",
     "sqp",

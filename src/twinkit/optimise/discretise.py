@@ -49,6 +49,14 @@ class Method(ABC):
     def advance(self, dynamics: Dynamics, sensitive: bool) -> Any:
         """Return the sub-step, with the sensitivity (`move`) or without (`flow`)."""
 
+    @abstractmethod
+    def bend(self, dynamics: Dynamics) -> Any:
+        """Return ``(carried, item, shared, adjoint) -> `` second derivative of ``adjoint' x`` after the sub-step.
+
+        `carried` is that of `advance` without sensitivity; the derivative is with respect to the states before, by
+        columns.
+        """
+
 
 def input_at(item: Any, offset: Any, inputs: int) -> Any:
     """Return the inputs at a time after the start of a step."""
@@ -96,6 +104,15 @@ class RungeKutta4(Method):
             parts.append(ca.vec(ca.densify(matrix + h * sum(w * k for w, k in zip(weights, maps, strict=True)))))
         return ca.Function("rk4", [carried, item, shared], [ca.densify(ca.vertcat(*parts))])
 
+    def bend(self, dynamics: Dynamics) -> Any:
+        """See `Method.bend`."""
+        n = dynamics.states
+        carried, item, shared = _symbols(ca.SX, dynamics, False)
+        adjoint = ca.SX.sym("adjoint", n)
+        end = self.advance(dynamics, sensitive=False)(carried, item, shared)
+        hessian = ca.hessian(ca.dot(adjoint, end[:n]), carried)[0][:n, :n]
+        return ca.Function("bend", [carried, item, shared, adjoint], [ca.densify(ca.vec(hessian))])
+
 
 class Radau(Method):
     """Radau IIA with three stages, order 5: implicit and L-stable, for stiff models [1]_.
@@ -112,41 +129,92 @@ class Radau(Method):
         """See `Method.advance`."""
         d, n = dynamics, dynamics.states
         carried, item, shared = _symbols(ca.MX, d, sensitive)
-        x, z, worst, matrix = _split(carried, d, sensitive)
-        t, h = item[0], item[1]
-        nodes, table = _radau()
-        us = [input_at(item, node * h, d.inputs) for node in nodes]
-        z0 = z
-        slope = d.slope(t, x, d.solve(t, x, z, input_at(item, 0.0, d.inputs), shared)[0], us[0], shared)[0]
-        slopes = ca.repmat(slope, 3, 1)
-
-        def stages(slopes: Any) -> tuple[Any, Any, list[Any], Any]:
-            found, jacobians, zs, worse = [], [], [], worst
-            for i, node in enumerate(nodes):
-                at = x + h * sum(table[i][j] * slopes[j * n : (j + 1) * n] for j in range(3))
-                zi, size = d.solve(t + node * h, at, z0, us[i], shared)
-                dx, jacobian = d.slope(t + node * h, at, zi, us[i], shared)
-                found.append(dx)
-                jacobians.append(jacobian)
-                zs.append(zi)
-                worse = ca.fmax(worse, size)
-            rows = [ca.horzcat(*[-h * table[i][j] * jacobians[i] for j in range(3)]) for i in range(3)]
-            return ca.vertcat(*found), ca.MX.eye(3 * n) + ca.vertcat(*rows), jacobians, (zs, worse)
-
-        for _ in range(_NEWTON):
-            found, system, _, _ = stages(slopes)
-            change = ca.solve(system, found - slopes, "qr")
-            slopes = slopes + change
-        found, system, jacobians, (zs, worst) = stages(slopes)
-        size = ca.norm_inf(h * change) / (1.0 + ca.norm_inf(x))
-        end = x + h * sum(table[2][j] * slopes[j * n : (j + 1) * n] for j in range(3))
-        parts = [end, zs[-1], ca.fmax(worst, size)]
+        x, _, _, matrix = _split(carried, d, sensitive)
+        table = _radau()[1]
+        s = _stages(d, carried, item, shared)
+        end = x + item[1] * sum(table[2][j] * s.slopes[j * n : (j + 1) * n] for j in range(3))
+        parts = [end, s.algebraics, s.worst]
         if sensitive:
-            right = ca.vertcat(*[jacobian @ matrix for jacobian in jacobians])
-            change = ca.solve(system, ca.densify(right), "qr")
-            after = matrix + h * sum(table[2][j] * change[j * n : (j + 1) * n, :] for j in range(3))
+            right = ca.vertcat(*[jacobian @ matrix for jacobian in s.jacobians])
+            change = ca.solve(s.system, ca.densify(right), "qr")
+            after = matrix + item[1] * sum(table[2][j] * change[j * n : (j + 1) * n, :] for j in range(3))
             parts.append(ca.vec(ca.densify(after)))
         return ca.Function("radau", [carried, item, shared], [ca.densify(ca.vertcat(*parts))])
+
+    def bend(self, dynamics: Dynamics) -> Any:
+        """See `Method.bend`.
+
+        With the stage slopes `K` from ``F(x, K) = 0``, the second derivative of ``adjoint' x1 + mu' F`` is that of the
+        step when `mu` makes its derivative with respect to `K` vanish.
+        """
+        d, n = dynamics, dynamics.states
+        carried, item, shared = _symbols(ca.MX, d, False)
+        adjoint = ca.MX.sym("adjoint", n)
+        nodes, table = _radau()
+        h, s, bowl = item[1], _stages(d, carried, item, shared), _bowl(d)
+        right = ca.vertcat(*[h * table[2][j] * adjoint for j in range(3)])
+        push = ca.solve(s.system.T, right, "qr")
+        change = ca.solve(s.system, ca.densify(ca.vertcat(*s.jacobians)), "qr")
+        hessian = ca.MX(n, n)
+        for i, node in enumerate(nodes):
+            at = carried[:n] + h * sum(table[i][j] * s.slopes[j * n : (j + 1) * n] for j in range(3))
+            spread = ca.MX.eye(n) + h * sum(table[i][j] * change[j * n : (j + 1) * n, :] for j in range(3))
+            u = input_at(item, node * h, d.inputs)
+            curved = bowl(item[0] + node * h, at, s.algebraics, u, shared, push[i * n : (i + 1) * n])
+            hessian = hessian + spread.T @ curved @ spread
+        return ca.Function("bend", [carried, item, shared, adjoint], [ca.densify(ca.vec(hessian))])
+
+
+@dataclass(frozen=True)
+class _Stages:
+    """The solved stages of one implicit step: slopes, the system of Newton's method and the Jacobians there."""
+
+    slopes: Any
+    system: Any
+    jacobians: list[Any]
+    algebraics: Any
+    worst: Any
+
+
+def _stages(d: Dynamics, carried: Any, item: Any, shared: Any) -> _Stages:
+    n = d.states
+    x, z, worst = carried[:n], carried[n : n + d.algebraics], carried[n + d.algebraics]
+    t, h = item[0], item[1]
+    nodes, table = _radau()
+    us = [input_at(item, node * h, d.inputs) for node in nodes]
+    z0 = z
+    slope = d.slope(t, x, d.solve(t, x, z, input_at(item, 0.0, d.inputs), shared)[0], us[0], shared)[0]
+    slopes = ca.repmat(slope, 3, 1)
+
+    def stages(slopes: Any) -> tuple[Any, Any, list[Any], Any]:
+        found, jacobians, zs, worse = [], [], [], worst
+        for i, node in enumerate(nodes):
+            at = x + h * sum(table[i][j] * slopes[j * n : (j + 1) * n] for j in range(3))
+            zi, size = d.solve(t + node * h, at, z0, us[i], shared)
+            dx, jacobian = d.slope(t + node * h, at, zi, us[i], shared)
+            found.append(dx)
+            jacobians.append(jacobian)
+            zs.append(zi)
+            worse = ca.fmax(worse, size)
+        rows = [ca.horzcat(*[-h * table[i][j] * jacobians[i] for j in range(3)]) for i in range(3)]
+        return ca.vertcat(*found), ca.MX.eye(3 * n) + ca.vertcat(*rows), jacobians, (zs, worse)
+
+    for _ in range(_NEWTON):
+        found, system, _, _ = stages(slopes)
+        change = ca.solve(system, found - slopes, "qr")
+        slopes = slopes + change
+    _, system, jacobians, (zs, worst) = stages(slopes)
+    size = ca.norm_inf(h * change) / (1.0 + ca.norm_inf(x))
+    return _Stages(slopes, system, jacobians, zs[-1], ca.fmax(worst, size))
+
+
+def _bowl(d: Dynamics) -> Any:
+    """Return ``(t, x, z, u, shared, push) -> `` second derivative of ``push' dx/dt`` with respect to the states."""
+    t, x, z, u = ca.SX.sym("t"), ca.SX.sym("x", d.states), ca.SX.sym("z", d.algebraics), ca.SX.sym("u", d.inputs)
+    shared, push = ca.SX.sym("shared", d.shared), ca.SX.sym("push", d.states)
+    slope = d.slope(t, x, d.solve(t, x, z, u, shared)[0], u, shared)[0]
+    hessian = ca.hessian(ca.dot(push, slope), x)[0]
+    return ca.Function("bowl", [t, x, z, u, shared, push], [ca.densify(hessian)])
 
 
 def _radau() -> tuple[list[float], list[list[float]]]:

@@ -11,13 +11,13 @@ import ctypes
 import functools
 import hashlib
 import os
+import pathlib
 import shutil
 import subprocess
 import tempfile
 import warnings
 from collections.abc import Sequence
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import casadi as ca
@@ -48,6 +48,23 @@ int twinkit_chain(long long n, long long most, const long long* counts, const do
       bad = {name}(arg, res, iw, w, 0);
       for (long long j = 0; j < {carried}; ++j) here[j] = next[j];
     }}
+  free(w); free(iw);
+  return bad;
+}}
+"""
+_PATH = """
+#include <stdlib.h>
+int twinkit_path(long long n, const double* items, const double* shared, const double* start, double* path) {{
+  double* w = malloc(sizeof(double) * ({w} + 1));
+  casadi_int* iw = malloc(sizeof(casadi_int) * ({iw} + 1));
+  const double* arg[{arg}];
+  double* res[{res}];
+  int bad = !w || !iw;
+  for (long long k = 0; k < n && !bad; ++k) {{
+    arg[0] = k ? path + (k - 1) * {carried} : start; arg[1] = items + k * {item}; arg[2] = shared;
+    res[0] = path + k * {carried};
+    bad = {name}(arg, res, iw, w, 0);
+  }}
   free(w); free(iw);
   return bad;
 }}
@@ -159,6 +176,42 @@ class Chains:
         return carried
 
 
+class Path:
+    """One chain of steps of a function ``(carried, item, shared) -> carried``, all of which are kept; see `Chains`."""
+
+    def __init__(self, function: Any, native: bool = False) -> None:
+        self._function, self._wanted = function, native
+        self._size = function.numel_in(0), function.numel_in(1)
+        self._made: dict[int, Fast] = {}
+
+    @cached_property
+    def _library(self) -> ctypes.CDLL | None:
+        sizes = {"carried": self._size[0], "item": self._size[1]}
+        return library(self._function, _PATH, **sizes) if self._wanted else None
+
+    def __call__(self, start: Array, items: Array, shared: Array) -> Array:
+        """Return what is carried after every step, ``(steps, carried)``."""
+        count = len(items)
+        if self._library is not None:
+            start, items = np.ascontiguousarray(start), np.ascontiguousarray(items)
+            path = np.empty((count, self._size[0]))
+            bad = self._library.twinkit_path(
+                ctypes.c_longlong(count),
+                *(ctypes.c_void_p(a.ctypes.data) for a in (items, shared, start, path)),
+            )
+            if bad:
+                path[...] = np.nan
+            return path
+        if count not in self._made:
+            if len(self._made) >= _KEPT:
+                self._made.pop(next(iter(self._made)))
+            common = ca.MX.sym("common", self._function.size1_in(2))
+            first, every = ca.MX.sym("first", self._size[0]), ca.MX.sym("every", self._size[1], count)
+            steps = self._function.mapaccum(count)(first, every, ca.repmat(common, 1, count))
+            self._made[count] = Fast(ca.Function("path", [first, every, common], [ca.densify(steps)]))
+        return self._made[count](start, items.ravel(), shared)[0].reshape(count, self._size[0])
+
+
 class Points:
     """One function ``(item, shared) -> result`` at many points; see `Chains`."""
 
@@ -253,7 +306,7 @@ def _loaded(text: str, found: str, flags: tuple[str, ...]) -> ctypes.CDLL:
     directory = cache_directory("native")
     if directory is None:
         with tempfile.TemporaryDirectory() as folder:
-            return ctypes.CDLL(str(_build(text, found, flags, Path(folder), key)))
+            return ctypes.CDLL(str(_build(text, found, flags, pathlib.Path(folder), key)))
     path = directory / f"m{key}.so"
     if path.exists():
         try:
@@ -261,11 +314,11 @@ def _loaded(text: str, found: str, flags: tuple[str, ...]) -> ctypes.CDLL:
         except OSError:  # damaged: made again
             path.unlink(missing_ok=True)
     with tempfile.TemporaryDirectory(dir=directory, prefix=".") as folder:
-        os.replace(_build(text, found, flags, Path(folder), key), path)
+        os.replace(_build(text, found, flags, pathlib.Path(folder), key), path)
     return ctypes.CDLL(str(path))
 
 
-def _build(text: str, found: str, flags: tuple[str, ...], folder: Path, key: str) -> Path:
+def _build(text: str, found: str, flags: tuple[str, ...], folder: pathlib.Path, key: str) -> pathlib.Path:
     source, target = folder / f"m{key}.c", folder / f"m{key}.so"
     source.write_text(text, encoding="utf-8", newline="\n")
     command = [found, *flags, "-o", str(target), str(source), "-lm"]

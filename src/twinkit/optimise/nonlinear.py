@@ -1,7 +1,7 @@
 """The whole problem at once, for an interior-point solver: where sequential quadratic programming got stuck.
 
-    minimise    1/2 v'v + sum over k of cost[k](x[k]) + 1/2 sum over k of w[k]'w[k]
-    subject to  x[0] = first(v),  x[k+1] = advance[k](x[k], w[k]),  low <= see[k](x[k]) <= high,  bounds on x
+    minimise    1/2 v'v + sum over k of cost[k](x[k], w[k])
+    subject to  x[0] = first(v),  x[k+1] = advance[k](x[k], w[k]),  low <= path[k](x[k], w[k]) <= high,  bounds on x, w
 
 FATROP uses the stages; IPOPT is slower and sturdier.
 """
@@ -35,23 +35,27 @@ class StageProblem:
     advance
         Per interval: ``(x, w) -> x`` at its end.
     cost
-        Per node: ``x -> cost``.
+        Per node: ``(x, w) -> cost``; `w` is None at the last node, which may be left out.
     path
-        Per node: ``x -> constrained quantities``.
+        Per node: ``(x, w) -> constrained quantities``; as `cost`.
     low, high
         Bounds on the states, ``(n,)``.
     path_low, path_high
-        Bounds on the constrained quantities.
+        Bounds on the constrained quantities: ``(g,)``, or per node ``(N, g)`` or ``(N + 1, g)``.
+    w_low, w_high
+        Bounds on `w`, ``(N, m)``; None: none.
     """
 
     first: Callable[[Any], Any]
     advance: Sequence[Callable[[Any, Any], Any]]
-    cost: Sequence[Callable[[Any], Any]]
-    path: Sequence[Callable[[Any], Any]]
+    cost: Sequence[Callable[[Any, Any], Any]]
+    path: Sequence[Callable[[Any, Any], Any]]
     low: Array
     high: Array
     path_low: Array
     path_high: Array
+    w_low: Array | None = None
+    w_high: Array | None = None
 
 
 def solve_nonlinear(
@@ -111,21 +115,23 @@ def _transcribed(
         variables.append(xs[k])
         lows.append(p.low)
         highs.append(p.high)
-        cost = cost + p.cost[k](xs[k])
+        w = ws[k] if k < count else None
+        if k < len(p.cost):
+            cost = cost + p.cost[k](xs[k], w)
         if k < count:
             variables.append(ws[k])
-            lows.append(np.full(m, -np.inf))
-            highs.append(np.full(m, np.inf))
-            cost = cost + 0.5 * ca.sumsqr(ws[k])
+            lows.append(np.full(m, -np.inf) if p.w_low is None else p.w_low[k])
+            highs.append(np.full(m, np.inf) if p.w_high is None else p.w_high[k])
             constraints.append(xs[k + 1] - p.advance[k](xs[k], ws[k]))
             bottoms.append(np.zeros(n))
             tops.append(np.zeros(n))
             equalities += [True] * n
-        if len(p.path_low):
-            constraints.append(p.path[k](xs[k]))
-            bottoms.append(p.path_low)
-            tops.append(p.path_high)
-            equalities += [False] * len(p.path_low)
+        bottom, top = (side if side.ndim == 1 else side[k : k + 1].ravel() for side in (p.path_low, p.path_high))
+        if k < len(p.path) and len(bottom):
+            constraints.append(p.path[k](xs[k], w))
+            bottoms.append(bottom)
+            tops.append(top)
+            equalities += [False] * len(bottom)
     limits = {
         "lbx": np.concatenate(lows), "ubx": np.concatenate(highs),
         "lbg": np.concatenate(bottoms), "ubg": np.concatenate(tops),

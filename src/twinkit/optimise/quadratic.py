@@ -17,9 +17,9 @@ import casadi as ca
 import numpy as np
 
 from twinkit.core.component import Array
-from twinkit.readings.casadi import SYMBOLIC
+from twinkit.readings.casadi import SYMBOLIC, Fast
 
-_MODES = ("balance", "robust")
+_MODES = ("speed", "balance", "robust")
 _FREE = 1e5  # the interface makes bounds of infinities; this far away they do not harm the interior-point method
 
 
@@ -80,8 +80,9 @@ class StageSolution:
         ``v``, states ``(N + 1, n)``, inputs ``(N, m)``.
     adjoint
         Multipliers of the equations that give ``x[0], ..., x[N]``, ``(N + 1, n)``.
-    x_force, path_force
-        Multipliers of the bounds on the states and of the path constraints; positive at an upper bound.
+    x_force, path_force, u_force
+        Multipliers of the bounds on the states, of the path constraints and of the bounds on the inputs; positive at an
+        upper bound.
     """
 
     first: Array
@@ -90,20 +91,23 @@ class StageSolution:
     adjoint: Array
     x_force: Array
     path_force: Array
+    u_force: Array
 
 
-def solve_stages(p: StageProgram) -> StageSolution | str:
+def solve_stages(p: StageProgram, fast: bool = False) -> StageSolution | str:
     """Solve a programme; a text says why it has no solution.
 
     Parameters
     ----------
     p
         The programme, in variables of order one.
+    fast
+        Whether HPIPM tries first with its quickest settings.
     """
     if not all(np.isfinite(a).all() for a in (p.A, p.B, p.b, p.B_first, p.b_first, p.Q, p.q, p.S, p.R, p.r, p.C, p.D)):
         return "the quadratic programme is not finite"
     reason = ""
-    for mode in _MODES:
+    for mode in _MODES if fast else _MODES[1:]:
         found = _attempt(p, mode)
         if not isinstance(found, str):
             return found
@@ -113,28 +117,25 @@ def solve_stages(p: StageProgram) -> StageSolution | str:
 
 def _attempt(p: StageProgram, mode: str) -> StageSolution | str:
     first = p.sizes[3]
+    low = np.concatenate([np.full(first, -np.inf), np.hstack([p.x_low[:-1], p.u_low]).ravel(), p.x_low[-1]])
+    high = np.concatenate([np.full(first, np.inf), np.hstack([p.x_high[:-1], p.u_high]).ravel(), p.x_high[-1]])
+    values = {
+        "h": _hessian(p),
+        "a": _rows(p),
+        "g": np.concatenate([np.zeros(first), np.hstack([p.q[:-1], p.r]).ravel(), p.q[-1]]),
+        "lbx": low,
+        "ubx": high,
+        "lba": _right(p, p.path_low),
+        "uba": _right(p, p.path_high),
+    }
     with SYMBOLIC:
-        solver, pattern_h, pattern_a = _solver(p.sizes, mode)
-        low = np.concatenate([np.full(first, -np.inf), np.hstack([p.x_low[:-1], p.u_low]).ravel(), p.x_low[-1]])
-        high = np.concatenate([np.full(first, np.inf), np.hstack([p.x_high[:-1], p.u_high]).ravel(), p.x_high[-1]])
-        values = {
-            "h": ca.DM(pattern_h, _hessian(p)),
-            "a": ca.DM(pattern_a, _rows(p)),
-            "g": np.concatenate([np.zeros(first), np.hstack([p.q[:-1], p.r]).ravel(), p.q[-1]]),
-            "lbx": low,
-            "ubx": high,
-            "lba": _right(p, p.path_low),
-            "uba": _right(p, p.path_high),
-        }
-        try:
-            found = solver(**values)
-        except RuntimeError as error:
-            return f"HPIPM stopped: {str(error).splitlines()[0]}"
-        stats = solver.stats()
-        if not stats["success"]:
-            return f"the quadratic programme has no solution within its bounds ({stats['unified_return_status']})"
-        xu, forces, rows = (np.array(found[name]).ravel() for name in ("x", "lam_x", "lam_a"))
-    if not np.isfinite(xu).all():
+        solver, names = _solver(p.sizes, mode)
+    try:
+        xu, _, rows, forces = solver(*[values.get(name, 0.0) for name in names])
+    except RuntimeError as error:
+        said = str(error).strip().splitlines()
+        return f"the quadratic programme has no solution within its bounds ({said[-1] if said else mode})"
+    if not (np.isfinite(xu).all() and np.isfinite(rows).all()):
         return "HPIPM returned numbers that are not finite"
     if (np.abs(xu) > 0.9 * _FREE).any():
         return "the quadratic programme is unbounded, or far from scaled"
@@ -164,8 +165,8 @@ def _rows(p: StageProgram) -> Array:
 
 
 @functools.lru_cache(maxsize=64)
-def _solver(sizes: tuple[int, int, int, int, int], mode: str) -> tuple[Any, Any, Any]:
-    """Return the solver of programmes of one size, and the patterns of the Hessian and the constraints."""
+def _solver(sizes: tuple[int, int, int, int, int], mode: str) -> tuple[Fast, list[str]]:
+    """Return the solver of programmes of one size, and what it is called with."""
     count, n, m, first, g = sizes
     nx, nu, ng = [0, *[n] * (count + 1)], [first, *[m] * count, 0], [0, *[g] * (count + 1)]
     hessian = ca.diagcat(*[ca.DM.ones(a + b, a + b) for a, b in zip(nx, nu, strict=True)]).sparsity()
@@ -182,14 +183,15 @@ def _solver(sizes: tuple[int, int, int, int, int], mode: str) -> tuple[Any, Any,
             )
         at += a + b
     pattern = ca.vertcat(*rows)
-    options: dict[str, Any] = {"error_on_fail": False, "print_time": False}
+    options: dict[str, Any] = {"error_on_fail": True, "print_time": False}
     name = "hpipm" if ca.has_conic("hpipm") else "qrqp"
     if name == "hpipm":
         options |= {"N": count + 1, "nx": nx, "nu": nu, "ng": ng, "inf": _FREE}
-        options["hpipm"] = {"mode": mode, "iter_max": 100}
+        options["hpipm"] = {"mode": mode, "iter_max": 100, **({"mu0": 100.0} if mode == "speed" else {})}
     else:
         options |= {"print_iter": False, "print_header": False, "print_info": False}
-    return ca.conic("stages", name, {"h": hessian, "a": pattern}, options), hessian, pattern
+    made = ca.conic("stages", name, {"h": hessian, "a": pattern}, options)
+    return Fast(made), made.name_in()
 
 
 def _unpacked(p: StageProgram, xu: Array, forces: Array, rows: Array) -> StageSolution:
@@ -205,4 +207,5 @@ def _unpacked(p: StageProgram, xu: Array, forces: Array, rows: Array) -> StageSo
         np.vstack([rows[:n], lines[:, :n]]),
         np.vstack([pushes[:, :n], forces[middle:]]),
         np.vstack([lines[:, n:], rows[end:]]),
+        pushes[:, n:],
     )

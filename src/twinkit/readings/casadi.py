@@ -109,7 +109,7 @@ class Fast:
     Parameters
     ----------
     function
-        A function of dense arguments and results.
+        A function of dense arguments and results; a sparse argument is given by its entries, by columns.
     matrices
         Positions of the results that are matrices; the others come back as vectors.
     """
@@ -118,9 +118,13 @@ class Fast:
         self.function = function
         self._buffer, self._run = function.buffer()
         self._lock = threading.Lock()
-        self._args = [np.zeros(function.numel_in(i)) for i in range(function.n_in())]
+        self._args = [np.zeros(function.nnz_in(i)) for i in range(function.n_in())]
         self._results = [np.zeros(function.numel_out(i)) for i in range(function.n_out())]
         self._shapes = [function.size_out(i) if i in matrices else -1 for i in range(function.n_out())]
+        self._loses = function.is_a("Conic", True)  # solvers of quadratic programmes move the pointers they are given
+        self._bind()
+
+    def _bind(self) -> None:
         for set_one, arrays in ((self._buffer.set_arg, self._args), (self._buffer.set_res, self._results)):
             for i, array in enumerate(arrays):
                 if array.size:
@@ -131,6 +135,8 @@ class Fast:
         with self._lock:
             for array, value in zip(self._args, values, strict=True):
                 array[...] = value.ravel("F") if isinstance(value, np.ndarray) else value
+            if self._loses:
+                self._bind()
             self._run()
             if self._buffer.ret():  # it gave up, and what is in the buffers is from some earlier call
                 for array in self._results:

@@ -22,9 +22,10 @@ from twinkit.core import (
 )
 from twinkit.core.errors import unknown_name
 from twinkit.core.identity import digest
+from twinkit.core.positions import Position, position
 from twinkit.core.units import affine
 from twinkit.estimate.calibration.noise import Noise, NoiseTerm, check_noise, noise_term
-from twinkit.estimate.sensors import Line, Position, Sensor, in_unit, lines, position
+from twinkit.estimate.sensors import Line, Sensor, in_unit, lines
 from twinkit.simulate.problem import Problem, make_problem
 
 Array = npt.NDArray[np.float64]

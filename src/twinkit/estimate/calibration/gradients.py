@@ -18,9 +18,9 @@ import numpy as np
 import numpy.typing as npt
 
 from twinkit.core import InvalidValueError, Model, SimulationError
+from twinkit.core.positions import Position
 from twinkit.estimate.calibration.data import Observed
 from twinkit.estimate.calibration.free import Column
-from twinkit.estimate.sensors import Position
 from twinkit.readings.casadi import SYMBOLIC, casadi_model
 from twinkit.simulate.consistent import consistent_algebraics
 from twinkit.simulate.cvodes import Cvodes, RunFailedError, System, in_words, integrate, system_of

@@ -82,8 +82,8 @@ def _problem(mhe: MovingHorizonEstimator, window: Window, guess: Trajectory) -> 
         return functions.seen(item, shared)[m + int(between.sensor[i])]
 
     def cost(k: int) -> Any:
-        def of(x: Any) -> Any:
-            values, total = seen(k, x), ca.MX(0)
+        def of(x: Any, w: Any) -> Any:
+            values, total = seen(k, x), ca.MX(0) if w is None else 0.5 * ca.sumsqr(w)
             for j in np.flatnonzero(window.present[k] > 0).tolist():
                 total = total + loss(
                     (window.value[k, j] - values[j]) / np.sqrt(window.variance[k, j]), float(s.limits[j])
@@ -97,7 +97,7 @@ def _problem(mhe: MovingHorizonEstimator, window: Window, guess: Trajectory) -> 
 
     def path(k: int) -> Any:
         count = len(s.nominal) - states
-        return lambda x: seen(k, x)[sensors : sensors + count] / ca.DM(s.nominal[states:])
+        return lambda x, w: seen(k, x)[sensors : sensors + count] / ca.DM(s.nominal[states:])
 
     nodes, nominal = range(len(window)), s.nominal[states:]
     arrival = window.arrival

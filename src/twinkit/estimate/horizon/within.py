@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from twinkit.core import InvalidValueError
+from twinkit.core.positions import position
 from twinkit.core.units import as_number
-from twinkit.estimate.sensors import position
 
 if TYPE_CHECKING:
     from twinkit.estimate.horizon.estimator import MovingHorizonEstimator

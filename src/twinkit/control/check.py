@@ -1,0 +1,171 @@
+"""A plan is checked by a simulation from the estimate before it leaves: dynamics, limits, bounds, rates."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from twinkit.control.horizon import Horizon
+from twinkit.control.prediction import Run, simulated, spread
+from twinkit.control.problem import Task
+from twinkit.control.region import ALLOWED
+from twinkit.core.component import Array
+from twinkit.optimise import Points
+
+Indices = npt.NDArray[np.intp]
+
+
+@dataclass(frozen=True, eq=False)
+class Checked:
+    """What a simulation says about moves.
+
+    Attributes
+    ----------
+    times
+        Nodes in time.
+    states
+        States at the nodes, ``(N + 1, n)``.
+    means, stds
+        All quantities (states, algebraic variables, outputs, inputs) at the nodes; at the end of each step.
+    margins
+        Margins that the limits need, ``(N, r)``.
+    values
+        The quantities of the controller at the ends of the steps, ``(N, r)``.
+    error
+        Largest difference to the states of the optimisation, relative to magnitude plus nominal value.
+    reason
+        Why the moves must not leave ('' where nothing speaks against them).
+    between
+        Names of quantities that exceed a hard limit between two nodes.
+    """
+
+    times: Array
+    states: Array
+    means: Array
+    stds: Array
+    margins: Array
+    values: Array
+    error: float
+    reason: str
+    between: tuple[str, ...] = ()
+
+
+def checked(h: Horizon, task: Task, method: int, substeps: int, u: Array, x: Array | None, grows: float) -> Checked:
+    """Simulate controls from the estimate, in twice as many sub-steps as the optimisation took.
+
+    Parameters
+    ----------
+    h, task
+        The plan.
+    method, substeps
+        How the optimisation integrated.
+    u
+        Controls, ``(N, c)``.
+    x
+        The states of the optimisation, to compare with; None: no optimisation.
+    grows
+        For how long the covariance is carried along.
+    """
+    p, known = h.predictor, h.known
+    items = h.items(2 * substeps, u)
+    per = len(items) // task.count
+    run = simulated(p, method, known.vector, task.guess, items, h.shared)
+    last = np.arange(per - 1, len(items), per)
+    vectors = np.vstack([known.vector, run.path[last]])
+    zs = np.vstack([task.guess, run.algebraics[last]])
+    times = h.real_times(u)
+    inputs = _inputs(h, task, u)
+    seen = p.see(np.hstack([times[:, None], vectors, zs, inputs]), h.shared)
+    n, m = p.size, p.algebraics
+    total = (seen.shape[1] - m) // (1 + n)
+    means, rows = np.hstack([seen[:, m : m + total], inputs]), seen[:, m + total :].reshape(len(times), total, n)
+    if h.functions.derive is not None:
+        means, rows = _with_derived(h, h.functions.derive, means, rows)
+    stds = np.zeros_like(means)
+    if known.covariance.any() or known.noise.any():
+        steps = items[:, 1]
+        kept = max(1, int(np.searchsorted(np.cumsum(steps), grows * (1 + 1e-9), side="right")))
+        found = spread(p, method, _run_until(run, kept), items[:kept], h.shared, known.covariance, known.noise)
+        at = np.minimum(last, kept - 1)
+        covariances = np.concatenate([known.covariance[None], found[at]])
+        variance = np.einsum("kri,kij,krj->kr", rows, covariances, rows)
+        stds[:, : rows.shape[1]] = np.sqrt(np.maximum(variance, 0.0))
+    chosen = [q.row for q in h.settings.quantities]
+    quantile = np.array([q.quantile for q in h.settings.quantities])
+    margins = stds[1:, chosen] * quantile
+    states = known.x.size
+    away = 0.0
+    if x is not None:
+        scale = task.x_scale[:states]
+        away = float(np.max(np.abs(vectors[:, :states] - x[:, :states]) / (scale + np.abs(vectors[:, :states]))))
+    values = means[1:, chosen]
+    reason, between = _objections(h, task, u, vectors, values, run.path, zs, items, last)
+    return Checked(times, vectors[:, :states], means, stds, margins, values, away, reason, between)
+
+
+def _with_derived(h: Horizon, derive: Points, means: Array, rows: Array) -> tuple[Array, Array]:
+    """Return quantities and derivatives with those of the inputs (none) and of what is derived."""
+    count, size = len(h.settings.derived), means.shape[1]
+    found = derive(means, np.zeros(1))
+    full = np.zeros((len(means), size, rows.shape[2]))
+    full[:, : rows.shape[1]] = rows
+    more = found[:, count:].reshape(len(means), count, size) @ full
+    return np.hstack([means, found[:, :count]]), np.concatenate([full, more], axis=1)
+
+
+def _run_until(run: Run, count: int) -> Run:
+    """Return the first sub-steps of a run."""
+    return replace(run, path=run.path[:count], algebraics=run.algebraics[:count], starts=run.starts[:count])
+
+
+def _inputs(h: Horizon, task: Task, u: Array) -> Array:
+    """Return all inputs at the nodes: those of the step that ends there, at the first node those that begin."""
+    found = np.vstack([task.inputs[1][:1], task.inputs[0]])
+    for j, index in enumerate(h.moved):
+        found[:, index] = np.concatenate([u[:1, j], u[:, j]])
+    return found
+
+
+def _objections(
+    h: Horizon, task: Task, u: Array, vectors: Array, values: Array, path: Array, zs: Array, items: Array, last: Indices
+) -> tuple[str, tuple[str, ...]]:
+    """Return why controls must not leave, and what exceeds hard limits between the nodes."""
+    if not (np.isfinite(vectors).all() and np.isfinite(values).all()):
+        return "the simulation of the plan failed", ()
+    names = [m.place.label for m in h.settings.movers]
+    slack = ALLOWED * task.u_scale
+    change = np.abs(np.diff(np.vstack([task.before, u]), axis=0))
+    for j, name in enumerate(names):
+        where = task.free[:, j]
+        out = np.maximum(task.u_low[:, j] - u[:, j], u[:, j] - task.u_high[:, j])[where] > slack[j]
+        if out.any():
+            return f"{name!r} leaves its bounds", ()
+        if (change[:, j] > task.rate[:, j] + slack[j]).any():
+            return f"{name!r} changes faster than allowed", ()
+    hard = np.flatnonzero(np.isinf(task.soft))
+    over = np.maximum(task.low - values, values - task.high)[:, hard] / task.y_scale[hard]
+    if over.size and over.max() > ALLOWED:
+        k, r = np.unravel_index(int(np.argmax(over)), over.shape)
+        q = h.settings.quantities[int(hard[r])]
+        return f"{q.place.label!r} would exceed a limit by {over[k, r] * q.scale:.3g} at t = {task.times[k + 1]:g}", ()
+    if task.terminal is not None and np.isfinite(task.terminal.level):
+        away = vectors[-1, : h.known.x.size] - task.terminal.centre[: h.known.x.size]
+        weight = task.terminal.weight[: len(away), : len(away)]
+        if float(away @ weight @ away) > task.terminal.level * (1.0 + 10.0 * ALLOWED):
+            return "the plan does not end within the terminal set", ()
+    return "", _between(h, task, hard, path, last)
+
+
+def _between(h: Horizon, task: Task, hard: Indices, path: Array, last: Indices) -> tuple[str, ...]:
+    """Return names of states that exceed a hard limit between nodes, though not at them."""
+    per, found = int(last[0]) + 1, []
+    for r in hard.tolist():
+        q = h.settings.quantities[r]
+        if q.place.kind == "state":
+            inside = path[:, q.place.index].reshape(task.count, per)
+            over = np.maximum(task.low[:, r] - inside.min(axis=1), inside.max(axis=1) - task.high[:, r])
+            if (over[1:] > 10.0 * ALLOWED * q.scale).any():
+                found.append(q.place.label)
+    return tuple(found)

@@ -1,0 +1,259 @@
+"""The model's part in a plan, compiled: sub-steps with first and second derivatives, and what is looked at.
+
+The vector of a sub-step holds the states, then the integral of the running cost where there is one, then the controls:
+the manipulated inputs and, with a free end, the factor by which time is stretched. Controls are constant over a step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import casadi as ca
+import numpy as np
+
+from twinkit.control.region import Derived, derived_function, with_derived
+from twinkit.core import InvalidValueError, Model
+from twinkit.optimise import Augmented, Chains, Dynamics, Method, Points, Radau, RungeKutta4, augmented
+from twinkit.readings.casadi import SYMBOLIC
+
+METHODS: tuple[Method, ...] = (RungeKutta4(), Radau())
+Disturbed = tuple[tuple[str, int], ...]
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What the functions are made for.
+
+    Attributes
+    ----------
+    moved
+        Positions of the manipulated inputs.
+    rows
+        Quantities that are looked at: positions in states, algebraic variables, outputs, inputs.
+    running
+        Positions and weights of what is integrated.
+    disturbed
+        Kind and position of every estimated disturbance.
+    stretched
+        Whether the end is free.
+    derived
+        What is computed from several quantities; their rows follow those of the inputs.
+    """
+
+    moved: tuple[int, ...]
+    rows: tuple[int, ...]
+    running: tuple[tuple[int, float], ...] = ()
+    disturbed: Disturbed = ()
+    stretched: bool = False
+    derived: tuple[Derived, ...] = ()
+
+    @property
+    def controls(self) -> int:
+        """Number of controls."""
+        return len(self.moved) + int(self.stretched)
+
+
+@dataclass(frozen=True)
+class Functions:
+    """Functions of a plan. Positions in `METHODS` name the method.
+
+    Attributes
+    ----------
+    states, algebraics, inputs, controls
+        Sizes; `states` counts the integral of the running cost.
+    flow
+        Per method: chains of sub-steps, without derivatives.
+    link
+        Per method: one sub-step at many points: ``(vector, algebraics, 0, item) -> (states, algebraics, worst,
+        derivatives of the states with respect to the vector, by columns)``.
+    bend
+        Per method: ``(vector, algebraics, 0, item, adjoint) -> `` second derivatives, by columns.
+    see
+        ``(t, vector, algebraics, inputs) -> (algebraics, quantities, derivatives by rows)``.
+    curve
+        ``(t, vector, algebraics, inputs, weights) -> `` second derivative of the weighted sum of the quantities.
+    direct
+        Per quantity: whether it changes at once with a control.
+    steps, seen
+        `flow` and `see` as CasADi functions.
+    derive
+        ``(all quantities of the model, 0) -> (derived quantities, their derivatives by rows)``; None: there are none.
+    """
+
+    states: int
+    algebraics: int
+    inputs: int
+    controls: int
+    flow: tuple[Chains, ...]
+    link: tuple[Points, ...]
+    bend: tuple[Points, ...]
+    see: Points
+    curve: Points
+    direct: tuple[bool, ...]
+    steps: tuple[Any, ...]
+    seen: Any
+    derive: Points | None = None
+
+
+_known: dict[Any, Functions] = {}
+
+
+def plan_functions(model: Model, shape: Shape, native: bool) -> Functions:
+    """Return the functions of a plan, made once per structure.
+
+    Parameters
+    ----------
+    model
+        The model; its parameters are arguments.
+    shape
+        What they are made for.
+    native
+        Whether to compile them with a C compiler.
+    """
+    key = (model.structure_key, shape, native)
+    with SYMBOLIC:
+        if key not in _known:
+            _known[key] = _made(model, shape, native)
+        return _known[key]
+
+
+class _Parts:
+    """The pieces of the vector of a sub-step and of what all share, for one shape."""
+
+    def __init__(self, model: Model, shape: Shape) -> None:
+        layout = model.layout
+        self.shape, self.layout = shape, layout
+        disturbed = [(kind, index, 0.0) for kind, index in shape.disturbed]
+        self.model: Augmented = augmented(model, (), disturbed, shape.moved)
+        self.n, self.m = layout.states.size, layout.inputs.size
+        self.integral = int(bool(shape.running))
+        self.states = self.n + self.integral
+        self.size = self.states + shape.controls
+        self.modes, self.p, self.d = layout.modes.size, layout.parameters.size, len(disturbed)
+        self.shared = self.modes + self.p + 2 * self.d + 1
+        self.columns = [*range(self.n), *range(self.n + self.d, self.n + self.d + len(shape.moved))]
+        self.places = [*range(self.n), *range(self.states, self.states + len(shape.moved))]
+
+    def arguments(self, t: Any, vector: Any, z: Any, u: Any, shared: Any) -> tuple[list[Any], Any]:
+        """Return the arguments of the augmented model, and by how much time is stretched."""
+        modes, p = shared[: self.modes], shared[self.modes : self.modes + self.p]
+        first, begin = self.modes + self.p, shared[self.shared - 1]
+        stretch = vector[self.size - 1] if self.shape.stretched else 1.0
+        at = begin + stretch * (t - begin) if self.shape.stretched else t
+        size, rate = shared[first : first + self.d], shared[first + self.d : first + 2 * self.d]
+        moved = vector[self.states : self.states + len(self.shape.moved)]
+        pushes = size * ca.exp(-rate * (at - begin)) if self.d else ca.SX(0, 1)
+        full = ca.vertcat(vector[: self.n], pushes, moved)
+        return [at, full, z, u, modes, p], stretch
+
+    def slope(self, t: Any, vector: Any, z: Any, u: Any, shared: Any) -> tuple[Any, Any]:
+        """Return the derivative of the vector, and its total derivative with respect to the vector."""
+        arguments, stretch = self.arguments(t, vector, z, u, shared)
+        dx, jacobian = self.model.slope(*arguments)
+        parts = [dx[: self.n]]
+        total = ca.SX(self.size, self.size)
+        total[: self.n, self.places] = stretch * jacobian[: self.n, self.columns]
+        if self.integral:
+            values, rows = self.quantities(t, vector, z, u, shared)
+            parts.append(sum(weight * values[row] for row, weight in self.shape.running))
+            total[self.n, self.places] = stretch * sum(weight * rows[row, :] for row, weight in self.shape.running)
+        slopes = ca.vertcat(*parts)
+        if self.shape.stretched:
+            total[: self.states, self.size - 1] = slopes
+        return ca.vertcat(stretch * slopes, ca.SX.zeros(self.shape.controls, 1)), total
+
+    def solve(self, t: Any, vector: Any, z: Any, u: Any, shared: Any) -> tuple[Any, Any]:
+        """Return consistent algebraic variables from a guess, and the size of the last correction."""
+        return self.model.solve(*self.arguments(t, vector, z, u, shared)[0])
+
+    def quantities(self, t: Any, vector: Any, z: Any, u: Any, shared: Any) -> tuple[Any, Any]:
+        """Return states, algebraic variables, outputs, inputs and what is derived, and derivatives by `places`."""
+        arguments = self.arguments(t, vector, z, u, shared)[0]
+        values, rows = self.model.quantities(*arguments)
+        inputs, unit = ca.SX(arguments[3]), ca.SX(self.m, len(self.places))
+        for k, index in enumerate(self.shape.moved):
+            inputs[index] = vector[self.states + k]
+            unit[index, self.n + k] = 1.0
+        every, slopes = ca.vertcat(values, inputs), ca.vertcat(rows[:, self.columns], unit)
+        return with_derived(every, slopes, self.shape.derived)
+
+
+def _made(model: Model, shape: Shape, native: bool) -> Functions:
+    parts = _Parts(model, shape)
+    layout = model.layout
+    t, z, u = ca.SX.sym("t"), ca.SX.sym("z", layout.algebraics.size), ca.SX.sym("u", parts.m)
+    vector, shared = ca.SX.sym("vector", parts.size), ca.SX.sym("shared", parts.shared)
+    arguments = [t, vector, z, u, shared]
+    slopes = parts.slope(*arguments)
+    if shape.stretched and ca.depends_on(slopes[0], t):
+        raise InvalidValueError(f"{type(model).__name__} depends on time explicitly, so its end cannot be free")
+    dynamics = Dynamics(
+        parts.size, z.numel(), parts.m, parts.shared,
+        ca.Function("slope", arguments, list(slopes)), ca.Function("solve", arguments, list(parts.solve(*arguments))),
+    )  # fmt: skip
+    flows = [method.advance(dynamics, sensitive=False) for method in METHODS]
+    links = [_linked(method.advance(dynamics, sensitive=True), dynamics, parts.states) for method in METHODS]
+    bends = [_bent(method.bend(dynamics), dynamics, parts.states) for method in METHODS]
+    seen, curve, direct = _seen(parts, arguments)
+    derive = None
+    if shape.derived:
+        size = layout.states.size + layout.algebraics.size + layout.outputs.size + parts.m
+        derive = Points(derived_function(shape.derived, size), native)
+    return Functions(
+        parts.states, z.numel(), parts.m, shape.controls,
+        tuple(Chains(f, native) for f in flows),
+        tuple(Points(f, native) for f in links),
+        tuple(Points(f, native) for f in bends),
+        Points(seen, native), Points(curve, native), direct, tuple(flows), seen, derive,
+    )  # fmt: skip
+
+
+def symbol_kind(function: Any) -> Any:
+    """Return the class of symbols a CasADi function is made of."""
+    return ca.SX if function.is_a("SXFunction") else ca.MX
+
+
+def _linked(move: Any, d: Dynamics, states: int) -> Any:
+    """Return one sub-step from the unit matrix on; see `Functions`."""
+    kind, head = symbol_kind(move), d.states + d.algebraics + 1
+    item, shared = kind.sym("item", head + 2 + 4 * d.inputs), kind.sym("shared", d.shared)
+    end = move(ca.vertcat(item[:head], ca.vec(ca.DM.eye(d.states))), item[head:], shared)
+    matrix = ca.reshape(end[head:], d.states, d.states)[:states, :]
+    result = ca.vertcat(end[:states], end[d.states : head], ca.vec(matrix))
+    return ca.Function("link", [item, shared], [ca.densify(result)])
+
+
+def _bent(bend: Any, d: Dynamics, states: int) -> Any:
+    """Return `bend` for points; see `Functions`."""
+    kind, head = symbol_kind(bend), d.states + d.algebraics + 1
+    width = head + 2 + 4 * d.inputs
+    item, shared = kind.sym("item", width + states), kind.sym("shared", d.shared)
+    adjoint = ca.vertcat(item[width:], ca.DM.zeros(d.states - states))
+    return ca.Function("bent", [item, shared], [bend(item[:head], item[head:width], shared, adjoint)])
+
+
+def _seen(parts: _Parts, arguments: Sequence[Any]) -> tuple[Any, Any, tuple[bool, ...]]:
+    """Return `see`, `curve` and `direct`; see `Functions`."""
+    t, vector, z, u, shared = arguments
+    rows = list(parts.shape.rows)
+    found = parts.solve(t, vector, z, u, shared)[0]
+    values, derivatives = parts.quantities(t, vector, found, u, shared)
+    chosen = ca.SX(len(rows), parts.size)
+    chosen[:, parts.places] = derivatives[rows, :]
+    item = ca.vertcat(t, vector, z, u)
+    seen = ca.vertcat(found, ca.densify(values[rows]), ca.vec(ca.densify(chosen).T))
+    weights = ca.SX.sym("weights", len(rows))
+    hessian = ca.hessian(ca.dot(weights, ca.densify(values[rows])), vector)[0]
+    curve = ca.Function("curve", [ca.vertcat(item, weights), shared], [ca.densify(ca.vec(hessian))])
+    controls = range(parts.states, parts.size)
+    direct = tuple(any(chosen.sparsity().has_nz(i, j) for j in controls) for i in range(len(rows)))
+    return ca.Function("see", [item, shared], [ca.densify(seen)]), curve, direct
+
+
+def held(u: np.ndarray) -> np.ndarray:
+    """Return constant inputs ``(..., inputs)`` as the coefficients a sub-step takes, ``(..., 4 * inputs)``."""
+    found = np.zeros((*u.shape, 4))
+    found[..., 0] = u
+    return found.reshape(*u.shape[:-1], -1)

@@ -1,0 +1,419 @@
+"""Model predictive control: the best moves over a horizon, checked by simulation before they leave."""
+
+from __future__ import annotations
+
+import math
+import time as clock
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from twinkit.control.assembly import plan_of
+from twinkit.control.component import ControllerComponent
+from twinkit.control.constraints import check_confidence
+from twinkit.control.fallback import fallback
+from twinkit.control.functions import Functions
+from twinkit.control.horizon import Horizon, check_inputs, functions_of, inputs_over, nodes
+from twinkit.control.known import Known, known
+from twinkit.control.moves import Move
+from twinkit.control.objective import Objective
+from twinkit.control.plan import Plan
+from twinkit.control.prediction import Predictor, simulated, spread
+from twinkit.control.problem import Terminal
+from twinkit.control.rounds import first_algebraics, optimised
+from twinkit.control.scenarios import Branch, branches_of, under
+from twinkit.control.settings import Settings, settings_of
+from twinkit.control.status import Optimal, Suboptimal
+from twinkit.control.terminal import TerminalRegion
+from twinkit.control.warm import Warm
+from twinkit.core import DesignSpace, InvalidValueError, Model, SimulationError, StateEstimate
+from twinkit.core.component import Array
+from twinkit.core.identity import digest
+from twinkit.core.units import as_number
+from twinkit.optimise import Converged
+
+
+@dataclass(frozen=True, eq=False)
+class MPC:
+    """A model predictive controller.
+
+    It is functional: `plan` returns a `Plan` and changes nothing; the warm start travels in the plan. Moves are held
+    between the steps, exactly as `tk.simulate` holds `tk.steps`. Limits and references count at the ends of the steps.
+
+    Parameters
+    ----------
+    model
+        The model (ODE, or DAE of index 1).
+    horizon
+        How far a plan looks ahead: number in the model's time unit or text. None: to `until`.
+    step
+        Time between two moves.
+    until
+        End of the batch: the horizon shrinks towards it. ``(first, last)``: the end is free between the two.
+    maximize, minimize
+        What is to be achieved, from `final`, `integral`, `summed`; it is added to the costs of `track` and `moves`.
+    track
+        Output, state or input -> reference, or `Track`.
+    moves
+        Input -> `Move`.
+    within
+        Output, state, algebraic variable or input -> ``(low, high)`` (hard), or `Within` (soft, if it has a penalty).
+        Or a `DesignSpace`: its limits are hard, also those of functions of several quantities; those of a phase hold
+        then.
+    inputs
+        Measured disturbances: other inputs over time, as for `tk.simulate`. `plan` may give newer ones.
+    confidence
+        Probability with which each limit of `within` is to hold at each node, given the covariance of the estimate,
+        which is carried along the plan by the linearised model: limits are tightened by as many standard deviations.
+        None: limits apply to the mean.
+    margin_growth
+        For how long the covariance is carried along; beyond, the margins stay: later readings will tell more. None:
+        over all of the plan (cautious).
+    scenarios
+        Name -> values of parameters that may be true (or `Scenario`, with a weight): the plan keeps all hard limits in
+        each of them, and what is achieved is the weighted mean. The moves of the first `shared_steps` are the same in
+        all; later ones may differ, because by then it is known which scenario is true. The first one is shown.
+    shared_steps
+        See `scenarios`.
+    terminal
+        Cost and region at the end; see `terminal_region`.
+    valid_for
+        How long a plan may be followed without a new one; None: five steps.
+    tolerance
+        Scaled size of a step of the optimiser that counts as converged.
+    rtol
+        Accuracy of the integration over a step.
+    second_derivatives
+        Whether the curvature of the model is used; None: where the objective is not a sum of squares.
+    iterations, seconds
+        Largest number of quadratic programmes, and the time budget of a plan.
+    starts
+        Number of first guesses tried when there is no previous plan: for problems with several local optima. The first
+        holds the moves in force; the others are ramps between the bounds, spread evenly (a Sobol sequence), more of
+        them near the lower bound.
+    escalate
+        Whether FATROP and IPOPT are tried where SQP fails.
+    native
+        Whether to use a C compiler where there is one: seconds once, kept on disk.
+
+    Raises
+    ------
+    InvalidValueError, UnknownNameError, UnitError, ShapeError
+        For anything that does not fit the model, and for limits no value keeps.
+
+    Examples
+    --------
+    >>> import twinkit as tk
+    >>> class Tank(tk.Model):
+    ...     '''A heated tank.'''
+    ...     time_unit = "min"
+    ...     T = tk.State("degC", initial=20.0, nominal=50.0)
+    ...     Q = tk.Input("kW", default=0.0, bounds=(0, 10))
+    ...     def equations(self, v, m):
+    ...         return {"T": m.quantity(0.5, "delta_degC/min/kW") * v.Q
+    ...                 - m.quantity(0.05, "1/min") * (v.T - m.quantity(20.0, "degC"))}
+    >>> mpc = MPC(Tank(), horizon="60 min", step="2 min", track={"T": 45.0}, moves={"Q": Move(penalty=0.01)})
+    >>> plan = mpc.plan({"T": 20.0}, t=0.0)
+    >>> plan.status.fresh, round(plan.moves["Q"].first, 1), round(float(plan.predicted["T"].mean[-1]), 1)
+    (True, 10.0, 45.0)
+    """
+
+    model: Model
+    horizon: Any = None
+    step: Any = None
+    until: Any = None
+    maximize: Objective | None = None
+    minimize: Objective | None = None
+    track: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    moves: Mapping[str, Move] = field(default_factory=dict[str, Move])
+    within: Mapping[str, Any] | DesignSpace = field(default_factory=dict[str, Any])
+    inputs: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    confidence: float | None = None
+    margin_growth: Any = None
+    scenarios: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    shared_steps: int = 1
+    terminal: TerminalRegion | None = None
+    valid_for: Any = None
+    tolerance: float = 1e-3
+    rtol: float = 1e-5
+    second_derivatives: bool | None = None
+    iterations: int = 50
+    seconds: float = math.inf
+    starts: int = 1
+    escalate: bool = True
+    native: bool = True
+
+    def __post_init__(self) -> None:
+        check_confidence(self.confidence)
+        for name in ("tolerance", "rtol", "seconds"):
+            if not getattr(self, name) > 0.0:
+                raise InvalidValueError(f"{name} must be positive, not {getattr(self, name)!r}")
+        if min(self.iterations, self.starts, self.shared_steps) < 1:
+            raise InvalidValueError("iterations, starts and shared_steps are at least 1")
+        if self.terminal is not None and not isinstance(self.terminal, TerminalRegion):
+            raise InvalidValueError(f"terminal takes what terminal_region(...) returns, not {self.terminal!r}")
+        _ = self.settings, self.branches, self.validity, self.grows, self._terminal  # check now, not at the first plan
+        check_inputs(self.model, self.settings, self.inputs)
+
+    # -- what it is ----------------------------------------------------------------------------------------------
+    @cached_property
+    def settings(self) -> Settings:
+        """What was asked, in numbers."""
+        return settings_of(self)
+
+    @cached_property
+    def branches(self) -> tuple[Branch, ...]:
+        """The scenarios in numbers; empty: the model as it is."""
+        found = branches_of(self.model, self.scenarios)
+        if found and self.settings.stretched:
+            raise InvalidValueError("scenarios and a free end exclude each other: each scenario would have its own end")
+        return found
+
+    @cached_property
+    def validity(self) -> float:
+        """How long a plan may be followed."""
+        if self.valid_for is None:
+            return 5.0 * self.settings.step
+        return as_number(self.valid_for, self.model.time_unit, "valid_for")
+
+    @cached_property
+    def grows(self) -> float:
+        """For how long the covariance is carried along a plan."""
+        if self.margin_growth is None:
+            return math.inf
+        return as_number(self.margin_growth, self.model.time_unit, "margin_growth")
+
+    @cached_property
+    def _terminal(self) -> Terminal | None:
+        if self.terminal is None:
+            return None
+        return self.terminal.numbers(self.model, bool(self.settings.running), self.settings.size)
+
+    @property
+    def goal(self) -> str:
+        """The objective in words."""
+        parts = [f"follow {name}" for name in self.track]
+        if self.maximize is not None:
+            parts.insert(0, f"maximise {self.maximize.text}")
+        if self.minimize is not None:
+            parts.insert(0, f"minimise {self.minimize.text}")
+        return " and ".join(parts)
+
+    @property
+    def exact(self) -> bool:
+        """Whether the curvature of the model is used."""
+        if self.second_derivatives is not None:
+            return self.second_derivatives
+        return self.maximize is not None or self.minimize is not None
+
+    @cached_property
+    def content_hash(self) -> str:
+        """SHA-256 of the model and of all that determines the plans."""
+        s = self.settings
+        quantities = [
+            [q.place.label, q.low.identity, q.high.identity, q.soft, q.quantile, q.reference.identity, q.weight,
+             q.final_weight, q.summed, q.final, q.scale]
+            for q in s.quantities
+        ]  # fmt: skip
+        moves = [[m.place.label, m.low.identity, m.high.identity, m.rate, m.move.penalty, m.move.blocks, m.safe]
+                 for m in s.movers]  # fmt: skip
+        rest = [s.running, s.step, s.horizon, s.until, self.grows, self.validity, repr(self.terminal), self.rtol,
+                self.tolerance, self.exact, self.iterations, self.starts, sorted(self.inputs),
+                [[d.label, d.formula.content_hash, d.sources] for d in s.derived], self.shared_steps,
+                [[b.name, b.share, b.values] for b in self.branches]]  # fmt: skip
+        return digest([self.model.content_hash, quantities, moves, rest])
+
+    # -- planning ------------------------------------------------------------------------------------------------
+    def plan(
+        self,
+        estimate: StateEstimate | Mapping[str, Any],
+        t: Any = None,
+        *,
+        previous: Plan | None = None,
+        applied: Mapping[str, Any] | None = None,
+        inputs: Mapping[str, Any] | None = None,
+    ) -> Plan:
+        """Return a plan from an estimate on.
+
+        Parameters
+        ----------
+        estimate
+            Where the process is: what an estimator returned (or any `twinkit.core.StateEstimate`), or the values of all
+            states by name, taken to be exact.
+        t
+            When, a number in the model's time unit or a text; None: the time of the estimate. An estimate from earlier
+            is carried forward by the model.
+        previous
+            The plan that is being followed: warm start, the moves in force, and what to fall back on.
+        applied
+            Moves in force just before `t`, where they are not those of `previous` (and not the model's defaults).
+        inputs
+            Other inputs over time, instead of those of the controller.
+
+        Returns
+        -------
+        Plan
+            Check ``plan.status``: an infeasible iterate never leaves as a plan.
+
+        Raises
+        ------
+        InvalidValueError, UnknownNameError, UnitError
+            If an argument does not fit the model. What goes wrong in a plant (an estimate that is not finite, limits
+            that exclude each other, a solver that crashes, a deadline) does not raise: it is in the status.
+        """
+        began = clock.perf_counter()
+        unit = self.model.time_unit
+        at = None if t is None else as_number(t, unit, "the time of a plan")
+        here = known(self.model, estimate, at)
+        time = here.time if at is None else at
+        if previous is not None and not isinstance(previous, Plan):
+            raise InvalidValueError(f"previous takes a Plan, not {previous!r}")
+        if not math.isfinite(time):
+            raise InvalidValueError(f"the time of a plan must be finite, not {time!r}")
+        if not here.time <= time + 1e-9 * max(1.0, abs(time)):
+            raise InvalidValueError(f"the estimate is of {here.time:g} {unit}, later than the plan ({time:g} {unit})")
+        given = self.inputs if inputs is None else inputs
+        check_inputs(self.model, self.settings, given)
+        before = self.moves_in_force(time, previous, applied)
+        made_by = {"controller": self.content_hash, "model": self.model.content_hash, "estimate": here.made_by}
+        if not here.finite:
+            return fallback(self, "the estimate is not finite", (), time, previous, made_by, began)
+        functions = functions_of(self.model, self.settings, here, self.native)
+        horizons: list[Horizon] = []
+        try:
+            base = self._horizon(here, time, before, given, previous, functions)
+            if isinstance(base, str):
+                return fallback(self, base, (), time, None, made_by, began)
+            horizons = [under(base, branch) for branch in self.branches] or [base]
+            return self._optimised(horizons, previous, made_by, began)
+        except _NoPlanError as stop:
+            reason = str(stop)
+        except Exception as error:
+            reason = f"{type(error).__name__}: {error}"
+        return fallback(self, reason, horizons, time, previous, made_by, began)
+
+    def component(self, estimated: Sequence[str] = ()) -> ControllerComponent:
+        """Return the controller as a component of a graph; see `ControllerComponent`."""
+        return ControllerComponent(self, estimated)
+
+    def moves_in_force(
+        self, time: float, previous: Plan | None = None, applied: Mapping[str, Any] | None = None
+    ) -> Array:
+        """Return the moves in force before a time: those applied, of the previous plan, or defaults."""
+        found, values = [], self.model.values()
+        for m in self.settings.movers:
+            label = m.place.label
+            if applied is not None and label in applied:
+                found.append(as_number(applied[label], m.place.unit, f"the move of {label!r} in force"))
+            elif previous is not None and label in previous.moves:
+                move = previous.moves[label]
+                found.append(move.at(time - 1e-6 * self.settings.step))
+            else:
+                name, _, element = label.partition("[")
+                value = values.get(name)
+                one = None if value is None else np.ravel(value)[int(element[:-1]) if element else 0]
+                low, high = m.low(np.array([time]))[0], m.high(np.array([time]))[0]
+                found.append(float(np.clip(_middle(low, high) if one is None else one, low, high)))
+        return np.array(found)
+
+    def _horizon(
+        self,
+        here: Known,
+        time: float,
+        before: Array,
+        given: Mapping[str, Any],
+        previous: Plan | None,
+        functions: tuple[Functions, Predictor],
+    ) -> Horizon | str:
+        s = self.settings
+        guess = None
+        if s.stretched and previous is not None and previous.warm is not None:
+            guess = previous.moves[s.movers[0].place.label].end
+        found = nodes(s, time, guess)
+        if isinstance(found, str):
+            return found
+        times, stretch = found
+        end = times[0] + max(1.0, stretch[1]) * (times[-1] - times[0])
+        inputs = inputs_over(self.model, s, given, min(here.time, time), end)
+        horizon = Horizon(
+            self.model, s, here, times, stretch, inputs, before, *functions, self._terminal, self.exact,
+            self.tolerance,
+        )  # fmt: skip
+        return _forward(horizon, time) if here.time < time - 1e-9 * max(1.0, abs(time)) else horizon
+
+    def _optimised(
+        self, horizons: Sequence[Horizon], previous: Plan | None, made_by: Mapping[str, str], began: float
+    ) -> Plan:
+        """Return a fresh plan, or raise `_NoPlanError`."""
+        deadline, h = began + self.seconds, horizons[0]
+        warm = previous.warm if previous is not None and isinstance(previous.warm, Warm) else None
+        if warm is not None and (warm.points[0].u.shape[1] != h.functions.controls or warm.times[-1] <= h.times[0]):
+            warm = None
+        best, reasons = None, list[str]()
+        shares = [branch.share for branch in self.branches] or [1.0]
+        for guess in self._guesses(h, warm):
+            found = optimised(self, horizons, shares, warm, guess, deadline)
+            if isinstance(found, str):
+                reasons.append(found)
+            elif best is None or found.cost < best.cost:
+                best = found
+        if best is None:
+            raise _NoPlanError("; ".join(dict.fromkeys(reasons)))
+        status = best.status
+        if isinstance(status, Converged):
+            shown = Optimal(status.solver, status.iterations)
+        else:
+            shown = Suboptimal(status.solver, status.iterations, getattr(status, "reason", status.text))
+        return plan_of(self, best, shown, made_by, began)
+
+    def _guesses(self, h: Horizon, warm: Warm | None) -> list[Array | None]:
+        if warm is not None:
+            return [None]
+        s, count = h.settings, len(h.times) - 1
+        found = [np.tile(h.before, (count, 1))]
+        at = h.times[:1]
+        low, high = (
+            np.array([float(side(at)[0]) for side in (getattr(m, name) for m in s.movers)]) for name in ("low", "high")
+        )
+        if self.starts > 1 and np.isfinite(high - low).all():
+            from scipy.stats import qmc
+
+            sides = qmc.Sobol(2 * len(low), scramble=False).random_base2((self.starts - 1).bit_length() + 1)[1:]
+            share = np.linspace(0.0, 1.0, count)[:, None]
+            for first, last in sides[: self.starts - 1].reshape(-1, 2, len(low)) ** 3:
+                found.append(low + (high - low) * (first + share * (last - first)))
+        ones = np.ones((count, int(s.stretched)))
+        return [np.hstack([one, ones]) for one in found]
+
+
+class _NoPlanError(Exception):
+    """No checked plan was found."""
+
+
+def _middle(low: float, high: float) -> float:
+    if math.isfinite(low) and math.isfinite(high):
+        return 0.5 * (low + high)
+    return low if math.isfinite(low) else (high if math.isfinite(high) else 0.0)
+
+
+def _forward(h: Horizon, time: float) -> Horizon:
+    """Return a horizon whose estimate was carried forward to its start."""
+    k, count = h.known, 32
+    early = replace(h, times=np.linspace(k.time, time, 2))
+    items = early.items(count, np.hstack([h.before, np.ones(int(h.settings.stretched))])[None])
+    z = first_algebraics(early)
+    method = 0
+    run = simulated(h.predictor, method, k.vector, z, items, h.shared)
+    if not np.isfinite(run.path).all():
+        method = 1
+        run = simulated(h.predictor, method, k.vector, z, items, h.shared)
+    if not np.isfinite(run.path).all():
+        raise SimulationError(f"the estimate of {k.time:g} could not be carried forward to {time:g}")
+    covariance = spread(h.predictor, method, run, items, h.shared, k.covariance, k.noise)[-1]
+    n, a = k.x.size, k.adapted.size
+    end = run.path[-1]
+    moved = replace(k, time=time, x=end[:n], adapted=end[n : n + a], pushes=end[n + a :], covariance=covariance)
+    return replace(h, known=moved)

@@ -1,0 +1,225 @@
+"""One plan optimised: in rounds, with finer steps or other margins, until a simulation agrees."""
+
+from __future__ import annotations
+
+import time as clock
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from twinkit.control.check import Checked, checked
+from twinkit.control.horizon import Horizon, task_of
+from twinkit.control.prediction import simulated
+from twinkit.control.problem import PlanProblem, Point, Task
+from twinkit.control.region import ALLOWED
+from twinkit.control.scenarios import weighted
+from twinkit.control.solving import Attempt, solved
+from twinkit.control.warm import Warm, shifted
+from twinkit.core import SimulationError
+from twinkit.core.component import Array
+from twinkit.optimise import Status
+
+if TYPE_CHECKING:
+    from twinkit.control.mpc import MPC
+
+_FEW, _MANY = 64, 512  # sub-steps of a step: beyond the first an implicit method is tried
+_ROUNDS = 4  # solutions of one plan, with finer steps or other margins
+_CLOSE = 0.02  # of the scale: margins that differ by less are the same
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """One scenario of a checked plan (or the only one)."""
+
+    h: Horizon
+    task: Task
+    attempt: Attempt
+    check: Checked
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """A checked plan.
+
+    Attributes
+    ----------
+    results
+        One per scenario.
+    status
+        How it ended.
+    substeps
+        Integration method, and number of sub-steps of a step.
+    cost
+        What was minimised.
+    """
+
+    results: tuple[Result, ...]
+    status: Status
+    substeps: tuple[int, int]
+    cost: float
+
+
+def optimised(
+    mpc: MPC, horizons: Sequence[Horizon], shares: Sequence[float], warm: Warm | None, guess: Array | None,
+    deadline: float,
+) -> Found | str:  # fmt: skip
+    """Return one checked plan; a text says why there is none.
+
+    Parameters
+    ----------
+    mpc
+        The controller.
+    horizons, shares
+        One per scenario, and how much each counts.
+    warm, guess
+        What the previous plan left; without it, first controls ``(N, c)``.
+    deadline
+        On the clock of ``time.perf_counter``.
+    """
+    shape = (len(horizons[0].times) - 1, len(horizons[0].settings.quantities))
+    zs = [first_algebraics(h) for h in horizons]
+    if warm is not None and len(warm.points) != len(horizons):
+        warm, guess = None, shifted_moves(warm, horizons[0])
+    substeps = (warm.method, warm.substeps) if warm is not None else (0, 1)
+    if warm is None:
+        for h, z in zip(horizons, zs, strict=True):
+            substeps = fitted(h, guess, z, mpc.rtol, substeps)
+    margins = [np.zeros(shape) if warm is None else _carried(old, shape) for old in (warm.margins if warm else zs)]
+
+    def tasks_now() -> list[Task]:
+        parts = zip(horizons, shares, margins, zs, strict=True)
+        return [weighted(task_of(h, *substeps, margin, z), share) for h, share, margin, z in parts]
+
+    tasks = tasks_now()
+    if warm is not None:
+        points = _sharing(tuple(shifted(warm, task, k) for k, task in enumerate(tasks)), mpc.shared_steps)
+    else:
+        points = tuple(PlanProblem(task).restored(point_of(task, guess)) for task in tasks)
+        if any(q.quantile for q in horizons[0].settings.quantities):
+            first = [_check(mpc, h, t, substeps, p, False) for h, t, p in zip(horizons, tasks, points, strict=True)]
+            margins = [np.where(np.isfinite(one.margins), one.margins, 0.0) for one in first]
+            tasks = tasks_now()
+    found: Found | str = "nothing was tried"
+    for _ in range(_ROUNDS):
+        if clock.perf_counter() > deadline:
+            return "the deadline passed before there was a plan" if found == "nothing was tried" else found
+        attempt = solved(tasks, points, mpc.shared_steps, mpc.iterations, deadline, mpc.escalate)
+        usable = attempt.status.usable
+        checks = [_check(mpc, h, t, substeps, p) for h, t, p in zip(horizons, tasks, attempt.points, strict=True)]
+        if max(check.error for check in checks) > 30.0 * mpc.rtol and usable and substeps[1] < _MANY:
+            substeps = substeps[0], 2 * substeps[1]
+            for h, z, p in zip(horizons, zs, attempt.points, strict=True):
+                substeps = fitted(h, p.u, z, mpc.rtol, substeps)
+            tasks, points = tasks_now(), attempt.points
+            continue
+        reason = next((check.reason for check in checks if check.reason), "") or _apart(mpc, tasks, attempt.points)
+        if reason and not usable:
+            return f"{getattr(attempt.status, 'reason', attempt.status.text)} ({reason})"
+        if reason:
+            found = reason
+        else:
+            parts = list(zip(horizons, tasks, attempt.parts(), checks, strict=True))
+            cost = sum(PlanProblem(t).cost(a.point, check.values) for _, t, a, check in parts)
+            found = Found(tuple(Result(*part) for part in parts), attempt.status, substeps, cost)
+        moved = max(
+            float(np.max(np.abs(check.margins - margin) / tasks[0].y_scale, initial=0.0))
+            for check, margin in zip(checks, margins, strict=True)
+        )
+        if not moved > _CLOSE:
+            break
+        margins = [check.margins for check in checks]
+        tasks, points = tasks_now(), attempt.points
+    return found
+
+
+def _sharing(points: tuple[Point, ...], shared: int) -> tuple[Point, ...]:
+    """Return points whose first moves are those of the first scenario, as they must be in all."""
+    first = points[0].u[:shared]
+    return (points[0], *(replace(p, u=np.vstack([first, p.u[shared:]])) for p in points[1:]))
+
+
+def _apart(mpc: MPC, tasks: Sequence[Task], points: tuple[Point, ...]) -> str:
+    """Return why scenarios do not share their first moves ('' where they do)."""
+    shared = [p.u[: mpc.shared_steps] / tasks[0].u_scale for p in points]
+    away = max(float(np.abs(one - shared[0]).max()) for one in shared)
+    return "" if away <= ALLOWED else f"the first moves of the scenarios differ by {away:.2g} of their scale"
+
+
+def _check(mpc: MPC, h: Horizon, task: Task, substeps: tuple[int, int], point: Point, compare: bool = True) -> Checked:
+    return checked(h, task, *substeps, point.u, point.x if compare else None, mpc.grows)
+
+
+def fitted(h: Horizon, u: Array | None, z: Array, rtol: float, first: tuple[int, int] = (0, 1)) -> tuple[int, int]:
+    """Return method and number of sub-steps that integrate all steps accurately with given controls."""
+    method, substeps = first
+    if u is None:
+        u = np.tile(np.concatenate([h.before, np.ones(int(h.settings.stretched))]), (len(h.times) - 1, 1))
+    scale = np.abs(h.model.layout.states.scales)
+    states = len(scale)
+
+    def at_nodes(count: int) -> Array:
+        items = h.items(count, u)
+        per = len(items) // len(u)
+        return simulated(h.predictor, method, h.known.vector, z, items, h.shared).path[per - 1 :: per, :states]
+
+    rough = at_nodes(substeps)
+    while substeps <= _MANY:
+        fine = at_nodes(2 * substeps)
+        error = np.abs(fine - rough) / (scale + np.abs(fine))
+        if np.isfinite(error).all() and error.max() <= rtol:
+            return method, substeps
+        substeps, rough = 2 * substeps, fine
+        if method == 0 and substeps > _FEW:
+            method, substeps = 1, 1
+            rough = at_nodes(substeps)
+    raise SimulationError("the model could not be integrated over the horizon with the first guess of the moves")
+
+
+def point_of(task: Task, u: Array | None) -> Point:
+    """Return a first guess with given controls, kept within their bounds."""
+    count, f = task.count, task.functions
+    assert u is not None
+    inside = np.where(task.free, np.clip(u, task.u_low, task.u_high), u)
+    for j in range(inside.shape[1]):
+        held = np.maximum.accumulate(np.where(task.free[:, j], np.arange(count), 0))
+        inside[:, j] = inside[held, j]
+    nothing = np.zeros((count, f.controls))
+    return Point(
+        np.tile(task.start, (count + 1, 1)), inside, np.tile(task.guess, (count + 1, 1)), np.zeros((count, f.states)),
+        np.zeros_like(task.weight), nothing, nothing,
+    )  # fmt: skip
+
+
+def _carried(old: Array, shape: tuple[int, int]) -> Array:
+    """Return the margins of the previous plan at the nodes of a new one: they belong to how far ahead a node is."""
+    found = np.zeros(shape)
+    count = min(len(old), shape[0])
+    found[:count] = old[:count]
+    found[count:] = old[-1] if len(old) else 0.0
+    return found
+
+
+def first_algebraics(h: Horizon) -> Array:
+    """Return consistent algebraic variables at the start, from the model's initial guess."""
+    layout = h.model.layout
+    if not layout.algebraics.size:
+        return np.empty(0)
+    values = h.model.values()
+    guess = layout.algebraics.pack({e.name: values.get(e.name, e.variable.scale) for e in layout.algebraics})
+    inputs = h.program.values(h.times[:1])[0].copy()
+    inputs[h.moved] = h.before
+    item = np.concatenate([h.times[:1], h.known.vector, guess, inputs])[None]
+    for _ in range(20):
+        found = h.predictor.see(item, h.shared)[0, : layout.algebraics.size]
+        if np.allclose(found, item[0, 1 + h.predictor.size :][: len(found)], rtol=1e-12, atol=0.0):
+            break
+        item[0, 1 + h.predictor.size : 1 + h.predictor.size + len(found)] = found
+    return found
+
+
+def shifted_moves(warm: Warm, h: Horizon) -> Array:
+    """Return the moves of a previous plan at the steps of a new one."""
+    rows = np.clip(np.searchsorted(warm.times, h.times[:-1], side="right") - 1, 0, len(warm.points[0].u) - 1)
+    return warm.points[0].u[rows]

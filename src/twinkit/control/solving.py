@@ -1,0 +1,231 @@
+"""From a first guess to controls: SQP, then FATROP, then IPOPT, within a time budget."""
+
+from __future__ import annotations
+
+import time as clock
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import casadi as ca
+import numpy as np
+
+from twinkit.control.problem import Linear, PlanProblem, Point, Task
+from twinkit.control.tree import TreeProblem
+from twinkit.optimise import SOLVERS, Converged, Failed, Limits, StageProblem, Status, solve_nonlinear, sqp
+from twinkit.readings.casadi import SYMBOLIC
+
+
+@dataclass(frozen=True, eq=False)
+class Attempt:
+    """What the solvers came to.
+
+    Attributes
+    ----------
+    points
+        The point of each scenario; where the status is not usable, only its controls may be tried.
+    ats
+        The last linearisation of each (None: there was none).
+    status
+        How it ended.
+    """
+
+    points: tuple[Point, ...]
+    ats: tuple[Linear | None, ...]
+    status: Status
+
+    @property
+    def point(self) -> Point:
+        """The point of the first scenario."""
+        return self.points[0]
+
+    @property
+    def at(self) -> Linear | None:
+        """The last linearisation of the first scenario."""
+        return self.ats[0]
+
+    def parts(self) -> list[Attempt]:
+        """Return what the solvers came to, scenario by scenario."""
+        pairs = zip(self.points, self.ats, strict=True)
+        return [Attempt((point,), (at,), self.status) for point, at in pairs]
+
+
+def solved(
+    tasks: Sequence[Task], guess: tuple[Point, ...], shared: int, iterations: int, until: float, escalate: bool
+) -> Attempt:
+    """Solve one plan.
+
+    Parameters
+    ----------
+    tasks, guess
+        The plan and a first guess, per scenario.
+    shared
+        Number of first steps whose moves are the same in all scenarios.
+    iterations
+        Largest number of quadratic programmes.
+    until
+        When to stop, on the clock of ``time.perf_counter``.
+    escalate
+        Whether the nonlinear solvers are tried where SQP fails (one scenario only).
+    """
+    try:
+        best = _sequential(tasks, guess, shared, iterations, until)
+    except (ArithmeticError, RuntimeError, np.linalg.LinAlgError) as error:
+        nothing = (None,) * len(tasks)
+        best = Attempt(guess, nothing, Failed("SQP", 0, f"the solver crashed: {error}"))
+    if best.status.usable or not escalate or len(tasks) > 1:
+        return best
+    task, problem = tasks[0], PlanProblem(tasks[0])
+    reasons = [getattr(best.status, "reason", best.status.text)]
+    for solver in SOLVERS:
+        left = until - clock.perf_counter()
+        if left <= 0.0:
+            reasons.append(f"no time left for {solver.upper()}")
+            break
+        try:
+            tried = _nonlinear(task, problem, best.point, solver, left)
+        except (ArithmeticError, RuntimeError, np.linalg.LinAlgError) as error:
+            reasons.append(f"{solver.upper()} crashed: {error}")
+            continue
+        if tried.status.usable:
+            return tried
+        reasons.append(f"{solver.upper()}: {getattr(tried.status, 'reason', tried.status.text)}")
+    return replace(best, status=Failed("SQP, FATROP, IPOPT", best.status.iterations, "; ".join(reasons)))
+
+
+def _sequential(tasks: Sequence[Task], guess: tuple[Point, ...], shared: int, iterations: int, until: float) -> Attempt:
+    """Solve a plan by SQP: quickly, and where that does not converge, from there with accurate quadratic programmes."""
+    best, done = Attempt(guess, (None,) * len(tasks), Failed("SQP", 0)), 0
+    for fast in (True, False):
+        limits = Limits(max(1, iterations - done), max(0.0, until - clock.perf_counter()))
+        if len(tasks) > 1:
+            tree = sqp(TreeProblem(tasks, shared, fast), best.points, limits)
+            best = Attempt(tree.point, tree.at.parts, tree.status)
+        else:
+            found = sqp(PlanProblem(tasks[0], fast), best.point, limits)
+            best = Attempt((found.point,), (found.at,), found.status)
+        done += best.status.iterations
+        if isinstance(best.status, Converged) or done >= iterations or clock.perf_counter() > until:
+            break
+        if not all(np.isfinite(point.x).all() for point in best.points):
+            best = replace(best, points=guess)
+    return best
+
+
+def _nonlinear(task: Task, problem: PlanProblem, guess: Point, solver: str, seconds: float) -> Attempt:
+    """Solve the whole plan with one nonlinear solver."""
+    n, keep = task.functions.states, task.remembered
+    start = problem.restored(guess)
+    if not np.isfinite(start.x).all():
+        start = replace(guess, x=np.tile(task.start, (task.count + 1, 1)))
+    last = np.vstack([task.before, start.u])[:, keep] / task.u_scale[keep]
+    x = np.hstack([start.x / task.x_scale, last])
+    w = np.hstack([start.u / task.u_scale, np.zeros((task.count, len(task.slacked)))])
+    with SYMBOLIC:
+        whole = _stages(task, start)
+    _, x, w, ended = solve_nonlinear(whole, np.zeros(1), x, w, solver, seconds)
+    u = start.u.copy()
+    for k in range(task.count):
+        u[k] = np.where(task.free[k], w[k, : u.shape[1]] * task.u_scale, u[k - 1] if k else task.before)
+    u = np.where(task.free, np.clip(u, task.u_low, task.u_high), u)
+    point = replace(guess, x=x[:, :n] * task.x_scale, u=u)
+    if not ended.usable:
+        return Attempt((point,), (None,), ended)
+    at = problem.linearise(point)
+    step = problem.step(at)  # for the multipliers
+    point = point if isinstance(step, str) else replace(step.point, x=point.x, u=point.u)
+    return Attempt((point,), (at,), ended)
+
+
+def _stages(task: Task, start: Point) -> StageProblem:
+    """Return the plan as a problem of stages, in variables scaled by the nominal values."""
+    f, shooting = task.functions, task.shooting
+    n, c, keep = f.states, f.controls, task.remembered
+    shared = ca.DM(shooting.shared)
+    xs, us = ca.DM(task.x_scale), ca.DM(task.u_scale)
+    size, r = n + c, task.weight.shape[1]
+    step = f.steps[shooting.method]
+
+    def applied(k: int, x: Any, w: Any) -> Any:
+        return ca.vertcat(*[w[j] if task.free[k, j] else x[n + keep.index(j)] for j in range(c)])
+
+    def end(k: int, x: Any, w: Any) -> Any:
+        items = shooting.items[:, k]
+        carried = ca.vertcat(x[:n] * xs, applied(k, x, w) * us, ca.DM(start.z[k]), 0.0)
+        return step.fold(len(items))(carried, ca.DM(items.T), ca.repmat(shared, 1, len(items)))
+
+    def seen(k: int, reached: Any, x: Any, w: Any) -> Any:
+        item = ca.vertcat(
+            float(task.times[k + 1]), reached[:n], applied(k, x, w) * us, reached[size : size + f.algebraics],
+            ca.DM(task.inputs[0][k]),
+        )  # fmt: skip
+        return f.seen(item, shared)[f.algebraics : f.algebraics + r]
+
+    def advance(k: int) -> Any:
+        def run(x: Any, w: Any) -> Any:
+            u = applied(k, x, w)
+            return ca.vertcat(end(k, x, w)[:n] / xs, *[u[j] for j in keep])
+
+        return run
+
+    def cost(k: int) -> Any:
+        def of(x: Any, w: Any) -> Any:
+            reached = end(k, x, w)
+            y, u = seen(k, reached, x, w), applied(k, x, w)
+            scaled = (y - ca.DM(task.reference[k])) / ca.DM(task.y_scale)
+            total = ca.dot(ca.DM(task.weight[k]), scaled**2) + ca.dot(ca.DM(task.price[k]), y)
+            for place, j in enumerate(keep):
+                total += task.penalty[j] * (u[j] - x[n + place]) ** 2
+            dummies = [w[j] for j in range(c) if not task.free[k, j]]
+            total += sum((0.5 * one**2 for one in dummies), ca.MX(0))
+            total += sum((task.soft[q] * w[c + i] for i, q in enumerate(task.slacked)), ca.MX(0))
+            if k == task.count - 1:
+                total += task.running * reached[n - 1]
+                if task.terminal is not None:
+                    away = reached[:n] - ca.DM(task.terminal.centre)
+                    total += ca.bilin(ca.DM(task.terminal.weight), away, away)
+            return total
+
+        return of
+
+    def path(k: int) -> Any:
+        def of(x: Any, w: Any) -> Any:
+            reached = end(k, x, w)
+            y, u = seen(k, reached, x, w) / ca.DM(task.y_scale), applied(k, x, w)
+            rows = [y[q] + (sign * w[c + slack] if slack >= 0 else 0.0) for q, at_end, slack, sign in _ends(task)]
+            rows += [u[j] - x[n + keep.index(j)] for j in task.limited]
+            return ca.vertcat(*rows) if rows else ca.MX(0, 1)
+
+        return of
+
+    low, high = _path_limits(task)
+    count, slacks = task.count, len(task.slacked)
+    infinite = np.full((count, c), np.inf)
+    w_low = np.hstack([np.where(task.free, task.u_low / task.u_scale, -infinite), np.zeros((count, slacks))])
+    w_high = np.hstack([np.where(task.free, task.u_high / task.u_scale, infinite), np.full((count, slacks), np.inf)])
+    first = ca.DM(np.concatenate([task.start / task.x_scale, task.before[keep] / task.u_scale[keep]]))
+    unbounded = np.full(n + len(keep), np.inf)
+    return StageProblem(
+        first=lambda v: first + 0.0 * v,
+        advance=[advance(k) for k in range(count)],
+        cost=[cost(k) for k in range(count)],
+        path=[path(k) for k in range(count)],
+        low=-unbounded, high=unbounded, path_low=low, path_high=high, w_low=w_low, w_high=w_high,
+    )  # fmt: skip
+
+
+def _ends(task: Task) -> list[tuple[int, bool, int, float]]:
+    return [row for row in task.rows if row[1]]
+
+
+def _path_limits(task: Task) -> tuple[np.ndarray, np.ndarray]:
+    lows, highs = [], []
+    for r, _, _, sign in _ends(task):
+        lows.append(task.low[:, r] / task.y_scale[r] if sign >= 0.0 else np.full(task.count, -np.inf))
+        highs.append(task.high[:, r] / task.y_scale[r] if sign <= 0.0 else np.full(task.count, np.inf))
+    for j in task.limited:
+        lows.append(np.where(task.free[:, j], -task.rate[:, j] / task.u_scale[j], -np.inf))
+        highs.append(np.where(task.free[:, j], task.rate[:, j] / task.u_scale[j], np.inf))
+    if not lows:
+        return np.zeros((task.count, 0)), np.zeros((task.count, 0))
+    return np.array(lows).T, np.array(highs).T
