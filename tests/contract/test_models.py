@@ -31,6 +31,7 @@ def test_every_model_file_is_exported():
                 inspect.isclass(value)
                 and issubclass(value, tk.Model)
                 and value.__module__.startswith("twinkit.unitops")
+                and not name.startswith("_")
             ):
                 found.add(name)
     assert found == {name for name in unitops.__all__ if inspect.isclass(getattr(unitops, name))}

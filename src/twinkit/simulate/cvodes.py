@@ -23,6 +23,7 @@ _TRANSFERRED = {
 _cache: OrderedDict[Any, Any] = OrderedDict()
 _CACHE_SIZE = 256
 _EVENT_ROWS = 400
+_LARGE = 30  # states, above which another linear solver is used
 
 
 def _looks(problem: Problem, t: float, end: float, fired: int | None) -> Array:
@@ -324,6 +325,9 @@ def build_integrator(
         "reltol": rtol, "abstol": atol, "max_num_steps": max_steps, "show_eval_warnings": False,
         "disable_internal_warnings": True,
     }  # fmt: skip
+    if x.numel() + z.numel() > _LARGE:
+        # CasADi's own QR breaks down on the Jacobians of long chains of cells (97 cells of upwind plug flow: NaN).
+        options["linear_solver"] = "csparse"
     if z.numel():
         # The start is consistent already (see `consistent`); what IDAS needs are the slopes that go with it.
         options["calc_ic"] = True

@@ -4,10 +4,14 @@ from importlib import import_module as _import_module
 from typing import Any
 
 _HOMES = {
+    "BatchReactor": "batch_reactor",
     "CHOFedBatch": "cho_fed_batch",
+    "ContinuousStirredTankReactor": "stirred_tank_reactor",
     "CoolingJacket": "stirred_tank",
     "JacketedTank": "stirred_tank",
     "LignocellulosicEthanol": "lignocellulosic_ethanol",
+    "PlugFlowReactor": "plug_flow_reactor",
+    "SemiBatchReactor": "batch_reactor",
 }
 
 
