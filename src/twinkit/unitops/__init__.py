@@ -8,10 +8,16 @@ _HOMES = {
     "CHOFedBatch": "cho_fed_batch",
     "ContinuousStirredTankReactor": "stirred_tank_reactor",
     "CoolingJacket": "stirred_tank",
+    "CounterCurrentHeatExchanger": "heat_exchanger",
+    "HeatExchanger": "heat_exchanger",
+    "HoldVessel": "vessels",
     "JacketedTank": "stirred_tank",
     "LignocellulosicEthanol": "lignocellulosic_ethanol",
+    "MixingTank": "vessels",
     "PlugFlowReactor": "plug_flow_reactor",
+    "PreparationTank": "vessels",
     "SemiBatchReactor": "batch_reactor",
+    "SingleUseBag": "vessels",
 }
 
 

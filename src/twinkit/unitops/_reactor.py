@@ -39,7 +39,9 @@ class _Reactor(tk.Model):
     T_jacket = tk.Input("degC", 25.0, doc="jacket temperature (with thermal=JACKET)")
     Q = tk.Input("kW", 0.0, nominal=1.0, doc="heat added: a heater, the stirrer")
 
-    UA = tk.Parameter("kJ/min/delta_degC", 20.0, bounds=(0, 1e5), doc="heat transfer to the jacket", source=_ILLUSTRATIVE)
+    UA = tk.Parameter(
+        "kJ/min/delta_degC", 20.0, bounds=(0, 1e5), doc="heat transfer to the jacket", source=_ILLUSTRATIVE
+    )
     rho_cp = tk.Parameter("kJ/L/delta_degC", 4.17, bounds=(0.1, 10), doc="heat capacity of the liquid", source=_WATER)
     rate_factor = tk.Parameter("", 1.0, bounds=(0, 1e3), shape="reactions.n_reactions",
                                doc="factor on each rate law, to be estimated or varied", source="definition: as given")  # fmt: skip

@@ -62,7 +62,9 @@ class PlugFlowReactor(_Reactor):
                     doc="concentrations in the feed")  # fmt: skip
     V = tk.Parameter("L", 30.0, bounds=(1e-4, 1e5), doc="volume", source=_ILLUSTRATIVE)
     L = tk.Parameter("m", 10.0, bounds=(1e-3, 1e4), doc="length", source=_ILLUSTRATIVE)
-    D = tk.Parameter("m**2/min", 0.0, bounds=(0, 100), nominal=0.01, doc="axial dispersion", source="ideal plug flow: none")
+    D = tk.Parameter(
+        "m**2/min", 0.0, bounds=(0, 100), nominal=0.01, doc="axial dispersion", source="ideal plug flow: none"
+    )
 
     F_out = tk.Output("L/min", doc="flow leaving")
     c_out = tk.Output("mol/L", shape="reactions.n_species", doc="concentrations leaving")

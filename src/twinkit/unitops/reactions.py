@@ -255,7 +255,9 @@ class Reactions:
             raise unknown_name("species", str(name), self.species, "these reactions")
         return self.species.index(name)
 
-    def vector(self, values: Mapping[str, float | str] | None = None, /, **named: float | str) -> npt.NDArray[np.float64]:
+    def vector(
+        self, values: Mapping[str, float | str] | None = None, /, **named: float | str
+    ) -> npt.NDArray[np.float64]:
         """Return concentrations [mol/L] in the order of the models' vectors; species not named are zero.
 
         Examples
@@ -314,7 +316,9 @@ class Reactions:
         return chemistry.molar_mass(known[name])
 
     # -- rates -------------------------------------------------------------------------------------------------
-    def rates(self, m: Any, c: Sequence[Any], temperature: Any, factors: Sequence[Any], shifts: Sequence[Any]) -> list[Any]:
+    def rates(
+        self, m: Any, c: Sequence[Any], temperature: Any, factors: Sequence[Any], shifts: Sequence[Any]
+    ) -> list[Any]:
         """Return the rate of every reaction [mol/L/min].
 
         Parameters
