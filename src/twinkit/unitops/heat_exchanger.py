@@ -88,7 +88,9 @@ class CounterCurrentHeatExchanger(tk.Model):
     """Counter-current heat exchanger along its length: two liquids and the wall between them, in cells.
 
     Each liquid flows through its cells by Koren's scheme; the wall takes heat from one and gives it to the other, with
-    half of the resistance on each side. Cell 0 is where the hot liquid enters and the cold one leaves.
+    half of the resistance on each side. Cells count in the direction of
+    flow of their own side: the last cell of the cold side is beside the first of the hot side. The wall counts as the
+    hot side does.
 
     References
     ----------
@@ -115,7 +117,7 @@ class CounterCurrentHeatExchanger(tk.Model):
     T_hot = tk.State("degC", 20.0, bounds=(-100, 400), nominal=50.0, shape="n_cells", doc="hot side")
     T_wall = tk.State("degC", 20.0, bounds=(-100, 400), nominal=20.0, shape="n_cells", doc="wall")
     T_cold = tk.State("degC", 20.0, bounds=(-100, 400), nominal=20.0, shape="n_cells",
-                      doc="cold side, in the order of its flow: its last cell is beside the first of the hot side")  # fmt: skip
+                      doc="cold side, in its own direction of flow")  # fmt: skip
 
     F_hot = HeatExchanger.F_hot.altered()
     T_hot_in = HeatExchanger.T_hot_in.altered()

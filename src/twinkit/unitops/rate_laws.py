@@ -148,19 +148,23 @@ class MassAction(RateLaw):
     constant: Arrhenius
 
     def rate(self, m: Any, c: Mapping[str, Any], temperature: Any, reaction: Any, shift: Any = 0.0) -> Any:
+        """Return the rate [mol/L/min]; see `RateLaw.rate`."""
         side = dict(reaction.reactants)
         return self.constant.at(m, temperature, sum(side.values()), shift) * _mass_action(m, c, side)
 
     def check(self, reaction: Any) -> None:
+        """Raise if the law does not suit the reaction."""
         if not reaction.reactants:
             raise InvalidValueError(f"{reaction}: mass action needs at least one reactant")
         self.constant.check(sum(n for _, n in reaction.reactants), str(reaction))
 
     def to_plain(self) -> dict[str, Any]:
+        """Return it as a JSON-ready dict."""
         return {"law": "MassAction", "constant": self.constant.to_plain()}
 
     @classmethod
     def from_plain(cls, document: Mapping[str, Any], customs: Mapping[str, Callable[..., Any]]) -> Self:
+        """Return the law that a dict describes."""
         del customs
         return cls(Arrhenius(**document["constant"]))
 
@@ -216,6 +220,7 @@ class Reversible(RateLaw):
         return cls(forward, Arrhenius(there / constant, made, energy - released, kelvin))
 
     def rate(self, m: Any, c: Mapping[str, Any], temperature: Any, reaction: Any, shift: Any = 0.0) -> Any:
+        """Return the rate [mol/L/min]; see `RateLaw.rate`."""
         there, back = dict(reaction.reactants), dict(reaction.products)
         forward = self.forward.at(m, temperature, sum(there.values()), shift) * _mass_action(m, c, there)
         # The same shift on both sides leaves the equilibrium where it is.
@@ -223,16 +228,19 @@ class Reversible(RateLaw):
         return forward - backward
 
     def check(self, reaction: Any) -> None:
+        """Raise if the law does not suit the reaction."""
         if not reaction.reactants or not reaction.products:
             raise InvalidValueError(f"{reaction}: a reversible reaction has reactants and products")
         self.forward.check(sum(n for _, n in reaction.reactants), f"{reaction}, forward")
         self.backward.check(sum(n for _, n in reaction.products), f"{reaction}, backward")
 
     def to_plain(self) -> dict[str, Any]:
+        """Return it as a JSON-ready dict."""
         return {"law": "Reversible", "forward": self.forward.to_plain(), "backward": self.backward.to_plain()}
 
     @classmethod
     def from_plain(cls, document: Mapping[str, Any], customs: Mapping[str, Callable[..., Any]]) -> Self:
+        """Return the law that a dict describes."""
         del customs
         return cls(Arrhenius(**document["forward"]), Arrhenius(**document["backward"]))
 
@@ -266,6 +274,7 @@ class PowerLaw(RateLaw):
         object.__setattr__(self, "orders", orders)
 
     def rate(self, m: Any, c: Mapping[str, Any], temperature: Any, reaction: Any, shift: Any = 0.0) -> Any:
+        """Return the rate [mol/L/min]; see `RateLaw.rate`."""
         orders = {**{name: 0.0 for name, n in reaction.net.items() if n < 0}, **dict(self.orders)}
         rate = self.constant.at(m, temperature, sum(orders.values()), shift)
         cutoff = m.quantity(self.cutoff, CONCENTRATION)
@@ -278,15 +287,18 @@ class PowerLaw(RateLaw):
         return rate
 
     def check(self, reaction: Any) -> None:
+        """Raise if the law does not suit the reaction."""
         self.constant.check(sum(order for _, order in self.orders), str(reaction))  # pyright: ignore[reportAssignmentType]
 
     def to_plain(self) -> dict[str, Any]:
+        """Return it as a JSON-ready dict."""
         return {
             "law": "PowerLaw", "constant": self.constant.to_plain(), "orders": dict(self.orders), "cutoff": self.cutoff
         }  # fmt: skip
 
     @classmethod
     def from_plain(cls, document: Mapping[str, Any], customs: Mapping[str, Callable[..., Any]]) -> Self:
+        """Return the law that a dict describes."""
         del customs
         return cls(Arrhenius(**document["constant"]), document["orders"], document["cutoff"])
 
@@ -329,18 +341,22 @@ class Custom(RateLaw):
         return f"Custom({self.name}, unit={self.unit!r})"
 
     def rate(self, m: Any, c: Mapping[str, Any], temperature: Any, reaction: Any, shift: Any = 0.0) -> Any:
+        """Return the rate [mol/L/min]; see `RateLaw.rate`."""
         # The factor of the shift is one at 25 degC: a custom law has no energy of its own to add it to.
         value = m.convert(self.function(m, c, temperature), self.unit, RATE)
         return value * arrhenius(m, m.quantity(0.0, "J/mol") + shift, temperature, 298.15)
 
     def check(self, reaction: Any) -> None:
+        """Raise if the law does not suit the reaction."""
         del reaction
 
     def to_plain(self) -> dict[str, Any]:
+        """Return it as a JSON-ready dict."""
         return {"law": "Custom", "function": self.name, "unit": self.unit}
 
     @classmethod
     def from_plain(cls, document: Mapping[str, Any], customs: Mapping[str, Callable[..., Any]]) -> Self:
+        """Return the law that a dict describes."""
         name = document["function"]
         if name not in customs:
             raise unknown_name("function", name, customs, "the default reactions (JSON never holds code)")
