@@ -48,7 +48,7 @@ def test_plug_flow_is_within_a_thousandth_at_50_cells():
     reactor = PlugFlowReactor(c_in=START, T="313.15 K", V="30 L", F="1 L/min")
     outlet = tk.simulate(reactor, until="2 h", rtol=1e-7, outputs=2)["c_out"].values[-1]
     assert outlet == pytest.approx(PFR, rel=1e-3)
-    assert np.max(np.abs(outlet / PFR - 1.0)) < 2e-4  # measured 1.45e-4
+    assert np.max(np.abs(outlet / PFR - 1.0)) < 2e-4  # measured 1.64e-4
 
 
 def test_the_upwind_scheme_is_far_off_at_50_cells():
@@ -58,16 +58,22 @@ def test_the_upwind_scheme_is_far_off_at_50_cells():
 
 
 def test_plug_flow_with_dispersion_between_closed_ends():
-    """First-order reaction, Danckwerts' solution: Levenspiel (1999), eq. 13.17; second order in the cells."""
+    """First-order reaction, Danckwerts' solution: Levenspiel (1999), eq. 13.17.
+
+    0.1 % at 50 cells is what is asked for (measured 4.6e-4), and the error falls at least with the second order.
+    """
     peclet, damkoehler = 10.0, 3.0  # u L / D, k tau
     a = np.sqrt(1.0 + 4.0 * damkoehler / peclet)
-    exact = (
-        4 * a * np.exp(peclet / 2) / ((1 + a) ** 2 * np.exp(a * peclet / 2) - (1 - a) ** 2 * np.exp(-a * peclet / 2))
-    )
+    ends = (1 + a) ** 2 * np.exp(a * peclet / 2) - (1 - a) ** 2 * np.exp(-a * peclet / 2)
+    exact = 4 * a * np.exp(peclet / 2) / ends
     length, tau = 10.0, 30.0
-    reactor = PlugFlowReactor(reactions=FIRST, c_in=[1.0, 0.0], D=length**2 / tau / peclet)
-    outlet = tk.simulate(reactor, until="5 h", rtol=1e-7, outputs=2)["c_out"].values[-1]
-    assert outlet[0] == pytest.approx(exact, rel=5e-4)
+    errors: list[float] = []
+    for n_cells in (50, 100):
+        reactor = PlugFlowReactor(n_cells=n_cells, reactions=FIRST, c_in=[1.0, 0.0], D=length**2 / tau / peclet)
+        outlet = tk.simulate(reactor, until="5 h", rtol=1e-7, outputs=2)["c_out"].values[-1]
+        errors.append(abs(outlet[0] / exact - 1.0))
+    assert errors[0] < 1e-3
+    assert errors[0] / errors[1] > 4.0
 
 
 def test_an_adiabatic_batch_warms_by_the_heat_of_what_reacted():

@@ -44,7 +44,7 @@ class _Reactor(tk.Model):
     )
     rho_cp = tk.Parameter("kJ/L/delta_degC", 4.17, bounds=(0.1, 10), doc="heat capacity of the liquid", source=_WATER)
     rate_factor = tk.Parameter("", 1.0, bounds=(0, 1e3), shape="reactions.n_reactions",
-                               doc="factor on each rate law, to be estimated or varied", source="definition: as given")  # fmt: skip
+                               doc="factor on each rate law", source="definition: as given")  # fmt: skip
     activation_shift = tk.Parameter("kJ/mol", 0.0, bounds=(-50, 50), nominal=0.1, shape="reactions.n_reactions",
                                     doc="added to each activation energy", source="definition: as given")  # fmt: skip
 

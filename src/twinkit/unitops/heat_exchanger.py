@@ -87,7 +87,7 @@ class HeatExchanger(tk.Model):
 class CounterCurrentHeatExchanger(tk.Model):
     """Counter-current heat exchanger along its length: two liquids and the wall between them, in cells.
 
-    Each liquid flows through its cells by Koren's scheme; the wall takes heat from one and gives it to the other, with
+    Each liquid flows through its cells by a limited third-order scheme; the wall takes heat from one and gives it to the other, with
     half of the resistance on each side. Cells count in the direction of
     flow of their own side: the last cell of the cold side is beside the first of the hot side. The wall counts as the
     hot side does.
@@ -112,7 +112,7 @@ class CounterCurrentHeatExchanger(tk.Model):
         "cold_outlet": {"flow": "F_cold_out", "temperature": "T_cold_out"},
     }
     n_cells = tk.Option(20, bounds=(3, 2000), doc="number of cells")
-    scheme = tk.Option(Scheme.KOREN, doc="values at the faces between cells")
+    scheme = tk.Option(Scheme.LIMITED, doc="values at the faces between cells")
 
     T_hot = tk.State("degC", 20.0, bounds=(-100, 400), nominal=50.0, shape="n_cells", doc="hot side")
     T_wall = tk.State("degC", 20.0, bounds=(-100, 400), nominal=20.0, shape="n_cells", doc="wall")
@@ -157,8 +157,9 @@ class CounterCurrentHeatExchanger(tk.Model):
         """Return the energy balances of every cell of both liquids and the wall."""
         n = self.n_cells
         still = m.quantity(0.0, "L/min")
-        hot_faces = face_values(m, v.T_hot, v.T_hot_in, self.scheme)
-        cold_faces = face_values(m, v.T_cold, v.T_cold_in, self.scheme)
+        trace = m.quantity(1e-6, "delta_degC")
+        hot_faces = face_values(m, v.T_hot, v.T_hot_in, self.scheme, trace)
+        cold_faces = face_values(m, v.T_cold, v.T_cold_in, self.scheme, trace)
         backwards = m.stack([v.T_wall[n - 1 - i] for i in range(n)])
         from_hot = wall_heat(2.0 * v.UA / n, v.T_hot, v.T_wall)
         to_cold = wall_heat(2.0 * v.UA / n, backwards, v.T_cold)

@@ -23,8 +23,8 @@ class PlugFlowReactor(_Reactor):
     """Plug-flow reactor with axial dispersion, in finite volumes (mole balances, energy balance).
 
     ``dc_i/dt = -u dc_i/dz + D d2c_i/dz2 + sum_j nu_ij r_j`` and the same for heat, with what flows in as the flux at
-    the inlet and no dispersion through the outlet (Danckwerts). Values at the faces between cells come from Koren's
-    limited third-order scheme, or from the cell upstream. Heat from the jacket and from `Q` is spread evenly.
+    the inlet and no dispersion through the outlet (Danckwerts). Values at the faces between cells come from a limited
+    third-order scheme, or from the cell upstream. Heat from the jacket and from `Q` is spread evenly.
 
     The vector `c` holds the cells of the first species, then those of the second, and so on; `concentrations` unfolds
     it. In a graph the reactor has the material streams `inlet` and `outlet`.
@@ -32,7 +32,7 @@ class PlugFlowReactor(_Reactor):
     References
     ----------
     Levenspiel (1999), Chemical Reaction Engineering, 3rd ed., eqs. 5.17 and 13.11; boundary conditions: Danckwerts
-    (1953), doi:10.1016/0009-2509(53)80001-1; scheme: Koren (1993), see `phenomena.advection`
+    (1953), doi:10.1016/0009-2509(53)80001-1; scheme: `phenomena.advection`
 
     Examples
     --------
@@ -50,7 +50,7 @@ class PlugFlowReactor(_Reactor):
     }
 
     n_cells = tk.Option(50, bounds=(3, 5000), doc="number of cells along the axis")
-    scheme = tk.Option(Scheme.KOREN, doc="values at the faces between cells")
+    scheme = tk.Option(Scheme.LIMITED, doc="values at the faces between cells")
 
     c = tk.State("mol/L", 0.0, bounds=(0, None), nominal=1.0, shape="reactions.n_species * n_cells",
                  doc="concentrations, cell by cell, species by species")  # fmt: skip
@@ -80,10 +80,11 @@ class PlugFlowReactor(_Reactor):
         c = [v.c[i * n : (i + 1) * n] for i in species]
         rates = reaction_rates(self.reactions, v, m, c, v.T)
         production = self.reactions.production(rates)
-        faces = [_kept(m, face_values(m, c[i], v.c_in[i], self.scheme)) for i in species]
+        trace = m.quantity(1e-9, "mol/L")
+        faces = [_kept(m, face_values(m, c[i], v.c_in[i], self.scheme, trace)) for i in species]
         moved = [transport(m, c[i], faces[i], v.F, exchange) / cell for i in species]
         heat = self.reactions.heat_released(m, rates)
-        walls = face_values(m, v.T, v.T_in, self.scheme)
+        walls = face_values(m, v.T, v.T_in, self.scheme, m.quantity(1e-6, "delta_degC"))
         carried = transport(m, v.T, walls, v.F, exchange) / cell
         held = self.thermal is Thermal.HELD
         received = heat_received(self.thermal, v, m, v.T)
@@ -121,5 +122,5 @@ class PlugFlowReactor(_Reactor):
 
 
 def _kept(m: Any, faces: Any) -> Any:
-    """Return face values of a concentration, of which the extrapolated outlet might be negative."""
-    return m.maximum(faces, 0.0)
+    """Return the faces of a concentration with the outlet, which is extrapolated, not below zero."""
+    return m.concatenate([faces[:-1], m.maximum(faces[-1], 0.0)])

@@ -11,18 +11,21 @@ class Scheme(Enum):
 
     UPWIND = "upwind"
     """The cell upstream: first order, smears fronts."""
-    KOREN = "koren"
+    LIMITED = "limited"
     """Third order where the profile is smooth, limited where it is not: no new extremes, never negative."""
 
 
-def face_values(m: Any, averages: Any, inlet: Any, scheme: Scheme) -> Any:
+def face_values(m: Any, averages: Any, inlet: Any, scheme: Scheme, negligible: Any) -> Any:
     """Values at the n + 1 faces of n equal cells, for flow from the first cell to the last.
 
-    Koren's scheme: with the differences ``a = c_i - c_(i-1)`` and ``b = c_(i+1) - c_i``, the face downstream of cell i
-    is ``c_i + L / 2``, where L is ``(a + 2 b) / 3`` (the third-order, kappa = 1/3 reconstruction) limited to at most
-    ``2 a`` and ``2 b`` in size, and zero where a and b have different signs. The inlet is a face whose value is known;
-    it enters the first cell as the difference ``a = 2 (c_1 - c_in)`` over half a cell. The outlet face is extrapolated
-    with the last difference.
+    With the differences ``a = c_i - c_(i-1)`` and ``b = c_(i+1) - c_i``, the face downstream of cell i is
+    ``c_i + L / 2`` with ``L = (a + 2 b) / 3 g``. The first factor is the third-order reconstruction (kappa = 1/3); the
+    limiter ``g = 1 - (1 - s^3)^2`` with ``s = 2 ab / (a^2 + b^2)`` where ``ab > 0``, else 0, is one up to the fourth
+    order where a and b agree, and keeps L between zero and both ``2 a`` and ``2 b``. Unlike limiters made of minima it has continuous second
+    derivatives, which the solvers' exact Jacobians thank for.
+
+    The inlet is a face whose value is known; it enters the first cell as the difference ``a = 2 (c_1 - c_in)`` over
+    half a cell. The outlet face is extrapolated with half of the last difference.
 
     Parameters
     ----------
@@ -34,6 +37,8 @@ def face_values(m: Any, averages: Any, inlet: Any, scheme: Scheme) -> Any:
         Value at the first face.
     scheme
         The reconstruction.
+    negligible
+        Difference between cells that does not count; in the unit of differences of `averages`.
 
     Returns
     -------
@@ -41,28 +46,27 @@ def face_values(m: Any, averages: Any, inlet: Any, scheme: Scheme) -> Any:
 
     References
     ----------
-    Koren (1993), in: Numerical Methods for Advection-Diffusion Problems, Vieweg, p. 117; LeVeque (2002), Finite
-    Volume Methods for Hyperbolic Problems, section 6.11, doi:10.1017/CBO9780511791253
+    Reconstruction and limits: LeVeque (2002), Finite Volume Methods for Hyperbolic Problems, sections 6.9 to 6.12,
+    doi:10.1017/CBO9780511791253; Koren (1993), in: Numerical Methods for Advection-Diffusion Problems, Vieweg, p. 117.
+    The smooth limiter is of our own, after van Albada, van Leer & Roberts (1982), Astronomy & Astrophysics 108:76
 
     Examples
     --------
     >>> import numpy as np
     >>> from twinkit.readings.numeric import NUMERIC
-    >>> face_values(NUMERIC, np.array([1.0, 3.0, 5.0, 7.0]), 0.0, Scheme.KOREN)
+    >>> face_values(NUMERIC, np.array([1.0, 3.0, 5.0, 7.0]), 0.0, Scheme.LIMITED, 1e-9)
     array([0., 2., 4., 6., 8.])
-    >>> face_values(NUMERIC, np.array([1.0, 3.0, 5.0, 7.0]), 0.0, Scheme.UPWIND)
+    >>> face_values(NUMERIC, np.array([1.0, 3.0, 5.0, 7.0]), 0.0, Scheme.UPWIND, 1e-9)
     array([0., 1., 3., 5., 7.])
     """
     if scheme is Scheme.UPWIND:
         return m.concatenate([inlet, averages])
     inner = m.diff(averages)
-    upstream = m.concatenate([2.0 * (averages[0] - inlet), inner])
-    downstream = m.concatenate([inner, inner[-1]])
-    third = (upstream + 2.0 * downstream) * (1.0 / 3.0)
-    twice_up, twice_down = 2.0 * upstream, 2.0 * downstream
-    rising = m.maximum(m.minimum(m.minimum(twice_up, twice_down), third), 0.0)
-    falling = m.minimum(m.maximum(m.maximum(twice_up, twice_down), third), 0.0)
-    return m.concatenate([inlet, averages + 0.5 * (rising + falling)])
+    a = m.concatenate([2.0 * (averages[0] - inlet), inner[:-1]])
+    product = a * inner
+    share = (product + m.abs(product)) / (a * a + inner * inner + negligible * negligible)
+    half = (a + 2.0 * inner) * (1.0 - (1.0 - share * share * share) ** 2) * (1.0 / 6.0)
+    return m.concatenate([inlet, averages[:-1] + half, averages[-1] + 0.5 * inner[-1]])
 
 
 def transport(m: Any, averages: Any, faces: Any, flow: Any, exchange: Any) -> Any:

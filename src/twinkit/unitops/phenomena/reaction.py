@@ -94,4 +94,5 @@ def concentration_power(m: Any, concentration: Any, order: float, cutoff: Any) -
         return positive**order
     if order < 0:
         return (positive + cutoff) ** order
-    return positive * (positive + cutoff) ** (order - 1.0)
+    # Linear below zero, so that a solver's rounding is driven back rather than left there.
+    return concentration * (positive + cutoff) ** (order - 1.0)
