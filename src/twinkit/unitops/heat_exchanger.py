@@ -87,10 +87,9 @@ class HeatExchanger(tk.Model):
 class CounterCurrentHeatExchanger(tk.Model):
     """Counter-current heat exchanger along its length: two liquids and the wall between them, in cells.
 
-    Each liquid flows through its cells by a limited third-order scheme; the wall takes heat from one and gives it to the other, with
-    half of the resistance on each side. Cells count in the direction of
-    flow of their own side: the last cell of the cold side is beside the first of the hot side. The wall counts as the
-    hot side does.
+    Each liquid flows through its cells by a limited third-order scheme; the wall takes heat from one and gives it to
+    the other, with half of the resistance on each side. Cells count in the direction of flow of their own side: the
+    last cell of the cold side is beside the first of the hot side. The wall counts as the hot side does.
 
     References
     ----------

@@ -12,7 +12,7 @@ class Scheme(Enum):
     UPWIND = "upwind"
     """The cell upstream: first order, smears fronts."""
     LIMITED = "limited"
-    """Third order where the profile is smooth, limited where it is not: no new extremes, never negative."""
+    """Third order where the profile is smooth, limited where it is not: no new extremes."""
 
 
 def face_values(m: Any, averages: Any, inlet: Any, scheme: Scheme, negligible: Any) -> Any:
@@ -21,8 +21,8 @@ def face_values(m: Any, averages: Any, inlet: Any, scheme: Scheme, negligible: A
     With the differences ``a = c_i - c_(i-1)`` and ``b = c_(i+1) - c_i``, the face downstream of cell i is
     ``c_i + L / 2`` with ``L = (a + 2 b) / 3 g``. The first factor is the third-order reconstruction (kappa = 1/3); the
     limiter ``g = 1 - (1 - s^3)^2`` with ``s = 2 ab / (a^2 + b^2)`` where ``ab > 0``, else 0, is one up to the fourth
-    order where a and b agree, and keeps L between zero and both ``2 a`` and ``2 b``. Unlike limiters made of minima it has continuous second
-    derivatives, which the solvers' exact Jacobians thank for.
+    order where a and b agree, and keeps L between zero and both ``2 a`` and ``2 b``. Unlike limiters made of minima it
+    has continuous second derivatives, so that implicit solvers take longer steps.
 
     The inlet is a face whose value is known; it enters the first cell as the difference ``a = 2 (c_1 - c_in)`` over
     half a cell. The outlet face is extrapolated with half of the last difference.
