@@ -14,8 +14,8 @@ from twinkit.unitops import (
     MixingTank,
     PlugFlowReactor,
 )
-from twinkit.unitops._reactor import Thermal
 from twinkit.unitops.reactions import SERIES_PARALLEL
+from twinkit.unitops.reactor import Thermal
 
 FEED = {"c_in": SERIES_PARALLEL.vector(A=0.33, B=0.33), "T_in": "40 degC"}
 

@@ -16,8 +16,8 @@ from twinkit.unitops import (
     PreparationTank,
     SemiBatchReactor,
 )
-from twinkit.unitops._reactor import Thermal
 from twinkit.unitops.reactions import Arrhenius, MassAction, PowerLaw, Reaction, Reactions, Reversible
+from twinkit.unitops.reactor import Thermal
 
 SYSTEM = Reactions(
     [

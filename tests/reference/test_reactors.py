@@ -17,9 +17,9 @@ from twinkit.unitops import (
     PlugFlowReactor,
     SemiBatchReactor,
 )
-from twinkit.unitops._reactor import Thermal
 from twinkit.unitops.phenomena.advection import Scheme
 from twinkit.unitops.reactions import SERIES_PARALLEL, Arrhenius, MassAction, Reaction, Reactions
+from twinkit.unitops.reactor import Thermal
 
 START = SERIES_PARALLEL.vector(A=0.33, B=0.33)
 BATCH = [0.00238211, 0.10373135, 0.12491941, 0.10134924]  # 3600 s at 313 K

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import twinkit.core as tk
-from twinkit.unitops._reactor import (
+from twinkit.unitops.reactor import (
     Thermal,
     _Reactor,
     heat_received,

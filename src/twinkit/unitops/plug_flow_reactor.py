@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import twinkit.core as tk
-from twinkit.unitops._reactor import (
+from twinkit.unitops.phenomena.advection import Scheme, face_values, transport
+from twinkit.unitops.reactor import (
     Thermal,
     _Reactor,
     heat_received,
@@ -14,7 +15,6 @@ from twinkit.unitops._reactor import (
     reactor_balances,
     temperature_rise,
 )
-from twinkit.unitops.phenomena.advection import Scheme, face_values, transport
 
 _ILLUSTRATIVE = "illustrative: a 30 L tube"
 

@@ -288,7 +288,7 @@ class PowerLaw(RateLaw):
 
     def check(self, reaction: Any) -> None:
         """Raise if the law does not suit the reaction."""
-        self.constant.check(sum(order for _, order in self.orders), str(reaction))  # pyright: ignore[reportAssignmentType]
+        self.constant.check(sum(float(order) for _, order in self.orders), str(reaction))
 
     def to_plain(self) -> dict[str, Any]:
         """Return it as a JSON-ready dict."""
