@@ -76,7 +76,7 @@ def test_a_line_of_mixing_reaction_cooling_and_holding_runs_and_keeps_mass():
         held += 30.0 / 5 * run["reactor.c"].values[-1].reshape(4, 5).sum(axis=1) @ w
         held += (run["hold.V"].values[-1] * run["hold.c"].values[-1]) @ w
         fed = 120.0 * 0.5 * (0.66 * w[0] + 0.66 * w[1])
-        assert held == pytest.approx(fed, abs=1e-5)
+        assert held == pytest.approx(fed, rel=1e-6, abs=1e-6)
 
 
 def test_a_dynamic_jacket_is_joined_to_a_reactor():

@@ -43,9 +43,9 @@ def length(shape: str, options: Mapping[str, Any], where: str) -> int:
     Raises
     ------
     UnknownNameError
-        If an option is not declared.
+        If an option is not declared, or not an integer.
     ModelDefinitionError
-        If a factor is not a positive integer.
+        If an attribute is not a positive integer.
 
     Examples
     --------
@@ -54,8 +54,9 @@ def length(shape: str, options: Mapping[str, Any], where: str) -> int:
     """
     product = 1
     for option, attribute in factors(shape):
-        if option not in options:
-            raise unknown_name("integer option", option, options, f"{where} (shape)")
+        integers = [name for name, value in options.items() if type(value) is int]
+        if option not in options or (not attribute and option not in integers):
+            raise unknown_name("integer option", option, integers, f"{where} (shape)")
         value = getattr(options[option], attribute, None) if attribute else options[option]
         if type(value) is not int or value < 1:
             named = f"{option}.{attribute}" if attribute else option

@@ -35,8 +35,8 @@ class BatchReactor(_Reactor):
     >>> from twinkit.unitops.reactions import SERIES_PARALLEL
     >>> reactor = BatchReactor(c=SERIES_PARALLEL.vector(A=0.33, B=0.33), T="313 K")
     >>> run = tk.simulate(reactor, until="1 h")
-    >>> reactor.concentrations(run).sel(species="C").values[-1].round(6)
-    0.124919
+    >>> reactor.concentrations(run).values[-1].round(6)
+    array([0.002382, 0.103731, 0.124919, 0.101349])
     """
 
     c = tk.State("mol/L", 0.0, bounds=(0, None), nominal=1.0, shape="reactions.n_species", doc="concentrations")

@@ -40,8 +40,8 @@ class PlugFlowReactor(_Reactor):
     >>> from twinkit.unitops.reactions import SERIES_PARALLEL as system
     >>> reactor = PlugFlowReactor(c_in=system.vector(A=0.33, B=0.33), T="40 degC", V="30 L", F="1 L/min")
     >>> run = tk.simulate(reactor, until="3 h")
-    >>> run["c_out"][-1].values.round(4)
-    array([0.0223, 0.1133, 0.1258, 0.0909])
+    >>> run["c_out"][-1].values.round(3)
+    array([0.022, 0.113, 0.126, 0.091])
     """
 
     streams: ClassVar[Mapping[str, Mapping[str, str]]] = {

@@ -14,12 +14,18 @@ _SALT = "illustrative: sodium chloride in water at 25 degC, order of magnitude"
 _WATER = "water at 20 degC, CRC Handbook of Chemistry and Physics"
 
 
+def drawn(m: Any, wanted: Any, volume: Any, heel: Any) -> Any:
+    """Flow that leaves a vessel of which a heel cannot be drawn: what is wanted, fading over the last heel above it."""
+    above = m.maximum(volume - heel, 0.0)
+    return wanted * m.gate(above, heel)
+
+
 class PreparationTank(tk.Model):
     """Preparation of a buffer or medium: a solid is dosed to a stirred liquid and dissolves.
 
     ``dm/dt = dosing - k m (1 - c / c_sat)`` for the solid that is not dissolved (first order in the solid, driven by
     undersaturation; nothing crystallises), ``d(c V)/dt = k m (1 - c / c_sat) + F_in c_in - F_out c``. A dissolved gram
-    adds `v_solid` to the volume. The outlet runs dry smoothly below `V_heel`. The conductivity is that of one strong
+    adds `v_solid` to the volume. The last `V_heel` stays in the vessel. The conductivity is that of one strong
     electrolyte, ``(Lambda_0 - K sqrt(c / M)) c / M`` (Kohlrausch).
 
     References
@@ -43,7 +49,7 @@ class PreparationTank(tk.Model):
 
     solid = tk.State("g", 0.0, bounds=(0, None), nominal=100.0, doc="solid not dissolved yet")
     c = tk.State("g/L", 0.0, bounds=(0, None), nominal=10.0, doc="concentration")
-    V = tk.State("L", 100.0, bounds=(0, None), nominal=100.0, doc="volume of the solution")
+    V = tk.State("L", 100.0, bounds=(1e-6, None), nominal=100.0, doc="volume of the solution")
     T = tk.State("degC", 20.0, bounds=(-20, 150), nominal=20.0, doc="temperature")
 
     dosing = tk.Input("g/min", 0.0, bounds=(0, None), nominal=50.0, doc="solid dosed")
@@ -55,9 +61,7 @@ class PreparationTank(tk.Model):
     k = tk.Parameter("1/min", 0.5, bounds=(0, 100), doc="dissolution rate constant", source=_ILLUSTRATIVE)
     c_sat = tk.Parameter("g/L", 300.0, bounds=(1, 2000), doc="solubility", source=_SALT)
     v_solid = tk.Parameter("L/g", 3.5e-4, bounds=(0, 2e-3), doc="volume of a dissolved gram", source=_SALT)
-    V_heel = tk.Parameter(
-        "L", 0.1, bounds=(1e-6, 1e3), doc="volume at which the outlet gives half", source=_ILLUSTRATIVE
-    )
+    V_heel = tk.Parameter("L", 0.1, bounds=(1e-6, 1e3), doc="volume that cannot be drawn", source=_ILLUSTRATIVE)
     M = tk.Parameter(
         "g/mol", 58.44, bounds=(1, 1e4), doc="molar mass", source="sodium chloride, standard atomic weights"
     )
@@ -74,7 +78,7 @@ class PreparationTank(tk.Model):
     def equations(self, v: Any, m: Any) -> Mapping[str, Any]:
         """Return the balances of solid, solute, volume and heat."""
         dissolved = v.k * v.solid * m.maximum(1.0 - v.c / v.c_sat, 0.0)
-        flow = v.F_draw * m.gate(v.V, v.V_heel)
+        flow = drawn(m, v.F_draw, v.V, v.V_heel)
         molar = m.maximum(v.c, 0.0) / v.M
         rise = dissolved * v.v_solid
         return {
@@ -161,7 +165,7 @@ class HoldVessel(tk.Model):
     """Hold vessel: takes what comes, gives what is asked for, and counts what is lost while it waits.
 
     Perfectly mixed, variable volume, first-order loss of every component with its own constant, heat from the room.
-    The outlet runs dry smoothly below `V_heel`; `age` is the mean time that the liquid has spent here.
+    The last `V_heel` stays in the vessel; `age` is the mean time that the liquid has spent here.
 
     References
     ----------
@@ -182,7 +186,7 @@ class HoldVessel(tk.Model):
     }
     n_components = tk.Option(1, bounds=(1, 1000), doc="number of components")
 
-    V = tk.State("L", 10.0, bounds=(0, None), nominal=10.0, doc="liquid volume")
+    V = tk.State("L", 10.0, bounds=(1e-6, None), nominal=10.0, doc="liquid volume")
     c = tk.State("mol/L", 0.0, bounds=(0, None), nominal=1.0, shape="n_components", doc="concentrations")
     T = tk.State("degC", 20.0, bounds=(-50, 200), nominal=20.0, doc="temperature")
     age = tk.State("min", 0.0, bounds=(0, None), nominal=60.0, doc="mean time spent here")
@@ -197,9 +201,7 @@ class HoldVessel(tk.Model):
                           doc="first-order loss", source="stable unless the user says otherwise")  # fmt: skip
     UA = tk.Parameter("kJ/min/delta_degC", 0.5, bounds=(0, 1e4), doc="heat from the room", source=_ILLUSTRATIVE)
     rho_cp = tk.Parameter("kJ/L/delta_degC", 4.17, bounds=(0.1, 10), doc="heat capacity of the liquid", source=_WATER)
-    V_heel = tk.Parameter(
-        "L", 0.05, bounds=(1e-6, 1e3), doc="volume at which the outlet gives half", source=_ILLUSTRATIVE
-    )
+    V_heel = tk.Parameter("L", 0.05, bounds=(1e-6, 1e3), doc="volume that cannot be drawn", source=_ILLUSTRATIVE)
 
     F_out = tk.Output("L/min", doc="flow leaving")
     loss = tk.Output("mol/min", shape="n_components", doc="what is lost")
@@ -214,12 +216,13 @@ class HoldVessel(tk.Model):
     def equations(self, v: Any, m: Any) -> Mapping[str, Any]:
         """Return the balances of volume, components, heat and age."""
         renewal = v.F_in / v.V
+        flow = drawn(m, v.F_draw, v.V, v.V_heel)
         return {
-            "V": v.F_in - v.F_draw * m.gate(v.V, v.V_heel),
+            "V": v.F_in - flow,
             "c": renewal * (v.c_in - v.c) - v.k_loss * v.c,
             "T": renewal * (v.T_in - v.T) + wall_heat(v.UA, v.T_room, v.T) / (v.rho_cp * v.V),
             "age": 1.0 - renewal * v.age,
-            "F_out": v.F_draw * m.gate(v.V, v.V_heel),
+            "F_out": flow,
             "loss": v.k_loss * v.c * v.V,
         }
 

@@ -42,5 +42,5 @@ def test_unknown_options_and_attributes_are_refused():
         length("nn", {"n": 2}, "Grid.c")
     with pytest.raises(tk.ModelDefinitionError, match=r"n.size is no positive integer option, but None"):
         length("n.size", {"n": 2}, "Grid.c")
-    with pytest.raises(tk.ModelDefinitionError, match="but True"):
-        length("n", {"n": True}, "Grid.c")
+    with pytest.raises(tk.UnknownNameError, match="did you mean 'n'"):
+        length("nm", {"nm": True, "n": 2}, "Grid.c")

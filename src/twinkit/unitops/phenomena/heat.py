@@ -60,7 +60,7 @@ def counter_current_effectiveness(m: Any, transfer_units: Any, capacity_ratio: A
     >>> round(float(counter_current_effectiveness(NUMERIC, 2.0, 1.0)), 12)
     0.666666666667
     >>> round(float(counter_current_effectiveness(NUMERIC, 2.0, 0.5)), 6)
-    0.774589
+    0.7746
     """
     x = transfer_units * (1.0 - capacity_ratio)
     small = m.abs(x) < 1e-3
