@@ -3,7 +3,7 @@
 
     python3 dev.py demo  [args of twinkit demo]        replay a real fermentation and write a report
     python3 dev.py test  [args of pytest]              everything CI runs; with args: only pytest, with them
-    python3 dev.py bench [accuracy | speed] [args]     the benchmarks
+    python3 dev.py bench [accuracy | speed | estimation | calibration] [args]     the benchmarks
     python3 dev.py docs                                docs/_build/html
     python3 dev.py lint  [--fix]                       ruff, import-linter, basedpyright
 
@@ -219,6 +219,9 @@ def docs_step(steps: Steps, python: Path) -> None:
     steps.step("docs", [python, "-m", "sphinx", "-W", "--keep-going", "-q", "docs", "docs/_build/html"])
 
 
+BENCHMARKS = ("accuracy", "speed", "estimation", "calibration")
+
+
 def benchmark_module(name: str) -> str | None:
     """Return the module of a kind of benchmark, where it has been written."""
     folder = ROOT / "benchmarks"
@@ -263,7 +266,7 @@ OWN_INI = ["-c", "notebooks/pytest.ini", "--rootdir", "."]
 
 
 def bench(args: list[str]) -> int:
-    kinds, rest = (args[:1], args[1:]) if args[:1] in (["accuracy"], ["speed"]) else (["accuracy", "speed"], args)
+    kinds, rest = (args[:1], args[1:]) if args[:1] in ([kind] for kind in BENCHMARKS) else (list(BENCHMARKS), args)
     modules = [module for module in map(benchmark_module, kinds) if module]
     if not modules:
         raise Stop(f"no benchmark to run: benchmarks/{kinds[0]}.py is not there")

@@ -16,12 +16,13 @@ from pathlib import Path
 import numpy as np
 
 import twinkit as tk
-from benchmarks import cho
+from benchmarks import calibration, cho
 from benchmarks.cases import Ball, Equilibrium, Logistic
 from benchmarks.report import table
 
 BASELINE = Path(__file__).parent / "accuracy_baseline.json"
 SOLVERS = {"Cvodes": tk.Cvodes, "Compiled": tk.Compiled}
+SLOW = ("demo/", "calibration/")
 ROOM = 3.0  # a new metric's limit, as a multiple of the value first found
 
 
@@ -84,11 +85,22 @@ def demo_errors() -> Iterator[tuple[str, float]]:
     yield "demo/coverage_95, distance from 0.95", abs(float(metrics["coverage_95"]) - 0.95)
 
 
+def calibration_errors() -> Iterator[tuple[str, float]]:
+    """Calibration: what intervals miss of the nominal 95 %, and errors on real strategies that were left out."""
+    covered = np.mean(list(calibration.coverage(20).values()))
+    yield "calibration/cho, 20 sets, coverage_95, distance from 0.95", abs(float(covered) - 0.95)
+    model, mean = calibration.growth_errors()
+    yield "calibration/nistcho growth, strategies left out, rmse [Gcell/L]", model
+    yield "calibration/nistcho growth, model over mean curve", model / mean
+
+
 def measured(*, quick: bool) -> dict[str, float]:
     """Return every metric; all are errors, smaller is better."""
     parts = [cho_errors, ensemble_errors, event_errors, dae_errors, sensitivity_errors]
     if not quick and importlib.util.find_spec("twinkit.app") and importlib.util.find_spec("twinkit.app.fermentation"):
         parts.append(demo_errors)
+    if not quick:
+        parts.append(calibration_errors)
     return {name: value for part in parts for name, value in part()}
 
 
@@ -100,7 +112,7 @@ def judge(found: dict[str, float], baseline: dict[str, dict[str, float]], *, qui
         accepted = baseline.get(name)
         value = found.get(name)
         if value is None:
-            if quick and name.startswith("demo/"):
+            if quick and name.startswith(SLOW):
                 continue
             word = "MISSING"
             problems.append(f"{name} was not measured")
@@ -141,12 +153,12 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.accuracy", description=__doc__.split("\n")[0])
     parser.add_argument("--json", metavar="FILE", type=Path, help="write what was found")
     parser.add_argument("--update", action="store_true", help="write what was found into the baseline")
-    parser.add_argument("--quick", action="store_true", help="leave the demo out")
+    parser.add_argument("--quick", action="store_true", help="leave the demo and calibration out")
     chosen = parser.parse_args(argv)
     baseline = json.loads(BASELINE.read_text(encoding="utf-8")) if BASELINE.exists() else {}
     found = measured(quick=chosen.quick)
     if chosen.update:
-        kept = {name: entry for name, entry in baseline.items() if chosen.quick and name.startswith("demo/")}
+        kept = {name: entry for name, entry in baseline.items() if chosen.quick and name.startswith(SLOW)}
         baseline = {**updated(found, baseline), **kept}
         BASELINE.write_text(json.dumps(baseline, indent=1) + "\n", encoding="utf-8")
     problems, text = judge(found, baseline, quick=chosen.quick)

@@ -8,7 +8,9 @@ but ctypes: what no Python code can undercut.
 """
 
 import argparse
+import atexit
 import ctypes
+import shutil
 import time
 from importlib.util import find_spec
 from pathlib import Path
@@ -81,6 +83,7 @@ def slaves(paths: list[Path]) -> list[tuple]:
     for path in paths:
         description = fmpy.read_model_description(str(path))
         folder = fmpy.extract(str(path))
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
         slave = FMU2Slave(
             guid=description.guid, unzipDirectory=folder,
             modelIdentifier=description.coSimulation.modelIdentifier, instanceName=path.stem,

@@ -27,7 +27,7 @@ html_theme_options = {
     "secondary_sidebar_items": ["page-toc"],
 }
 html_show_sourcelink = False
-_PLAIN = ("quickstart", "models", "simulation", "graph", "fmi", "estimation", "demo", "performance")
+_PLAIN = ("quickstart", "models", "simulation", "graph", "fmi", "estimation", "moving-horizon", "demo", "performance")
 html_sidebars = {page: [] for page in _PLAIN}
 html_static_path = ["_static"]
 html_css_files = ["twinkit.css"]
@@ -57,6 +57,7 @@ ROOMS = [
     "unitops",
     "unitops.phenomena",
     "unitops.parameters",
+    "optimise",
     "testing",
     "fmi",
     "graph",

@@ -13,10 +13,15 @@ from twinkit.core.providers import provide as _provide
 if TYPE_CHECKING:
     from twinkit.core import *  # noqa: F403
     from twinkit.estimate import EKF as EKF
+    from twinkit.estimate import MHE as MHE
+    from twinkit.estimate import PF as PF
+    from twinkit.estimate import UKF as UKF
     from twinkit.estimate import Adaptation as Adaptation
     from twinkit.estimate import Disturbance as Disturbance
+    from twinkit.estimate import EnKF as EnKF
     from twinkit.estimate import Estimator as Estimator
     from twinkit.estimate import Sensor as Sensor
+    from twinkit.estimate import calibrate as calibrate
     from twinkit.fmi import FMU as FMU
     from twinkit.graph import *  # noqa: F403
     from twinkit.simulate import *  # noqa: F403
@@ -26,9 +31,11 @@ _HOMES = {
         "Algebraic",
         "AuditSink",
         "Balance",
+        "Batch",
         "BoundsError",
         "Crossing",
         "DataError",
+        "Established",
         "Event",
         "FrozenModelError",
         "Input",
@@ -39,8 +46,10 @@ _HOMES = {
         "Model",
         "ModelDefinitionError",
         "Option",
+        "Origin",
         "Output",
         "Parameter",
+        "ParameterSet",
         "Prediction",
         "Quality",
         "Schedule",
@@ -59,8 +68,13 @@ _HOMES = {
         "Adaptation",
         "Disturbance",
         "EKF",
+        "EnKF",
         "Estimator",
+        "MHE",
+        "PF",
         "Sensor",
+        "UKF",
+        "calibrate",
     ),
     "twinkit.fmi": ("FMU",),
     "twinkit.graph": (
@@ -86,7 +100,6 @@ _ROOMS = ("core", "readings", "simulate", "unitops", "testing", "fmi", "graph", 
 
 # What the rooms above `core` provide for objects defined in it (see twinkit.core.providers).
 _provide("show", "twinkit.readings.sympy:show")
-_provide("model_html", "twinkit.readings.sympy:model_html")
 
 
 def __getattr__(name: str) -> Any:

@@ -5,7 +5,7 @@ from tests.graph_examples import Chassis, Decay
 
 import twinkit as tk
 from twinkit.core.component import Causality, Port
-from twinkit.estimate import Sampled, Sensor
+from twinkit.estimate import Sensor
 from twinkit.testing import check_component
 from twinkit.testing.component import ComponentCheckError
 from twinkit.unitops import CHOFedBatch, JacketedTank, LignocellulosicEthanol
@@ -82,14 +82,13 @@ class Watched(tk.Model):
         return {"x": v.u, "c": -k * v.c, "y": v.c[0] + v.c[1]}
 
 
-@pytest.mark.parametrize("sampled", list(Sampled))
 @pytest.mark.parametrize(
     "late", [{}, {"delay": 0.3}, {"every": 0.5, "delay": 0.45}], ids=["at once", "delayed", "now and then"]
 )
-def test_estimators(sampled, late):
+def test_estimators(late):
     sensors = [Sensor("y", 0.1, **late), Sensor("x", 0.5, tag="TI-101")]
     twin = tk.EKF(Watched(), sensors, initial_std={"c": 0.5}, process_noise={"x": 0.1})
-    check_component(twin.component(sampled=sampled), inputs={"y": 2.5, "TI-101": 21.0}, dt=0.2, steps=12)
+    check_component(twin.component(), inputs={"y": 2.5, "TI-101": 21.0}, dt=0.2, steps=12)
     check_component(twin.component(limit=2, outputs=["y"]), inputs={"y": 2.5, "TI-101": 21.0}, t0=-3.0, dt=0.2)
 
 

@@ -6,7 +6,7 @@ from scipy.linalg import cholesky, expm
 
 import twinkit as tk
 from twinkit.core import InvalidValueError
-from twinkit.estimate import Adaptation, ExtendedKalmanFilter, Filter, Sensor, smooth
+from twinkit.estimate import Adaptation, ExtendedKalmanFilter, ParticleFilter, Sensor, smooth
 
 
 class Coupled(tk.Model):
@@ -153,13 +153,6 @@ def test_what_cannot_be_smoothed_says_so():
     with pytest.raises(InvalidValueError, match="smoothed already"):
         smooth(smooth(history))
 
-    class Plain(Filter):
-        def moved(self, estimate, end):
-            return ExtendedKalmanFilter.moved(self, estimate, end)
-
-        def corrected(self, estimate, items):
-            return ExtendedKalmanFilter.corrected(self, estimate, items)
-
-    plain = Plain(Coupled(), [Sensor("a", 0.2)], {"a": 1.0})
-    with pytest.raises(InvalidValueError, match="estimates of Plain cannot be smoothed"):
-        plain.history([tk.Measurement("a", 1.0, "g/L", 1.0)]).smooth()
+    particles = ParticleFilter(Coupled(), [Sensor("a", 0.2)], {"a": 1.0}, samples=50)
+    with pytest.raises(InvalidValueError, match="estimates of ParticleFilter cannot be smoothed"):
+        particles.history([tk.Measurement("a", 1.0, "g/L", 1.0)]).smooth()

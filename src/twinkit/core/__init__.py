@@ -1,5 +1,6 @@
 """The language every room speaks: variables, models, units, solutions, records, errors, identity."""
 
+from twinkit.core.batch import Batch
 from twinkit.core.component import Causality, Component, Port, PortKind, StepError, Variability
 from twinkit.core.errors import (
     BoundsError,
@@ -18,6 +19,8 @@ from twinkit.core.errors import (
 from twinkit.core.events import Balance, Crossing, Event, Schedule
 from twinkit.core.maths import Maths, Table
 from twinkit.core.model import Model
+from twinkit.core.origin import Established, Origin
+from twinkit.core.parameter_set import ParameterSet
 from twinkit.core.records import AuditSink, Measurement, Prediction, Quality, no_audit
 from twinkit.core.solution import Occurrence, RunStatus, Solution, Trace
 from twinkit.core.variables import Algebraic, Input, Mode, Option, Output, Parameter, State
@@ -26,11 +29,13 @@ __all__ = [
     "Algebraic",
     "AuditSink",
     "Balance",
+    "Batch",
     "BoundsError",
     "Causality",
     "Component",
     "Crossing",
     "DataError",
+    "Established",
     "Event",
     "FrozenModelError",
     "Input",
@@ -43,8 +48,10 @@ __all__ = [
     "ModelDefinitionError",
     "Occurrence",
     "Option",
+    "Origin",
     "Output",
     "Parameter",
+    "ParameterSet",
     "Port",
     "PortKind",
     "Prediction",

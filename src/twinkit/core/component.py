@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, Protocol, TypeAlias, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
 from twinkit.core.errors import InvalidValueError, SimulationError
 from twinkit.core.units import as_array, parse_unit
+
+if TYPE_CHECKING:
+    from twinkit.core.solution import Occurrence, Solution
 
 Array: TypeAlias = npt.NDArray[np.float64]
 Values: TypeAlias = Mapping[str, Any]
@@ -105,7 +108,11 @@ class StepError(SimulationError):
         Start of the step, in the component's time unit.
     values
         Inputs at that time.
+    partial
+        What a run had reached when it failed (a run of a graph gives it), or None.
     """
+
+    partial: Solution | None = None
 
     def __init__(
         self, message: str, *, component: str = "", time: float = float("nan"), values: Values | None = None
@@ -182,10 +189,31 @@ class Differentiates(Protocol):
 
 @runtime_checkable
 class HasEvents(Protocol):
-    """A component that knows when it will change abruptly."""
+    """A component that knows when it will change abruptly (one that says ``has_events = False`` never will)."""
 
     def next_event(self, t: float) -> float | None:
         """Return the time of the next known event after `t`, or None."""
+        ...
+
+
+@runtime_checkable
+class HasOccurrences(Protocol):
+    """A component that tells what has happened in it: events and scheduled actions."""
+
+    def occurrences(self) -> Sequence[Occurrence]:
+        """Return what has happened since the start, in order of time; `restore` takes back what came later."""
+        ...
+
+
+@runtime_checkable
+class Stops(Protocol):
+    """A component in which an event may end the run (one that says ``can_stop = False`` has no such event).
+
+    A step in which that happens ends there: its outputs are those of that instant, and no other step is taken.
+    """
+
+    def stopped(self) -> Occurrence | None:
+        """Return the event that ended the run, or None while there is none."""
         ...
 
 

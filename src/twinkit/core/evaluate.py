@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from twinkit.core.errors import ModelDefinitionError, ShapeError, unknown_name
 from twinkit.core.events import Balance, Event, Schedule
 from twinkit.core.maths import Maths
+from twinkit.core.units import affine, as_number, derivative_unit
 
 if TYPE_CHECKING:
     from twinkit.core.model import Model
@@ -19,9 +20,11 @@ if TYPE_CHECKING:
 class Evaluation:
     """What the equations gave, by full (dotted) name.
 
-    `bound` holds the inputs of sub-models that the parent supplies; they are not inputs of the whole.
+    `bound` holds the inputs of sub-models that the parent supplies; they are not inputs of the whole. Derivatives are
+    per `time_unit`, that of the whole.
     """
 
+    time_unit: str
     derivatives: dict[str, Any] = field(default_factory=dict[str, Any])
     residuals: dict[str, Any] = field(default_factory=dict[str, Any])
     outputs: dict[str, Any] = field(default_factory=dict[str, Any])
@@ -43,7 +46,8 @@ class Variables:
 
     def __getattr__(self, name: str) -> Any:
         if name == "t":
-            return self._values["t"]
+            time, whole, own = self._values["t"], self._run.time_unit, self._model.time_unit
+            return time if own == whole else self._maths.convert(time, whole, own)
         full = self._prefix + name
         if full in self._run.bound:
             return self._run.bound[full]
@@ -68,7 +72,8 @@ class SubmodelVariables(Variables):
     """A sub-model inside its parent's equations: ``v.jacket.T`` reads it, ``v.jacket(T_vessel=v.T)`` connects it.
 
     The call binds inputs of the sub-model to expressions of the parent, evaluates its equations, and returns the
-    same view, on which outputs can then be read. Inputs that are not bound become inputs of the parent.
+    same view, on which outputs can then be read. Inputs that are not bound become inputs of the parent. An input of
+    a sub-model within it is named with a dot: ``v.jacket(**{"wall.T": v.T})``.
     """
 
     __slots__ = ()
@@ -79,12 +84,19 @@ class SubmodelVariables(Variables):
         if name in self._run.called:
             raise ModelDefinitionError(f"sub-model {name!r} is called twice in one evaluation")
         self._run.called.add(name)
-        declared = self._model.declared
-        available = [key for key, variable in declared.items() if variable.kind == "input"]
+        available = {
+            prefix + key: variable
+            for prefix, part in self._model.walk()
+            for key, variable in part.declared.items()
+            if variable.kind == "input"
+        }
         for key, value in inputs.items():
+            full = self._prefix + key
             if key not in available:
                 raise unknown_name("input", key, available, f"sub-model {name!r}")
-            self._run.bound[self._prefix + key] = self._maths.bind(value, declared[key], self._prefix + key)
+            if full in self._run.bound:
+                raise ModelDefinitionError(f"input {full!r} is given twice: by what contains {name!r}, and further out")
+            self._run.bound[full] = self._maths.bind(value, available[key], full)
         run_equations(self._model, self, self._maths, self._run, self._prefix)
         return self
 
@@ -117,6 +129,9 @@ def run_equations(model: Model, v: Variables, m: Maths, run: Evaluation, prefix:
         if variable is None or variable.kind not in targets:
             raise ModelDefinitionError(str(unknown_name("equation target", name, wanted, type(model).__name__)))
         _check_size(m, value, model.size_of(variable), f"{type(model).__name__}.equations gives", name)
+        if variable.kind == "state" and model.time_unit != run.time_unit:
+            units = [derivative_unit(variable.unit, unit) for unit in (model.time_unit, run.time_unit)]
+            value = m.convert(value, *units)
         targets[variable.kind][prefix + name] = value
     missing = [name for name in wanted if name not in results]
     if missing:
@@ -162,14 +177,14 @@ def evaluate(model: Model, values: Mapping[str, Any], m: Maths) -> Evaluation:
     Evaluation
         Derivatives, residuals and outputs by full name.
     """
-    run = Evaluation()
+    run = Evaluation(model.time_unit)
     run_equations(model, Variables(model, values, m, run, ""), m, run)
     return run
 
 
 def evaluate_events(model: Model, values: Mapping[str, Any], m: Maths) -> tuple[dict[str, Event], dict[str, Schedule]]:
     """Evaluate the declared events and schedules of a model and its sub-models, by full name."""
-    run = Evaluation()
+    run = Evaluation(model.time_unit)
     run_equations(model, Variables(model, values, m, run, ""), m, run)
     events: dict[str, Event] = {}
     schedules: dict[str, Schedule] = {}
@@ -192,15 +207,25 @@ def evaluate_events(model: Model, values: Mapping[str, Any], m: Maths) -> tuple[
             if isinstance(happening, Event):
                 events[prefix + name] = Event(happening.when, happening.crossing, changed, happening.stop)
             else:
-                schedules[prefix + name] = Schedule(
-                    happening.at, happening.every, happening.start, happening.until, changed
-                )
+                schedules[prefix + name] = _in_time(happening, changed, part.time_unit, model.time_unit)
     return events, schedules
+
+
+def _in_time(schedule: Schedule, changed: Mapping[str, Any], own: str, whole: str) -> Schedule:
+    """Return a schedule with times in another unit, and other values to set."""
+
+    def moved(time: Any) -> Any:
+        return (
+            time if own == whole or time is None else affine(own, whole)[0] * as_number(time, own, "a scheduled time")
+        )
+
+    at = [moved(time) for time in schedule.at]
+    return Schedule(at, moved(schedule.every), moved(schedule.start), moved(schedule.until), changed)
 
 
 def evaluate_balances(model: Model, values: Mapping[str, Any], m: Maths) -> dict[str, Balance]:
     """Evaluate the declared conserved quantities, by name."""
-    run = Evaluation()
+    run = Evaluation(model.time_unit)
     v = Variables(model, values, m, run, "")
     run_equations(model, v, m, run)
     balances: dict[str, Balance] = {}

@@ -84,11 +84,12 @@ class Schedule:
         if last < first:
             return []
         count = int(np.floor((last - first) / period * (1 + 1e-12)))
-        if count > _MAX_TIMES:
+        passed = max(0, int(np.floor((begin - first) / period)) - 1)
+        if count - passed > _MAX_TIMES:
             raise InvalidValueError(
                 f"a schedule every {period:g} {time_unit} is more than {_MAX_TIMES} times in this run"
             )
-        return [t for t in (first + k * period for k in range(count + 1)) if begin <= t < end]
+        return [t for t in (first + k * period for k in range(passed, count + 1)) if begin <= t < end]
 
 
 @dataclass(frozen=True, eq=False)

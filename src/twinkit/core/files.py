@@ -1,10 +1,11 @@
-"""Writing files so that a reader never meets half of one."""
+"""Writing files so that a reader never meets half of one, and where what can be made again is kept."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import secrets
+import tempfile
 from pathlib import Path
 
 from twinkit.core.errors import StorageError
@@ -43,3 +44,26 @@ def write_atomically(path: str | os.PathLike[str], content: bytes) -> Path:
             f"could not write {target}: {error.strerror or error}; any earlier file is unchanged"
         ) from error
     return target
+
+
+def cache_directory(kind: str) -> Path | None:
+    """Return the folder of what was compiled, made if need be: ``$TWINKIT_CACHE/kind`` or ``~/.cache/twinkit/kind``.
+
+    Returns None when it cannot be created or written, or when ``TWINKIT_CACHE`` is set but empty (caching off).
+
+    Parameters
+    ----------
+    kind
+        Name of the folder, one per compiler.
+    """
+    chosen = os.environ.get("TWINKIT_CACHE")
+    if chosen == "":
+        return None
+    try:
+        directory = (Path(chosen) if chosen else Path.home() / ".cache" / "twinkit") / kind
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with tempfile.TemporaryFile(dir=directory):
+            pass
+    except (OSError, RuntimeError):
+        return None
+    return directory

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeAlias, cast
 import numpy as np
 
 from twinkit._version import __version__
+from twinkit.core.description import Description, describe
 from twinkit.core.errors import (
     DataError,
     FrozenModelError,
@@ -21,6 +22,7 @@ from twinkit.core.errors import (
 from twinkit.core.evaluate import evaluating
 from twinkit.core.identity import digest, plain
 from twinkit.core.lengths import factors, length
+from twinkit.core.parameter_set import ParameterSet
 from twinkit.core.providers import provided
 from twinkit.core.source_check import Names, check_equations
 from twinkit.core.structure import Structure, structure_of
@@ -263,8 +265,11 @@ class Model:
         values = self.values()
         return {entry.name: values[entry.name] for entry in self.layout.parameters}
 
-    def with_(self, changes: Mapping[str, Any] | None = None, /, **values: Any) -> Self:
-        """Return a copy with some values changed (see the class for what is accepted)."""
+    def with_(self, changes: Mapping[str, Any] | ParameterSet | None = None, /, **values: Any) -> Self:
+        """Return a copy with some values changed (see the class for what is accepted; a parameter set is, too)."""
+        if isinstance(changes, ParameterSet):
+            applied = changes.apply(self)
+            return applied.with_(values) if values else applied
         current = {**self.__values, **self.__options, **self.__children}
         given = {**(changes or {}), **values}
         # Changing a length re-makes vectors from their declarations unless they are given too.
@@ -373,8 +378,21 @@ class Model:
     def _default_of(self, name: str) -> Any:
         return (self.declared.get(name) or self.option_declarations[name]).default
 
+    def describe(self) -> Description:
+        """Return a table of the variables with units, values, bounds and sources (rendered in Jupyter).
+
+        Examples
+        --------
+        >>> from twinkit.unitops import CoolingJacket
+        >>> print(CoolingJacket().describe())  # doctest: +ELLIPSIS
+        CoolingJacket: Well-mixed cooling jacket around a vessel (energy balance, constant properties).
+        kind       name      value  unit               bounds        what ...
+        state      T         20     ...
+        """
+        return describe(self)
+
     def _repr_html_(self) -> str:
-        return cast("str", provided("model_html")(self))
+        return self.describe()._repr_html_()  # pyright: ignore[reportPrivateUsage]
 
 
 def _not_while_evaluating(what: str, instead: str) -> None:

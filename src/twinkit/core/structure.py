@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from twinkit.core.errors import ModelDefinitionError
 from twinkit.core.evaluate import evaluate, evaluate_events
 from twinkit.core.events import Event, Schedule
 from twinkit.core.expression import Recorder, fingerprint, symbol, symbols_in
@@ -58,11 +57,6 @@ def _analyse(model: Model) -> Structure:
     entries: dict[str, list[tuple[str, Variable, int | None]]] = {}
     symbols: dict[str, Any] = {"t": symbol("t")}
     for prefix, part in model.walk():
-        if part.time_unit != model.time_unit:
-            raise ModelDefinitionError(
-                f"sub-model {prefix[:-1]!r} counts time in {part.time_unit!r} and {type(model).__name__} in "
-                f"{model.time_unit!r}: give both the same time_unit"
-            )
         for name, variable in part.declared.items():
             full = prefix + name
             entries.setdefault(variable.kind, []).append((full, variable, part.size_of(variable)))

@@ -1,9 +1,4 @@
-"""The filter's arithmetic as CasADi functions: prediction with covariance, prediction alone, correction, outputs.
-
-Prediction. Each sub-step takes two half steps of the classical Runge-Kutta method for the mean, together with the
-derivative of that very map (the discrete variational equation), ``A = A2 A1``. The noise is integrated by Simpson's
-rule, ``Qd = h/6 (A Q A' + 4 A2 Q A2' + Q)``, and ``P+ = A P A' + Qd``: a sum of congruences, so `P` stays positive
-semidefinite whatever the step. One full step beside the two half steps gives the local error.
+"""The filter's arithmetic as CasADi functions: prediction (see `prediction`), correction, outputs.
 
 Algebraic variables are solved by Newton's method within every stage, and their derivative by the implicit function
 theorem, ``dz/dx = -inv(dg/dz) dg/dx``.
@@ -18,8 +13,7 @@ References
 
 from __future__ import annotations
 
-import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -27,91 +21,110 @@ import casadi as ca
 import numpy as np
 
 from twinkit.core import Model
-from twinkit.core.component import Array
+from twinkit.estimate.prediction import Step, controlled, fixed, flow, noise_root, propagate, tangent
+from twinkit.estimate.symbols import Symbols, symbols_of, symmetric
 from twinkit.estimate.uncertain import Plan
-from twinkit.readings.casadi import SYMBOLIC, casadi_model
-
-_NEWTON = 4
+from twinkit.readings.casadi import SYMBOLIC, Fast
 
 
-class Fast:
-    """A CasADi function on fixed buffers: a call costs microseconds, not tens of them. Safe among threads.
+class Moves:
+    """The functions that move a filter on by one sub-step.
+
+    `c` are input coefficients ``(inputs, 4)`` in powers of the time since `t`; `x` is the augmented vector.
 
     Parameters
     ----------
-    function
-        A function of dense arguments and results.
-    matrices
-        Positions of the results that are matrices; the others come back as vectors.
+    step
+        Their expressions.
     """
 
-    def __init__(self, function: Any, *matrices: int) -> None:
-        self._buffer, self._run = function.buffer()
-        self._lock = threading.Lock()
-        self._args = [np.zeros(function.numel_in(i)) for i in range(function.n_in())]
-        self._results = [np.zeros(function.numel_out(i)) for i in range(function.n_out())]
-        self._shapes = [function.size_out(i) if i in matrices else -1 for i in range(function.n_out())]
-        for set_one, arrays in ((self._buffer.set_arg, self._args), (self._buffer.set_res, self._results)):
-            for i, array in enumerate(arrays):
-                if array.size:
-                    set_one(i, memoryview(array))  # pyright: ignore[reportArgumentType]
+    def __init__(self, step: Step) -> None:
+        self._step = step
+        self._mapped: dict[int, Fast] = {}
 
-    def __call__(self, *values: Any) -> list[Array]:
-        """Return the results as new arrays."""
-        with self._lock:
-            for array, value in zip(self._args, values, strict=True):
-                array[...] = value.ravel("F") if isinstance(value, np.ndarray) else value
-            self._run()
-            results = [array.copy() for array in self._results]
-        return [array.reshape(shape, order="F") for array, shape in zip(results, self._shapes, strict=True)]
+    @cached_property
+    def propagate(self) -> Fast:
+        """``(t, h, x, z, c, modes, p, P, q) -> (x, z, P, error)``."""
+        with SYMBOLIC:
+            return Fast(propagate(self._step), 2)
+
+    @cached_property
+    def flow(self) -> Any:
+        """``(t, h, x, z, c, modes, p) -> (x, z, error)``, a CasADi function to be mapped over samples."""
+        with SYMBOLIC:
+            return flow(self._step)
+
+    @cached_property
+    def noise_root(self) -> Fast:
+        """``(t, h, x, z, c, modes, p, intensities) -> (G, error)``: ``G G'``, `G` ``(n, 3 n)``, its noise."""
+        with SYMBOLIC:
+            return Fast(noise_root(self._step), 0)
+
+    @cached_property
+    def tangent(self) -> Fast:
+        """``(t, h, x, z, c, modes, p) -> (x, z, A, error)`` with the tangent map `A`."""
+        with SYMBOLIC:
+            return Fast(tangent(self._step), 2)
+
+    def flows(self, count: int) -> Fast:
+        """Return ``flow`` for `count` points side by side: ``(t, h, X, Z, c, modes, p) -> (X, Z, errors)``."""
+        return side_by_side(self.flow, count, [0, 1, 4, 5, 6], (0, 1), self._mapped)
+
+
+def side_by_side(
+    function: Any, count: int, shared: list[int], matrices: tuple[int, ...], known: dict[int, Fast]
+) -> Fast:
+    """Return a function of `count` points side by side, of which some arguments are the same for all."""
+    with SYMBOLIC:
+        if count not in known:
+            known[count] = Fast(function.map(f"{function.name()}_{count}", "serial", count, shared, []), *matrices)
+        return known[count]
 
 
 @dataclass(frozen=True)
 class Compiled:
-    """The functions of one filter. `c` are input coefficients ``(inputs, 4)`` in powers of the time since `t`.
+    """The functions of one filter.
 
     Attributes
     ----------
-    propagate
-        ``(t, h, x, z, c, modes, p, P, q) -> (x, z, P, error)``; `x` is the augmented vector.
-    flow
-        ``(t, h, x, z, c, modes, p) -> (x, z, error)``, a CasADi function to be mapped over samples.
+    controlled, fixed
+        How it moves: by sub-steps of controlled accuracy, or of given length.
     correct
-        ``(t, x, z, u, modes, p, P, value, variance, present, gate) -> (x, z, P, predicted, innovation, its
-        variance, accepted, nis terms)``.
+        ``(t, x, at, z, u, modes, p, P, value, variance, present, gate) -> (x, z, P, predicted, innovation, its
+        variance, accepted, nis terms, logarithm of the likelihood of the accepted)``; the sensors are
+        linearised at `at` (where an iterated filter has got to).
     look
         ``(t, x, z, u, modes, p) -> (values, derivatives)`` of all states, algebraic variables and outputs.
+    symbols
+        The expressions behind them.
     """
 
-    propagate: Fast
-    flow: Any
+    controlled: Moves
+    fixed: Moves
     correct: Fast
     look: Any
     fast_look: Fast
+    symbols: Symbols = field(repr=False)
+    _mapped: dict[int, Fast] = field(default_factory=dict[int, Fast], repr=False)
+
+    @property
+    def propagate(self) -> Fast:
+        """``propagate`` with its local error; see `Moves`."""
+        return self.controlled.propagate
+
+    @property
+    def flow(self) -> Any:
+        """``flow`` with its local error; see `Moves`."""
+        return self.controlled.flow
+
+    def views(self, count: int) -> Fast:
+        """Return the quantities of `look`, without derivatives, for `count` points side by side."""
+        return side_by_side(self._view, count, [0, 3, 4, 5], (0,), self._mapped)
 
     @cached_property
-    def transition(self) -> Fast:
-        """``(t, h, x, z, c, modes, p) -> (A,)``: the derivative of one sub-step, for smoothing; made when used."""
+    def _view(self) -> Any:
         with SYMBOLIC:
-            arguments = self.flow.sx_in()
-            end = self.flow(*arguments)[0]
-            a = ca.densify(ca.jacobian(end, arguments[2]))
-            return Fast(ca.Function("transition", arguments, [a]), 0)
-
-
-@dataclass(frozen=True)
-class _Symbols:
-    """The symbols every function starts from, and the model on the augmented vector."""
-
-    t: Any
-    x: Any
-    z: Any
-    u: Any
-    modes: Any
-    p: Any
-    slope: Any
-    solve: Any
-    quantities: Any
+            return _look(self.symbols, "view")
 
 
 _known: dict[Any, Compiled] = {}
@@ -133,129 +146,36 @@ def compiled(model: Model, plan: Plan, rows: tuple[int, ...]) -> Compiled:
     with SYMBOLIC:
         found = _known.get(key)
         if found is None:
-            s = _symbols(model, plan)
-            propagate, flow = _prediction(s, plan.scale)
-            look = _look(s)
-            found = _known[key] = Compiled(Fast(propagate, 2), flow, Fast(_correction(s, rows), 2), look, Fast(look, 1))
+            s = symbols_of(model, plan)
+            look = _look(s, "look")
+            moves = Moves(controlled(s, plan.scale)), Moves(fixed(s))
+            correct = Fast(_correction(s, rows), 2)
+            found = _known[key] = Compiled(*moves, correct, look, Fast(look, 1), s)
         return found
 
 
-def _symbols(model: Model, plan: Plan) -> _Symbols:
-    chosen, disturbances = plan.chosen, plan.disturbances
-    reading, layout = casadi_model(model), model.layout
-    t, x, z, u, p = reading.symbols
-    n, inputs = layout.states.size, layout.inputs.size
-    first = n + len(chosen)
-    full, held = ca.SX.sym("full", first + len(disturbances)), ca.SX.sym("held", inputs)
-    modes = ca.SX.sym("modes", layout.modes.size)
-    adapted = ca.SX(p)
-    for k, index in enumerate(chosen):
-        adapted[index] = full[n + k]
-    acting, pushed = ca.SX(held), ca.SX.zeros(n, 1)
-    for k, (kind, index, _) in enumerate(disturbances):
-        target = acting if kind == "input" else pushed
-        target[index] += full[first + k]
-    f, g, y = ca.substitute(
-        [reading.derivative, reading.residual, reading.output],
-        [x, u, p],
-        [full[:n], ca.vertcat(acting, modes), adapted],
-    )
-    arguments = [t, full, z, held, modes, p]
-    dzdx = ca.SX(layout.algebraics.size, full.numel())
-    if layout.algebraics.size:
-        dzdx = -ca.solve(ca.jacobian(g, z), ca.jacobian(g, full))
-    still = ca.SX.zeros(len(chosen), 1)
-    decay = [-rate * full[first + k] for k, (_, _, rate) in enumerate(disturbances)]
-    derivative = ca.vertcat(f + pushed, still, *decay)
-    slope = ca.Function("slope", arguments, [derivative, _total(derivative, full, z, dzdx)])
-    everything = ca.vertcat(full[:n], z, y)
-    quantities = ca.Function("quantities", arguments, [everything, _total(everything, full, z, dzdx)])
-    newton = ca.SX(z)
-    size = ca.SX(0)
-    if layout.algebraics.size:
-        correct = ca.Function("newton", arguments, [-ca.solve(ca.jacobian(g, z), g)])
-        for _ in range(_NEWTON):
-            change = correct(t, full, newton, held, modes, p)
-            newton = newton + change
-            size = ca.norm_inf(change / layout.algebraics.scales)
-    solve = ca.Function("solve", arguments, [newton, size])
-    return _Symbols(t, full, z, held, modes, p, slope, solve, quantities)
-
-
-def _total(expression: Any, x: Any, z: Any, dzdx: Any) -> Any:
-    """Return the derivative with respect to `x` when `z` follows from it."""
-    direct = ca.jacobian(expression, x)
-    return direct + ca.jacobian(expression, z) @ dzdx if z.numel() else direct
-
-
-def _symmetric(matrix: Any) -> Any:
-    """Return a matrix that is symmetric but for rounding, exactly so; only its lower half is computed."""
-    return ca.densify(ca.tril2symm(ca.tril(ca.densify(matrix))))
-
-
-def _look(s: _Symbols) -> Any:
-    """Return ``look``; see `Compiled`."""
+def _look(s: Symbols, name: str) -> Any:
+    """Return ``look`` (see `Compiled`), or for the name ``view`` the same without derivatives."""
     z = s.solve(s.t, s.x, s.z, s.u, s.modes, s.p)[0]
     found = s.quantities(s.t, s.x, z, s.u, s.modes, s.p)
-    return ca.Function("look", [s.t, s.x, s.z, s.u, s.modes, s.p], [ca.densify(part) for part in found])
+    kept = [ca.densify(part) for part in (found if name == "look" else found[:1])]
+    return ca.Function(name, [s.t, s.x, s.z, s.u, s.modes, s.p], kept)
 
 
-def _prediction(s: _Symbols, scales: Array) -> tuple[Any, Any]:
-    """Return ``propagate`` and ``flow``; see `Compiled`."""
-    n, inputs = s.x.numel(), s.u.numel()
-    h, c = ca.SX.sym("h"), ca.SX.sym("c", inputs, 4)
-    covariance, intensity = ca.SX.sym("P", n, n), ca.SX.sym("q", n)
-
-    def stage(offset: Any, x: Any, z: Any) -> tuple[Any, Any, Any, Any]:
-        u = c[:, 0] + offset * (c[:, 1] + offset * (c[:, 2] + offset * c[:, 3]))
-        at = s.t + offset
-        z, size = s.solve(at, x, z, u, s.modes, s.p)
-        dx, jacobian = s.slope(at, x, z, u, s.modes, s.p)
-        return dx, jacobian, z, size
-
-    def runge_kutta(offset: Any, width: Any, x: Any, z: Any, residual: Any) -> tuple[Any, Any, Any, Any]:
-        eye = ca.SX.eye(n)
-        slopes, maps = [], []
-        for part in (0.0, 0.5, 0.5, 1.0):
-            shift = part * width
-            at = x + shift * slopes[-1] if slopes else x
-            dx, jacobian, z, size = stage(offset + shift, at, z)
-            maps.append(jacobian @ (eye + shift * maps[-1]) if maps else jacobian)
-            slopes.append(dx)
-            residual = ca.fmax(residual, size)
-        weights = (1 / 6, 1 / 3, 1 / 3, 1 / 6)
-        x = x + width * sum(w * k for w, k in zip(weights, slopes, strict=True))
-        return x, eye + width * sum(w * k for w, k in zip(weights, maps, strict=True)), z, residual
-
-    half = 0.5 * h
-    middle, first, z, residual = runge_kutta(0.0, half, s.x, s.z, ca.SX(0))
-    end, second, z, residual = runge_kutta(half, half, middle, z, residual)
-    coarse, _, _, residual = runge_kutta(0.0, h, s.x, s.z, residual)
-    local = (end - coarse) / (15.0 * (ca.DM(scales) + ca.fabs(end)))
-    error = ca.fmax(ca.norm_inf(local), residual)
-    u_end = c[:, 0] + h * (c[:, 1] + h * (c[:, 2] + h * c[:, 3]))
-    z = s.solve(s.t + h, end, z, u_end, s.modes, s.p)[0]
-    a, q = second @ first, ca.diag(intensity)
-    noise = h / 6 * (a @ q @ a.T + 4 * second @ q @ second.T + q)
-    after = a @ covariance @ a.T + noise
-    shared = [s.t, h, s.x, s.z, c, s.modes, s.p]
-    propagate = ca.Function("propagate", [*shared, covariance, intensity], [end, z, _symmetric(after), error])
-    return propagate, ca.Function("flow", shared, [end, z, error])
-
-
-def _correction(s: _Symbols, rows: tuple[int, ...]) -> Any:
+def _correction(s: Symbols, rows: tuple[int, ...]) -> Any:
     """Return ``correct``; see `Compiled`."""
     n, count = s.x.numel(), len(rows)
     prior = ca.SX.sym("P", n, n)
     value, variance, present = (ca.SX.sym(name, count) for name in ("value", "variance", "present"))
-    gate = ca.SX.sym("gate")
-    z = s.solve(s.t, s.x, s.z, s.u, s.modes, s.p)[0]
-    everything, derivative = s.quantities(s.t, s.x, z, s.u, s.modes, s.p)
-    predicted, h = ca.densify(everything[list(rows), 0]), ca.densify(derivative[list(rows), :])
+    gate, linearised = ca.SX.sym("gate"), ca.SX.sym("at", n)
+    z = s.solve(s.t, linearised, s.z, s.u, s.modes, s.p)[0]
+    everything, derivative = s.quantities(s.t, linearised, z, s.u, s.modes, s.p)
+    h = ca.densify(derivative[list(rows), :])
+    predicted = ca.densify(everything[list(rows), 0] + h @ (s.x - linearised))
     innovation = value - predicted
     spreads = ca.vertcat(*[h[j, :] @ prior @ h[j, :].T for j in range(count)]) + variance
     accepted = ca.logic_and(present, innovation**2 <= gate * spreads)
-    x, covariance, terms = s.x, prior, []
+    x, covariance, terms, likelihood = s.x, prior, [], ca.SX(0)
     for j in range(count):
         row = h[j, :]
         spread = row @ covariance @ row.T + variance[j]
@@ -265,18 +185,20 @@ def _correction(s: _Symbols, rows: tuple[int, ...]) -> Any:
         keep = ca.SX.eye(n) - gain @ row
         covariance = keep @ covariance @ keep.T + variance[j] * gain @ gain.T
         terms.append(surprise**2 / spread)
+        likelihood -= 0.5 * ca.if_else(accepted[j], terms[-1] + ca.log(2 * np.pi * spread), 0.0)
     z = s.solve(s.t, x, z, s.u, s.modes, s.p)[0]
     return ca.Function(
         "correct",
-        [s.t, s.x, s.z, s.u, s.modes, s.p, prior, value, variance, present, gate],
+        [s.t, s.x, linearised, s.z, s.u, s.modes, s.p, prior, value, variance, present, gate],
         [
             x,
             z,
-            _symmetric(covariance),
+            symmetric(covariance),
             predicted,
             innovation,
             spreads,
             accepted,
             ca.vertcat(*terms),
+            likelihood,
         ],
     )

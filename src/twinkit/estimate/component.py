@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from enum import Enum
 from typing import Any
 
 import numpy as np
@@ -20,13 +19,6 @@ from twinkit.estimate.held import HeldInputs
 from twinkit.estimate.log import arrival
 from twinkit.estimate.sensors import Line
 from twinkit.estimate.uncertain import spread_unit
-
-
-class Sampled(Enum):
-    """To which end of a step the values at the sensor ports belong."""
-
-    START = "start"
-    END = "end"
 
 
 @dataclass(frozen=True)
@@ -48,8 +40,10 @@ class EstimatorComponent:
     too, held over a step; the estimator remembers them, so that a late reading meets the inputs of its time. Outputs
     are the mean of each quantity and its standard deviation, ``std(NAME)``.
 
-    A sensor with `every` is read at the start, and again each time so much time has passed; one with `delay` is read
-    then, but its reading reaches the estimator so much later, and is applied at its own time.
+    A reading is of the start of a step: the ports of sensors are discrete, so that every master passes on what there
+    was then, and steps end where a sensor with `every` is read next. Such a sensor is read at the start, and again each
+    time so much time has passed; one with `delay` is read then, but its reading reaches the estimator so much later,
+    and is applied at its own time. A sensor without `every` is read in every step.
 
     Parameters
     ----------
@@ -59,9 +53,6 @@ class EstimatorComponent:
         As for `Estimator`.
     outputs
         Names of the quantities that go out; None: everything that is estimated and all outputs of the model.
-    sampled
-        `START`: a reading at a port is of the start of the step (`Jacobi`, or a sensor whose output port is discrete).
-        `END`: of its end (`GaussSeidel`, where the plant has stepped before).
 
     Examples
     --------
@@ -76,19 +67,15 @@ class EstimatorComponent:
     stateless = False
 
     def __init__(
-        self, filter: Filter, *, lag: Any = None, limit: int = LIMIT, outputs: Sequence[str] | None = None,
-        sampled: Sampled = Sampled.START,
+        self, filter: Filter, *, lag: Any = None, limit: int = LIMIT, outputs: Sequence[str] | None = None
     ) -> None:  # fmt: skip
         if not isinstance(filter, Filter):
             raise InvalidValueError(
                 f"an EstimatorComponent needs a filter, such as ExtendedKalmanFilter, not {filter!r}"
             )
-        if not isinstance(sampled, Sampled):
-            raise InvalidValueError(f"sampled is Sampled.START or Sampled.END, not {sampled!r}")
         self._held = HeldInputs(filter.begun)
         self._blank = self._held.snapshot()
         self.filter = replace(filter, inputs=self._held)
-        self.sampled = sampled
         self._lag, self._limit = lag, limit
         self._inputs = _input_ports(self.filter)
         begun = filter.begun.layout.outputs
@@ -145,7 +132,7 @@ class EstimatorComponent:
     def content_hash(self) -> str:
         """SHA-256 of what determines its results."""
         parts = {"filter": self.filter.content_hash, "lag": repr(self._lag), "limit": self._limit}
-        return digest({**parts, "outputs": self._names, "sampled": self.sampled.value})
+        return digest({**parts, "outputs": self._names})
 
     def __repr__(self) -> str:
         return f"EstimatorComponent({type(self.filter).__name__} of {type(self.filter.model).__name__})"
@@ -167,7 +154,7 @@ class EstimatorComponent:
         """Start (or start again) at `t0`, before any reading, and return the estimates there."""
         self._held.restore(self._blank)
         self._waiting, self._origin = [], t0
-        self._taken = [int(self.sampled is Sampled.END)] * len(self.filter.lines)
+        self._taken = [0] * len(self.filter.lines)
         try:
             self._held.tell(t0, self._given(t0, inputs))
             self._estimator = Estimator(self.filter, lag=self._lag, start=t0, limit=self._limit)
@@ -185,7 +172,7 @@ class EstimatorComponent:
         mark = self._held.mark()
         try:
             self._held.tell(t, self._given(t, inputs))
-            taken, read = self._read(t if self.sampled is Sampled.START else end, inputs)
+            taken, read = self._read(t, inputs)
             waiting = [*self._waiting, *read]
             here = [m for m in waiting if arrival(m) <= end + 1e-9 * max(dt, abs(end))]
             estimator.update([replace(m, received_time=min(arrival(m), end)) for m in here], until=end)

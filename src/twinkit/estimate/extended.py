@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
+from twinkit.core import InvalidValueError
 from twinkit.core.component import Array
 from twinkit.estimate.filter import Filter, Item
 from twinkit.estimate.result import Estimate
@@ -20,11 +22,16 @@ class ExtendedKalmanFilter(Filter):
     covariance stays symmetric and positive semidefinite. It is functional: a filter never changes, `start`, `update`
     and `predict` return a new `Estimate`.
 
-    Means are kept within the declared bounds of states and parameters: a mean beyond a bound is projected onto it in
-    the metric of the covariance, which moves correlated quantities along, and the covariance is left as it is,
-    which errs on the side of caution [1]_.
+    Means are kept within the declared bounds of states and parameters as `constraint` says.
 
-    Parameters are those of `EstimationProblem` and `Filter`.
+    Parameters are those of `EstimationProblem` and `Filter`, and:
+
+    Parameters
+    ----------
+    iterations
+        How often the sensors are linearised in a correction. 1: the extended Kalman filter; more: the iterated one,
+        which linearises again where the correction has led, until it stands still. It helps where a sensor is strongly
+        nonlinear over the spread of the estimate; its limit is the mode of the posterior [1]_.
 
     Examples
     --------
@@ -44,9 +51,20 @@ class ExtendedKalmanFilter(Filter):
 
     References
     ----------
-    .. [1] D. Simon, Kalman filtering with state constraints: a survey of linear and nonlinear algorithms, IET Control
-       Theory & Applications 4 (2010) 1303-1318, section 2.4 (estimate projection). doi:10.1049/iet-cta.2009.0032
+    .. [1] B. M. Bell, F. W. Cathey, The iterated Kalman filter update as a Gauss-Newton method, IEEE Transactions on
+       Automatic Control 38 (1993) 294-297. doi:10.1109/9.250476
     """
+
+    iterations: int = 1
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not (isinstance(self.iterations, int) and self.iterations >= 1):
+            raise InvalidValueError(f"iterations must be a whole number of at least 1, not {self.iterations!r}")
+
+    def settings(self) -> dict[str, Any]:
+        """Return what defines this kind of filter beside the problem, for the content hash."""
+        return {**super().settings(), "iterations": self.iterations}
 
     def moved(self, estimate: Estimate, end: float) -> Estimate:
         """Return the estimate at a later time, without readings."""

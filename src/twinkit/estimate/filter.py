@@ -15,7 +15,8 @@ import numpy as np
 from twinkit.core import InvalidValueError, Measurement, Prediction, Quality
 from twinkit.core.component import Array
 from twinkit.core.identity import digest
-from twinkit.estimate.constraints import within_bounds
+from twinkit.estimate.compiled import Moves
+from twinkit.estimate.constraints import Constraint, Projection
 from twinkit.estimate.problem import EstimationProblem
 from twinkit.estimate.result import Estimate, Reading
 from twinkit.estimate.sensors import position
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from twinkit.estimate.history import History
 
 _PIECE = 200  # measurements between two looks at the progress bar
+
+_PROJECTION = Projection()  # frozen: one serves all
 
 Item = tuple[Measurement, float, float]
 """A measurement with its value and standard deviation in the model's unit."""
@@ -56,11 +59,18 @@ class Filter(EstimationProblem, ABC):
         reading is used.
     rtol
         Local error of a sub-step, relative to magnitude plus nominal value.
+    constraint
+        How estimates are kept within the declared bounds: `Projection`, `Truncation` or `Unbounded`.
+    substeps
+        Number of sub-steps of equal length from one time (of a reading, or of a jump of an input) to the next; None: as
+        many as `rtol` and `max_step` ask for. With a number, `rtol` and `max_step` are not looked at.
     """
 
     max_step: Any = None
     gate: float | None = 0.9999
     rtol: float = 1e-6
+    constraint: Constraint = _PROJECTION
+    substeps: int | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -68,6 +78,10 @@ class Filter(EstimationProblem, ABC):
             raise InvalidValueError(f"gate is a probability between 0 and 1 (or None), not {self.gate!r}")
         if not 1e-13 <= self.rtol < 1.0:
             raise InvalidValueError(f"rtol must be within [1e-13, 1), not {self.rtol!r}")
+        if not isinstance(self.constraint, Constraint):
+            raise InvalidValueError(f"constraint is Projection(), Truncation() or Unbounded(), not {self.constraint!r}")
+        if self.substeps is not None and not (isinstance(self.substeps, int) and self.substeps >= 1):
+            raise InvalidValueError(f"substeps must be a whole number of at least 1 (or None), not {self.substeps!r}")
         if not self.longest > 0:
             raise InvalidValueError(f"max_step must be positive, not {self.max_step!r}")
 
@@ -82,7 +96,13 @@ class Filter(EstimationProblem, ABC):
 
     def settings(self) -> dict[str, Any]:
         """Return what defines this kind of filter beside the problem, for the content hash."""
-        return {"kind": type(self).__name__, "max_step": self.longest, "gate": self.gate, "rtol": self.rtol}
+        common = {"max_step": self.longest, "gate": self.gate, "rtol": self.rtol, "constraint": repr(self.constraint)}
+        return {"kind": type(self).__name__, "substeps": self.substeps, **common}
+
+    @cached_property
+    def moves(self) -> Moves:
+        """The functions that move the filter on by one sub-step."""
+        return self.functions.controlled if self.substeps is None else self.functions.fixed
 
     # -- settings in numbers ---------------------------------------------------------------------------------------
     @cached_property
@@ -119,7 +139,7 @@ class Filter(EstimationProblem, ABC):
         nis: float = math.nan,
     ) -> Estimate:
         """Return an estimate of this filter, within bounds, its arrays read-only."""
-        x = within_bounds(x, covariance, self.plan.low, self.plan.high)
+        x = self.constraint.placed(x, covariance, self.plan.low, self.plan.high)
         for array in (x, covariance, z):
             array.setflags(write=False)
         return Estimate(time, self.model.time_unit, self.plan.labels, x, covariance, z, self, readings, nis)

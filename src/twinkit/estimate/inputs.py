@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -46,10 +46,20 @@ class Inputs:
         self._constant = bool(np.all(self._program.coefficients[:, :, 1:] == 0.0))
 
     @property
+    def constant(self) -> bool:
+        """Whether the inputs never change."""
+        return self._constant and len(self._knots) == 1 and not self._functions
+
+    @property
     def identity(self) -> list[Any]:
         """What defines the inputs, for a content hash; a function of time counts by its name."""
         names = [(entry.name, getattr(function, "__qualname__", "")) for entry, function in self._functions]
         return [self._program.knots, self._program.coefficients, list(self._until), names]
+
+    @property
+    def polynomial(self) -> bool:
+        """Whether all inputs are polynomials between breaks, so that no function of time need be sampled."""
+        return not self._functions
 
     def check(self, t: float, end: float) -> None:
         """Raise `SimulationError` unless the inputs are given from `t` to `end`."""
@@ -66,7 +76,7 @@ class Inputs:
 
     def breaks(self, t: float, end: float) -> list[float]:
         """Return the times strictly between `t` and `end` at which an input changes its piece, then `end`."""
-        return [*(knot for knot in self._knots if t < knot < end), end]
+        return [*self._knots[bisect_right(self._knots, t) : bisect_left(self._knots, end)], end]
 
     def piece(self, t: float, h: float) -> Array:
         """Return coefficients ``(inputs, 4)`` in powers of the time since `t`, valid until ``t + h``."""

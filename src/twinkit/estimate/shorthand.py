@@ -6,10 +6,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from twinkit.core import Model
+from twinkit.estimate.ensemble import EnsembleKalmanFilter
 from twinkit.estimate.estimator import LIMIT, Estimator
 from twinkit.estimate.extended import ExtendedKalmanFilter
 from twinkit.estimate.filter import Filter
+from twinkit.estimate.horizon import MovingHorizonEstimator
+from twinkit.estimate.particle import ParticleFilter
 from twinkit.estimate.sensors import Sensor
+from twinkit.estimate.unscented import UnscentedKalmanFilter
 
 
 def estimator(
@@ -53,3 +57,23 @@ def EKF(model: Model, sensors: Sequence[Sensor], **settings: Any) -> Estimator:
     (60.0, 2)
     """
     return estimator(ExtendedKalmanFilter, model, sensors, **settings)
+
+
+def UKF(model: Model, sensors: Sequence[Sensor], **settings: Any) -> Estimator:
+    """Return an estimator with an unscented Kalman filter: as `EKF`, with the settings of `UnscentedKalmanFilter`."""
+    return estimator(UnscentedKalmanFilter, model, sensors, **settings)
+
+
+def EnKF(model: Model, sensors: Sequence[Sensor], **settings: Any) -> Estimator:
+    """Return an estimator with an ensemble Kalman filter: as `EKF`, with the settings of `EnsembleKalmanFilter`."""
+    return estimator(EnsembleKalmanFilter, model, sensors, **settings)
+
+
+def PF(model: Model, sensors: Sequence[Sensor], **settings: Any) -> Estimator:
+    """Return an estimator with a particle filter: as `EKF`, with the settings of `ParticleFilter`."""
+    return estimator(ParticleFilter, model, sensors, **settings)
+
+
+def MHE(model: Model, sensors: Sequence[Sensor], **settings: Any) -> Estimator:
+    """Return an estimator with a moving-horizon estimator: as `EKF`, with the settings of `MovingHorizonEstimator`."""
+    return estimator(MovingHorizonEstimator, model, sensors, **settings)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import inspect
 import os
 from collections.abc import Callable, Mapping
-from functools import cached_property
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,11 @@ import numpy as np
 
 from twinkit.core.component import Array, Causality, Port, Values, Variability
 from twinkit.core.errors import InvalidValueError, SimulationError, unknown_name
+from twinkit.core.identity import digest
+from twinkit.fmi._backend import as_backend
+from twinkit.fmi._exchange import Integration
 from twinkit.fmi._units import time_unit_of, unit_of
+from twinkit.fmi._values import plain_value
 from twinkit.fmi.description import FMUDescription, FMUVariable, Kind
 from twinkit.fmi.session import Session, choose_kind, read_description
 
@@ -30,7 +35,8 @@ class FMU:
     path
         The ``.fmu`` file.
     start
-        Parameter or initial value -> value, in the FMU's units. Structural parameters give the ports their shapes.
+        Parameter, input or initial value -> value, in the FMU's units. Structural parameters give the ports their
+        shapes; that of an input is the default of its port.
     **options
         As for `twinkit.fmi.Session`: ``backend``, ``kind``, ``isolate``, ``integration``, ``limits``, ``event_mode``.
 
@@ -60,10 +66,12 @@ class FMU:
             if option not in known:
                 raise unknown_name("option", option, known, "FMU")
         self._options = options
+        self._file_hash = _hash_of(self.path)  # now: the file may be gone when somebody asks
         self._session: Session | None = None
         self.notes: list[str] = []
         self.inputs: Mapping[str, Port] = self._ports("input", Causality.INPUT)
         self.outputs: Mapping[str, Port] = self._ports("output", Causality.OUTPUT)
+        self.start |= {name: port.default for name, port in self.inputs.items() if name in self.start}
         self._offer()
 
     def _offer(self) -> None:
@@ -85,19 +93,39 @@ class FMU:
             unit, note = unit_of(v.unit, self.description.units.get(v.unit)) if v.type.is_float else ("", "")
             if note:
                 self.notes.append(f"{role} {v.name!r}: {note}")
-            ports[v.name] = Port(
-                v.name, unit, causality, None if not v.shape else v.width,
-                variability=Variability.CONTINUOUS if v.type.is_float and not v.clocked else Variability.DISCRETE,
-                default=_default(v) if role == "input" else None, doc=v.description,
+            port = Port(
+                v.name, unit, causality, None if not v.shape else v.width, variability=_variability(v),
+                doc=v.description,
             )  # fmt: skip
+            ports[v.name] = self._with_default(port, v) if role == "input" else port
         return ports
 
-    @cached_property
+    def _with_default(self, port: Port, variable: FMUVariable) -> Port:
+        """Return an input with the value it has where nothing else is said: that of `start`, or the FMU's own."""
+        value = self.start.get(port.name, variable.start)
+        if value is None:
+            return port
+        flat = port.flat(_number(plain_value(value)), f"the start of input {port.name!r} of {self.path.name}").tolist()
+        return replace(port, default=tuple(flat) if port.shape else flat[0])
+
+    @property
     def time_unit(self) -> str:
         """Unit of time: that of the FMU's independent variable, or seconds."""
         independent = next(iter(self.description.of("independent")), None)
         unit = "" if independent is None else independent.unit
         return time_unit_of(unit, self.description.units.get(unit)) if unit else "s"
+
+    @property
+    def content_hash(self) -> str:
+        """SHA-256 of what determines its results: the file, start values, kind, and how it is run."""
+        options = self._options
+        how = {
+            "backend": as_backend(options.get("backend", "fmpy")).value, "kind": self.kind.value,
+            "integration": repr(options.get("integration") or Integration()),
+            "event_mode": bool(options.get("event_mode")),
+        }  # fmt: skip
+        ports = [repr(port) for port in (*self.inputs.values(), *self.outputs.values())]
+        return digest({"file": self._file_hash, "start": self.start, "how": how, "ports": ports})
 
     # -- component ---------------------------------------------------------------------------------------------
     def initialize(self, t0: float, inputs: Values) -> dict[str, Any]:
@@ -159,8 +187,7 @@ class FMU:
             port = self.inputs.get(name)
             if port is None:
                 raise unknown_name("input", name, self.inputs, self.path.name)
-            number = float(value) if isinstance(value, (bool, np.bool_)) else value
-            flat = port.flat(number, f"input {name!r} of {self.path.name}")
+            flat = port.flat(_number(value), f"input {name!r} of {self.path.name}")
             given[name] = tuple(flat.tolist()) if port.shape else float(flat[0])
         return given
 
@@ -177,11 +204,21 @@ class FMU:
         return self.description._repr_html_()
 
 
-def _default(variable: FMUVariable) -> float | tuple[float, ...] | None:
-    start = variable.start
-    if start is None:
-        return None
-    return tuple(float(value) for value in start) if variable.shape else float(start)
+def _variability(variable: FMUVariable) -> Variability:
+    """Return how the value of a port changes: numbers that are not continuous are held, not averaged."""
+    smooth = variable.type.is_float and not variable.clocked and variable.variability == "continuous"
+    return Variability.CONTINUOUS if smooth else Variability.DISCRETE
+
+
+def _number(value: Any) -> Any:
+    """Return a boolean, or several, as numbers."""
+    flags = isinstance(value, (bool, np.bool_)) or (isinstance(value, (tuple, list)) and bool in map(type, value))
+    return np.asarray(value, dtype=np.float64) if flags else value
+
+
+def _hash_of(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 __all__ = ["FMU", "Kind"]

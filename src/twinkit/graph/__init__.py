@@ -6,11 +6,14 @@ from twinkit.graph.check import GraphCheckError
 from twinkit.graph.compare import Comparison
 from twinkit.graph.graph import Graph
 from twinkit.graph.masters import Adaptive, GaussSeidel, Implicit, Jacobi, Master, Midpoint
+from twinkit.graph.nested import GraphComponent
 from twinkit.graph.newton import Newton
 from twinkit.graph.ports import ConnectError, Connection, Node, Plug, material
 from twinkit.graph.session import Session
+from twinkit.graph.worker import Worker, WorkerDiedError
 
 __all__ = [
     "Adaptive", "Block", "Comparison", "ConnectError", "Connection", "GaussSeidel", "Graph", "GraphCheckError",
-    "Implicit", "Jacobi", "Master", "Midpoint", "Newton", "Node", "Plug", "Replay", "Session", "material", "ssp",
+    "GraphComponent", "Implicit", "Jacobi", "Master", "Midpoint", "Newton", "Node", "Plug", "Replay", "Session",
+    "Worker", "WorkerDiedError", "material", "ssp",
 ]  # fmt: skip

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from twinkit.core.component import Array, StepError
-from twinkit.graph.engine import Engine
-from twinkit.graph.march import Macro, Recorder
+from twinkit.graph.engine import Engine, rounding
+from twinkit.graph.march import Macro, Recorder, nearly
 
 _SAFETY, _SHRINK, _GROW, _ORDER = 0.9, 0.2, 4.0, 2
 _SMALLEST = 1e-13
@@ -19,14 +19,22 @@ def march_adaptive(
     statistics = engine.statistics
     span = until - engine.time
     engine.extra.setdefault("scale", np.abs(engine.Y))
-    while engine.time < until:
+    limit = until  # where an event is known to end the run
+    while engine.time < until and engine.ended is None:
         t = engine.time
-        stop = engine.next_event(t, until) if engine.event_slots else until
+        limit = limit if limit > t else until
+        stop = min(engine.next_event(t, until) if engine.event_slots else until, limit)
+        if until - stop <= rounding(t, until):  # just before what is left out at the end of the run
+            until = stop
         wish = min(engine.extra["h"], longest)
         h = stop - t if wish >= 0.99 * (stop - t) else (0.5 * (stop - t) if wish > 0.5 * (stop - t) else wish)
-        saved, trouble, error = engine.snapshot(), None, np.inf
+        saved, trouble, error, slack = engine.snapshot(), None, np.inf, nearly(t, 0.1 * span)
         try:
-            middle, error, worst = _both(engine, macro, t, h, tolerance, saved)
+            middle, error, worst = _both(engine, macro, t, h, tolerance, saved, slack)
+        except _EndsEarlyError as early:
+            engine.restore(saved)
+            limit = max(early.time, t + 0.5 * slack)
+            continue
         except StepError as failed:
             trouble = failed
         if error <= 1.0 and trouble is None:
@@ -34,6 +42,9 @@ def march_adaptive(
             record.add(t + 0.5 * h, middle)
             record.add(end, engine.Y)
             engine.time = end
+            ended = engine.stopped() if engine.stop_slots else None
+            if ended is not None:
+                engine.ended = ended
             np.maximum(engine.extra["scale"], np.abs(engine.Y), out=engine.extra["scale"])
             statistics["steps"] = statistics.get("steps", 0) + 2
             longer = h * min(_GROW, max(_SHRINK, _SAFETY * max(error, 1e-6) ** (-1.0 / (_ORDER + 1))))
@@ -51,22 +62,43 @@ def march_adaptive(
 
 
 def _both(
-    engine: Engine, macro: Macro, t: float, h: float, tolerance: tuple[float, float], saved: object
+    engine: Engine, macro: Macro, t: float, h: float, tolerance: tuple[float, float], saved: object, slack: float
 ) -> tuple[Array, float, int]:
     """Do one step whole and in halves; return the middle, the error in units of the tolerance, the worst output."""
     macro(t, h)
+    _stops(engine, t + h, slack)
     coarse = engine.Y.copy()
     engine.verify(coarse[None], [t, t + h])
     engine.restore(saved)
     macro(t, 0.5 * h)
     middle = engine.Y.copy()
+    if _stops(engine, t + h, slack):
+        return middle, 0.0, 0  # the whole step is too short to tell its end from its middle
     macro(t + 0.5 * h, t + h - (t + 0.5 * h))
+    _stops(engine, t + h, slack)
     engine.verify(engine.Y[None], [t, t + h])
     rtol, atol = tolerance
     allowed = atol + rtol * np.maximum(engine.extra["scale"], np.abs(engine.Y))
     each = np.abs(engine.Y - coarse) / (2**_ORDER - 1) / allowed
+    each[~engine.continuous] = 0.0  # a count or a flag has no error: it jumps by its nature, however short the step
     worst = int(np.argmax(each)) if each.size else 0
     return middle, float(each[worst]) if each.size else 0.0, worst
+
+
+class _EndsEarlyError(Exception):
+    """An event ends the run before the end of the step that was tried."""
+
+    def __init__(self, time: float) -> None:
+        super().__init__(time)
+        self.time = time
+
+
+def _stops(engine: Engine, end: float, slack: float) -> bool:
+    """Return whether an event has ended the run at the end of a step, or raise if it has before."""
+    ended = engine.stopped() if engine.stop_slots else None
+    if ended is not None and end - ended.time > slack:
+        raise _EndsEarlyError(ended.time)
+    return ended is not None
 
 
 def _stuck(engine: Engine, t: float, worst: int) -> StepError:

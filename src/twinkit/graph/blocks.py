@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import inspect
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
 
 from twinkit.core.component import Array, Causality, Port, StepError, Values, Variability
-from twinkit.core.errors import BoundsError, InvalidValueError
+from twinkit.core.errors import BoundsError, InvalidValueError, unknown_name
 from twinkit.core.identity import digest
 from twinkit.core.solution import Solution
 from twinkit.core.units import as_array, parse_unit
@@ -45,9 +46,15 @@ class Block:
         Name -> unit, ``(unit, default)``, ``(unit, default, length)`` or a `Port`.
     time_unit
         Unit in which a master tells it the time.
+    symbolic
+        The function takes the maths ``m`` first and does all it does with it, like `equations` of a model: such a block
+        can be flattened. It works on plain numbers in the declared units.
 
     Examples
     --------
+    >>> decay = Block(lambda m, x: m.exp(-x), inputs={"x": ("", 0.0)}, outputs={"y": ""}, symbolic=True)
+    >>> float(decay.evaluate(0.0, {})["y"])
+    1.0
     >>> double = Block(lambda x: 2 * x, inputs={"x": "kW"}, outputs={"y": "kW"})
     >>> double.evaluate(0.0, {"x": 3.0})
     {'y': 6.0}
@@ -57,7 +64,7 @@ class Block:
 
     def __init__(
         self, function: Callable[..., Any], *, inputs: Mapping[str, PortLike], outputs: Mapping[str, PortLike],
-        time_unit: str = "s",
+        time_unit: str = "s", symbolic: bool = False,
     ) -> None:  # fmt: skip
         if not callable(function):
             raise InvalidValueError(f"a Block needs a function, not {function!r}")
@@ -65,13 +72,26 @@ class Block:
             raise InvalidValueError("a Block needs at least one output")
         parse_unit(time_unit)
         self._function = function
+        self.symbolic = symbolic
+        self._call = partial(function, _numeric()) if symbolic else function
         self._time_unit = time_unit
         self._inputs = {name: _port(name, given, Causality.INPUT) for name, given in inputs.items()}
         self._outputs = {name: _port(name, given, Causality.OUTPUT) for name, given in outputs.items()}
 
-    time_unit = property(lambda self: self._time_unit, doc="Unit of `t` and `dt`.")
-    inputs = property(lambda self: self._inputs, doc="Input ports by name.")
-    outputs = property(lambda self: self._outputs, doc="Output ports by name.")
+    @property
+    def time_unit(self) -> str:
+        """Unit of `t` and `dt`."""
+        return self._time_unit
+
+    @property
+    def inputs(self) -> Mapping[str, Port]:
+        """Input ports by name."""
+        return self._inputs
+
+    @property
+    def outputs(self) -> Mapping[str, Port]:
+        """Output ports by name."""
+        return self._outputs
 
     def feedthrough(self) -> Mapping[str, frozenset[str]]:
         """Return output -> all inputs."""
@@ -85,17 +105,21 @@ class Block:
         if missing:
             raise StepError(f"block {name!r}: no value for input {missing[0]!r}", time=t, values=given)
         try:
-            found = self._function(**given)
+            return self._by_name(self._call(**given))
         except Exception as error:
-            raise StepError(f"block {name!r}: {type(error).__name__}: {error}", time=t, values=given) from error
-        if not isinstance(found, Mapping):
-            found = {next(iter(self._outputs)): found}
-        if set(found) != set(self._outputs):
-            raise StepError(
-                f"block {name!r} returned {sorted(found)}, not its outputs {sorted(self._outputs)}", time=t,
-                values=given,
-            )  # fmt: skip
-        return found
+            words = str(error) if isinstance(error, InvalidValueError) else f"{type(error).__name__}: {error}"
+            raise StepError(f"block {name!r}: {words}", time=t, values=given) from error
+
+    def _by_name(self, found: Any) -> Mapping[str, Any]:
+        """Return what the function gave as a mapping of all outputs."""
+        named: Mapping[str, Any] = found if isinstance(found, Mapping) else {next(iter(self._outputs)): found}
+        if set(named) != set(self._outputs):
+            raise InvalidValueError(f"it returned {sorted(named)}, not its outputs {sorted(self._outputs)}")
+        return named
+
+    def over(self, m: Any, given: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return the outputs of a symbolic block in other mathematics."""
+        return self._by_name(self._function(m, **given))
 
     def initialize(self, t0: float, inputs: Values) -> Values:
         """Return the outputs at `t0`."""
@@ -126,7 +150,7 @@ class Block:
         kept = [*(cell.cell_contents for cell in cells), *(getattr(self._function, "__defaults__", None) or ())]
         ports = [repr(port) for port in (*self._inputs.values(), *self._outputs.values())]
         body_hash = hashlib.sha256(body.encode()).hexdigest()
-        return digest({"function": body_hash, "kept": kept, "ports": ports})
+        return digest({"function": body_hash, "kept": kept, "ports": ports, "symbolic": self.symbolic})
 
     def __repr__(self) -> str:
         return f"Block({getattr(self._function, '__name__', repr(self._function))})"
@@ -147,6 +171,9 @@ class Replay:
         Of a table's times.
     times
         Times of a mapping of arrays.
+    node
+        Of the solution of a graph: only the ports of this node, under their own names, so that the record can stand
+        where the node stood (see `Graph.with_`).
 
     Raises
     ------
@@ -159,17 +186,18 @@ class Replay:
 
     def __init__(
         self, record: Any, *, hold: Literal["previous", "linear"], units: Mapping[str, str] | None = None,
-        time_unit: str = "s", times: Any = None,
+        time_unit: str = "s", times: Any = None, node: str | None = None,
     ) -> None:  # fmt: skip
         if hold not in ("previous", "linear"):
             raise InvalidValueError(f"hold is 'previous' or 'linear', not {hold!r}")
         self.hold = hold
         if isinstance(record, Solution):
-            chosen = list(units) if units else list(record)
-            self._time_unit = record.time_unit
-            times = record.time
-            columns = {name: (record.trace(name).data, record.trace(name).unit) for name in chosen}
+            self._time_unit, times = record.time_unit, record.time
+            columns = {name: (record.trace(full).data, record.trace(full).unit)
+                       for name, full in _columns(record, units, node).items()}  # fmt: skip
         else:
+            if node is not None:
+                raise InvalidValueError("Replay: node= picks a node of a graph's Solution, not of a table")
             if not units:
                 raise InvalidValueError("Replay of a table needs units={column: unit}")
             self._time_unit = time_unit
@@ -190,9 +218,20 @@ class Replay:
             self._outputs[name] = Port(name, unit, Causality.OUTPUT, shape, variability=variability)
             self._data[name] = data
 
-    time_unit = property(lambda self: self._time_unit, doc="Unit of `t` and `dt`.")
-    inputs = property(lambda self: {}, doc="None.")
-    outputs = property(lambda self: self._outputs, doc="The recorded columns.")
+    @property
+    def time_unit(self) -> str:
+        """Unit of `t` and `dt`."""
+        return self._time_unit
+
+    @property
+    def inputs(self) -> Mapping[str, Port]:
+        """None."""
+        return {}
+
+    @property
+    def outputs(self) -> Mapping[str, Port]:
+        """The recorded columns."""
+        return self._outputs
 
     def _at(self, t: float) -> Values:
         times = self._times
@@ -240,6 +279,23 @@ class Replay:
 
     def __repr__(self) -> str:
         return f"Replay({', '.join(self._outputs)}; {self.hold})"
+
+
+def _columns(record: Solution, units: Mapping[str, str] | None, node: str | None) -> dict[str, str]:
+    """Return output -> variable of a solution."""
+    if node is None:
+        return {name: name for name in (units or record)}
+    nodes = [name.partition(".")[0] for name in record if record.trace(name).kind != "input"]
+    if node not in nodes:
+        raise unknown_name("node", node, nodes, "the solution")
+    own = [name for name in record if name.startswith(f"{node}.") and record.trace(name).kind != "input"]
+    return {name: f"{node}.{name}" for name in (units or [full.partition(".")[2] for full in own])}
+
+
+def _numeric() -> Any:
+    from twinkit.readings.numeric import NUMERIC
+
+    return NUMERIC
 
 
 def _item(value: Any) -> Any:

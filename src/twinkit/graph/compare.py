@@ -6,15 +6,15 @@ import html
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from twinkit.core.component import Array
 from twinkit.core.errors import InvalidValueError
 from twinkit.core.units import as_number, unit_label
+from twinkit.graph.flatten import parts_of
 from twinkit.graph.masters import Adaptive, Master
-from twinkit.simulate.component import ModelComponent
 from twinkit.simulate.cvodes import Cvodes
 from twinkit.simulate.run import simulate
 
@@ -115,7 +115,7 @@ def compare(graph: Graph, until: Any, master: Master, *, halvings: int = 2, rtol
     """
     if halvings < 1:
         raise InvalidValueError("compare needs at least one halving, to see whether the error shrinks")
-    flat = graph.flatten()
+    flat, parts = graph.flatten(), parts_of(graph)
     what, runs = _runs(graph, master, halvings)
     solutions = [graph.simulate(until, master=one) for _, one in runs]
     errors: dict[str, list[float]] = {}
@@ -126,8 +126,7 @@ def compare(graph: Graph, until: Any, master: Master, *, halvings: int = 2, rtol
         exact.raise_if_failed()
         for name in solution:
             node, _, port = name.partition(".")
-            component = cast("ModelComponent", graph.nodes[node].component)  # flatten refuses all others
-            reference: Array = exact.trace(f"{node}.{component.variable_of[port]}").data
+            reference: Array = exact.trace(f"{node}.{parts[node].outputs[port]}").data
             errors.setdefault(name, []).append(float(np.max(np.abs(solution.trace(name).data[1:] - reference))))
             spans[name] = max(spans.get(name, 0.0), float(np.ptp(reference)))
             units[name] = solution.trace(name).unit

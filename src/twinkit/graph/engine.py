@@ -3,26 +3,59 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
+from weakref import WeakValueDictionary
 
 import numpy as np
 
-from twinkit.core.component import Array, Component, HasEvents, RollsBack, StepError, Stepper, Variability
+from twinkit.core.component import (
+    Array,
+    Component,
+    HasEvents,
+    HasOccurrences,
+    RollsBack,
+    StepError,
+    Stepper,
+    Stops,
+    Variability,
+)
 from twinkit.core.errors import InvalidValueError, TwinkitError
+from twinkit.core.solution import Occurrence
 from twinkit.core.units import affine
 from twinkit.graph.arrays import Evaluator, Mover, Piece, evaluator_of, mover, pack, stepper_of, unpack
 from twinkit.graph.newton import Newton
 from twinkit.graph.order import Loop, instant_order, run_order
 from twinkit.graph.ports import Connection, Node
+from twinkit.graph.sources import Source
 
 _PASSES = 60
 
 
 def rolls_back(component: Component) -> bool:
     """Return whether a component can return to a snapshot (one that says ``rolls_back = False`` cannot)."""
-    return isinstance(component, RollsBack) and bool(getattr(component, "rolls_back", True))
+    return has(component, RollsBack, "rolls_back")
+
+
+def has(component: Component, protocol: Any, unless: str) -> bool:
+    """Return whether a component offers an optional part of the contract, and does not deny it."""
+    return isinstance(component, protocol) and bool(getattr(component, unless, True))
+
+
+def rounding(t: float, end: float) -> float:
+    """Return by how much two times may differ and be one, in a step from `t` to `end`."""
+    return 1e-12 * max(1.0, abs(t), abs(end) if end < np.inf else 0.0)
+
+
+def just_before(end: float) -> float:
+    """Return a time that is `end` for all but what is scheduled there (after a change of units, too)."""
+    return end - 4.0 * float(np.spacing(abs(end)))
+
+
+_owners: WeakValueDictionary[int, Engine] = WeakValueDictionary()
+"""Which run a component is in, by its `id` (a run keeps its components alive)."""
 
 
 @dataclass
@@ -63,7 +96,7 @@ class Engine:
         self.nodes, self.edges, self.time_unit, self.loops = dict(nodes), list(edges), time_unit, loops
         self.statistics: dict[str, Any] = {}
         self.extra: dict[str, Any] = {}
-        self.time = 0.0
+        self.time, self.last = 0.0, np.inf  # where it is; where a run ends that goes no further
         self.fresh = True  # no loop has been solved yet: its guesses count
         self._place()
         self.Y, self.U = np.zeros(self._sizes[1]), np.zeros(self._sizes[0])
@@ -75,17 +108,24 @@ class Engine:
             if first is not None:
                 self.U[self.at_input[edge.target]] = first
         self.start_inputs = self.U.copy()
+        outputs = [port for node in self.nodes.values() for port in node.component.outputs.values()]
+        self.continuous = np.repeat(
+            [port.variability is Variability.CONTINUOUS for port in outputs], [port.width for port in outputs]
+        ).astype(bool)
         self.plan = instant_order(self.nodes, self.edges)
         aliases = self._aliases() if alias and not self.plan else {}
         self.slots = {name: self._slot(name, node, aliases.get(name)) for name, node in self.nodes.items()}
         self.aliased = frozenset(aliases)
+        self.sources = [name for name, node in self.nodes.items() if isinstance(node.component, Source)]
         self.order = run_order(self.nodes, self.edges)
         self.steps = [slot for slot in self.slots.values() if not slot.stateless]
-        self.event_slots = [slot for slot in self.steps if isinstance(slot.component, HasEvents)]
+        self.event_slots = [slot for slot in self.steps if has(slot.component, HasEvents, "has_events")]
+        self.stop_slots = [slot for slot in self.steps if has(slot.component, Stops, "can_stop")]
         self.move_all: Mover = mover(self.pieces(self.edges), self.U, self.Y) or _nothing
         smooth = [edge for edge in self.edges if not self.is_discrete(edge)]
         self.smooth = _indices([self.at_input[edge.target] for edge in smooth])
-        self.propagate: Evaluator | None = self._propagation()
+        self.propagate: Evaluator | None = self._propagation(self.move_all, self.move_into)
+        self.propagate_held = self.propagate if len(smooth) == len(self.edges) else self._held_propagation(smooth)
 
     def _place(self) -> None:
         self.at_input: dict[tuple[str, str], slice] = {}
@@ -125,9 +165,13 @@ class Engine:
 
     # -- moving values -----------------------------------------------------------------------------------------
     def is_discrete(self, edge: Connection) -> bool:
-        """Return whether what an edge carries jumps, so that it is held over a step, never averaged."""
-        port = self.nodes[edge.source[0]].component.outputs[edge.source[1]]
-        return port.variability is Variability.DISCRETE
+        """Return whether an edge carries the value of the start of a step, under every master.
+
+        It does where the output jumps, so that it is held over a step, never averaged; and where the input samples.
+        """
+        source = self.nodes[edge.source[0]].component.outputs[edge.source[1]]
+        target = self.nodes[edge.target[0]].component.inputs[edge.target[1]]
+        return Variability.DISCRETE in (source.variability, target.variability)
 
     def pieces(self, edges: Sequence[Connection]) -> list[Piece]:
         """Return what a mover copies for these edges."""
@@ -144,18 +188,23 @@ class Engine:
         edges = [e for e in self.edges if e.target[0] == name and discrete in (None, self.is_discrete(e))]
         return mover(self.pieces(edges), self.U, self.Y)
 
-    def _propagation(self) -> Evaluator | None:
+    def _held_propagation(self, smooth: Sequence[Connection]) -> Evaluator | None:
+        """Return the same, with what jumps as it was during the step: what there is just before an instant."""
+        move = mover(self.pieces(smooth), self.U, self.Y) or _nothing
+        return self._propagation(move, lambda name: self.move_into(name, discrete=False))
+
+    def _propagation(self, move_all: Mover, move_into: Callable[[str], Mover | None]) -> Evaluator | None:
         """Return what carries values through feedthrough at one instant; None when there is none."""
         work: list[tuple[str, Callable[[], None], Evaluator]] = []
         for item in self.plan:
             if isinstance(item, Loop):
                 members = [self.slots[name] for name in item.nodes]
                 if self.loops is not None and all(slot.evaluate is not None for slot in members):
-                    work.append((item.nodes[0], self.move_all, self.loops.solver(self, item)))
+                    work.append((item.nodes[0], move_all, self.loops.solver(self, item)))
             elif self.slots[item].evaluate is not None:
                 evaluate = self.slots[item].evaluate
                 assert evaluate is not None
-                work.append((item, self.move_into(item) or _nothing, evaluate))
+                work.append((item, move_into(item) or _nothing, evaluate))
         if not work:
             return None
 
@@ -174,6 +223,8 @@ class Engine:
     def initialize(self, t0: float) -> None:
         """Start all components and carry their outputs along until nothing changes any more."""
         self.time = t0
+        for slot in self.slots.values():
+            _owners[id(slot.component)] = self
         self.U[:], self.Y[:] = self.start_inputs, 0.0
         self.extra.clear()
         self.fresh = True
@@ -200,6 +251,9 @@ class Engine:
                 self.verify(self.Y[None], [t0, t0])
                 for slot in self.steps:  # now, since starting may give a component new memory
                     slot.step = stepper_of(slot.component, slot.inputs, slot.outputs, self.time_unit)
+                ended = self.stopped()
+                if ended is not None:
+                    self.ended = ended
                 return
         raise self.failure(
             last, t0, StepError(f"the outputs at the start do not settle in {_PASSES} passes: an algebraic loop that "
@@ -219,6 +273,15 @@ class Engine:
         except Exception as error:
             raise self.failure(slot.name, t0, error) from error
 
+    def need_own(self) -> None:
+        """Raise unless the components are where this run has left them."""
+        taken = [name for name, slot in self.slots.items() if _owners.get(id(slot.component)) is not self]
+        if taken:
+            raise InvalidValueError(
+                f"another run has started since with the same components ({', '.join(taken)}): finish one run before "
+                "the next, or give each graph components of its own"
+            )
+
     # -- going back --------------------------------------------------------------------------------------------
     def snapshot(self) -> Any:
         """Return everything that determines how the run goes on."""
@@ -235,27 +298,73 @@ class Engine:
         self.extra = {key: value.copy() if isinstance(value, (np.ndarray, dict)) else value
                       for key, value in extra.items()}  # fmt: skip
 
+    def cannot_roll_back(self) -> list[str]:
+        """Return the names of components that cannot return to a snapshot."""
+        return [slot.name for slot in self.steps if not rolls_back(slot.component)]
+
     def need_rollback(self, who: str) -> None:
         """Raise unless every component can return to a snapshot."""
-        unable = [slot.name for slot in self.steps if not rolls_back(slot.component)]
+        unable = self.cannot_roll_back()
         if unable:
             raise InvalidValueError(f"{who} needs components that can roll back; {', '.join(unable)} cannot")
 
     # -- events ------------------------------------------------------------------------------------------------
-    def next_event(self, t: float, end: float) -> float:
-        """Return the first known event in ``(t, end)``, else `end`."""
-        first, slack = end, 1e-12 * max(1.0, abs(t), abs(end))
+    def next_event(self, t: float, end: float, *, exact: bool = True) -> float:
+        """Return the first known event in ``(t, end)``, else `end`.
+
+        Without `exact`, an event that is at `end` but for rounding is returned in its place, on either side of it. An
+        event at the very end of a run is left out: the time just before is returned.
+        """
+        first, slack = np.inf, rounding(t, end)
         for slot in self.event_slots:
             event = slot.component.next_event(slot.scale * t)  # type: ignore[attr-defined]
-            if event is not None and t + slack < event / slot.scale < first - slack:
-                first = event / slot.scale
-        return first
+            if event is not None and event / slot.scale > t + slack:
+                first = min(first, event / slot.scale)
+        if end == self.last and abs(first - end) <= slack:
+            return just_before(end)
+        return first if first < (end - slack if exact else end + slack) else end
+
+    @property
+    def ended(self) -> Occurrence | None:
+        """The event that ended the run, as ``node.event``, or None."""
+        return self.extra.get("ended")
+
+    @ended.setter
+    def ended(self, event: Occurrence) -> None:
+        self.extra["ended"] = event
+
+    def stopped(self) -> Occurrence | None:
+        """Return the first event that has ended the run of a component, or None."""
+        found = list[Occurrence]()
+        for slot in self.stop_slots:
+            event: Occurrence | None = slot.component.stopped()  # type: ignore[attr-defined]
+            if event is not None:
+                found.append(Occurrence(event.time / slot.scale, f"{slot.name}.{event.name}"))
+        return min(found, key=lambda event: event.time, default=None)
+
+    def occurrences(self) -> list[Occurrence]:
+        """Return what has happened in the components, as ``node.event``, in order of time."""
+        found = [
+            Occurrence(event.time / slot.scale, f"{slot.name}.{event.name}")
+            for slot in self.steps
+            if isinstance(slot.component, HasOccurrences)
+            for event in slot.component.occurrences()
+        ]
+        if self.ended is not None and not any(event.name == self.ended.name for event in found):
+            found.append(self.ended)
+        return sorted(found, key=lambda event: event.time)
+
+    def close(self) -> None:
+        """Close all components, whatever one of them raises; a second call does nothing."""
+        with ExitStack() as stack:
+            for slot in self.slots.values():
+                stack.callback(slot.component.close)
 
     # -- failing loudly ----------------------------------------------------------------------------------------
     def failure(self, name: str, t: float, error: Exception) -> StepError:
         """Return an error that names the component, the time and its inputs."""
-        if isinstance(error, StepError) and error.component:
-            return error
+        if isinstance(error, StepError) and error.component in self.slots:
+            return error  # it has been through here (a component knows itself by another name, such as its file's)
         for edge in self._bad_inputs(name):
             port, to = edge.source[1], ".".join(edge.target)
             value = self.Y[self.at_output[edge.source]]

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from twinkit.core.errors import InvalidValueError
 from twinkit.core.model import Model
-from twinkit.core.units import affine
-from twinkit.core.variables import Algebraic
+from twinkit.core.units import OFFSET_UNITS, parse_unit
+from twinkit.core.variables import Algebraic, Input, Output
+from twinkit.graph.blocks import Block
+from twinkit.graph.nested import GraphComponent
 from twinkit.graph.order import run_order
 from twinkit.graph.ports import Connection
 from twinkit.simulate.component import ModelComponent
@@ -17,95 +20,158 @@ if TYPE_CHECKING:
     from twinkit.graph.graph import Graph
 
 
+@dataclass(frozen=True)
+class Part:
+    """One node as a model: `inputs` and `outputs` say which variable a port is."""
+
+    model: Model
+    inputs: Mapping[str, str]
+    outputs: Mapping[str, str]
+
+
 def flatten(graph: Graph, name: str) -> Model:
     """Return one model whose sub-models are the nodes of a graph.
 
     Inputs that are not connected become inputs of the whole (``node.input``). Where outputs depend on each other at
-    one instant, an algebraic variable ``<node>_<input>`` is solved for, so that the model is a DAE.
+    one instant, an algebraic variable ``<node>_<input>`` is solved for, so that the model is a DAE. Time is counted
+    as in the graph; models with another time unit keep theirs inside. A block whose function is symbolic becomes a
+    model without states, and a graph within the graph is flattened first.
 
     Raises
     ------
     InvalidValueError
-        If a node is not a model, models count time in different units, or an edge drives an input of a sub-model's
-        own sub-model, or has a transformation.
+        If a node is neither a model, nor a symbolic block, nor a graph of such.
     """
-    parts = _parts(graph, name)
+    parts = parts_of(graph, name)
     called: set[str] = set()
     lines, residuals = list[str](), list[str]()
-    declared: dict[str, Any] = {node: component.model for node, component in parts.items()}
-    unit = next(iter(parts.values())).time_unit
+    declared: dict[str, Any] = {node: part.model for node, part in parts.items()}
     for node in _call_order(graph, parts):
         given: list[str] = []
         for edge in [edge for edge in graph.edges if edge.target[0] == node]:
-            target, value = _input_of(parts[node], edge), _expression(parts, edge)
+            target, value = parts[node].inputs[edge.target[1]], _expression(parts, edge)
             if edge.source[0] not in called and _is_output(parts, edge):
-                torn = f"{node}_{target}"
+                torn = f"{node}_{target}".replace(".", "_")
                 if torn in declared:
                     raise InvalidValueError(f"flatten: the name {torn!r} is taken; rename node {node!r}")
                 declared[torn] = _unknown(parts[node], edge)
                 residuals.append(f"{torn!r}: v.{torn} - {value}")
                 value = f"v.{torn}"
-            given.append(f"{target}={value}")
-        lines.append(f"    v.{node}({', '.join(given)})")
+            given.append(f"{target!r}: {value}")
+        lines.append(f"    v.{node}(**{{{', '.join(given)}}})")
         called.add(node)
     source = "\n".join(["def equations(self, v, m):", *lines, f"    return {{{', '.join(residuals)}}}"])
-    space: dict[str, Any] = {}
+    document = f"A graph of {len(parts)} models as one: {', '.join(parts)}.\n\n{source}"
+    return _model(name, declared, graph.time_unit, source, {"transformed": _transformed}, document)
+
+
+def _model(name: str, declared: Mapping[str, Any], time_unit: str, source: str, space: dict[str, Any],
+           document: str) -> Model:  # fmt: skip
     # The text holds identifiers and unit names only: nodes and variables are identifiers, units are repr'd.
     exec(compile(source, f"<flattened {name}>", "exec"), space)
-    document = f"A graph of {len(parts)} models as one: {', '.join(parts)}.\n\n{source}"
-    members = {**declared, "time_unit": unit, "equations": space["equations"], "__doc__": document}
+    members = {**declared, "time_unit": time_unit, "equations": space["equations"], "__doc__": document}
     return type(name, (Model,), members)()
 
 
-def _parts(graph: Graph, name: str) -> dict[str, ModelComponent]:
+def parts_of(graph: Graph, name: str = "Flattened") -> dict[str, Part]:
+    """Return all nodes as models, or raise what cannot be one."""
     if not name.isidentifier():
         raise InvalidValueError(f"the name of a model is an identifier, not {name!r}")
     if not graph.nodes:
         raise InvalidValueError("a graph without nodes has nothing to flatten")
-    parts: dict[str, ModelComponent] = {}
+    parts: dict[str, Part] = {}
     for node, entry in graph.nodes.items():
-        if not isinstance(entry.component, ModelComponent):
-            raise InvalidValueError(f"only graphs of models can be flattened; {node!r} is {entry.component!r}")
-        parts[node] = entry.component
-    first = next(iter(parts.values())).time_unit
-    for node, part in parts.items():
-        if affine(part.time_unit, first) != (1.0, 0.0) or part.time_unit != first:
-            raise InvalidValueError(
-                f"{node!r} counts time in {part.time_unit!r} and others in {first!r}: one model has one time_unit"
-            )
+        component: Any = entry.component
+        if isinstance(component, ModelComponent):
+            parts[node] = Part(component.model, component.variable_of, component.variable_of)
+        elif isinstance(component, GraphComponent):
+            parts[node] = _of_graph(component.graph, f"{name}_{node}")
+        elif isinstance(component, Block) and component.symbolic:
+            parts[node] = _of_block(node, component, graph.time_unit)
+        else:
+            why = ": write its function over the maths m and say symbolic=True" if isinstance(component, Block) else ""
+            raise InvalidValueError(f"only graphs of models can be flattened; {node!r} is {component!r}{why}")
     return parts
 
 
-def _is_output(parts: dict[str, ModelComponent], edge: Connection) -> bool:
-    """Return whether the source exists only once its model has been evaluated (a state exists before)."""
-    part = parts[edge.source[0]]
-    return part.variable_of[edge.source[1]] in part.model.layout.outputs
+def _of_graph(graph: Graph, name: str) -> Part:
+    """Return a graph within the graph as a model; its ports are ``node.port``."""
+    within = parts_of(graph, name)
+    sides = [
+        {f"{node}.{port}": f"{node}.{variable}" for node, part in within.items() for port, variable in names(part)}
+        for names in (lambda part: part.inputs.items(), lambda part: part.outputs.items())
+    ]
+    return Part(flatten(graph, name), *sides)
 
 
-def _call_order(graph: Graph, parts: dict[str, ModelComponent]) -> Sequence[str]:
-    return run_order(graph.nodes, [edge for edge in graph.edges if _is_output(parts, edge)])
+def _of_block(node: str, block: Block, time_unit: str) -> Part:
+    """Return a model without states that does what a symbolic block does."""
+    outputs = {port: port.replace(".", "_") for port in block.outputs}
+    inputs = {port: port.replace(".", "_") for port in block.inputs}
+    inputs = {port: f"{name}_in" if name in outputs.values() else name for port, name in inputs.items()}
+    declared: dict[str, Any] = {}
+    for port, name in inputs.items():
+        given = block.inputs[port]
+        declared[name] = Input(given.unit, given.default, shape=given.shape)
+    for port, name in outputs.items():
+        declared[name] = Output(block.outputs[port].unit, shape=block.outputs[port].shape)
+
+    def block_outputs(v: Any, m: Any) -> dict[str, Any]:
+        plain = {port: _number(m, getattr(v, name), block.inputs[port].unit) for port, name in inputs.items()}
+        found = block.over(m, plain)
+        return {outputs[port]: _quantity(m, value, block.outputs[port].unit) for port, value in found.items()}
+
+    source = "def equations(self, v, m):\n    return block_outputs(v, m)"
+    try:
+        model = _model(f"Block_{node}", declared, time_unit, source, {"block_outputs": block_outputs}, f"{block!r}.")
+        _ = model.layout  # evaluates the function: what it does beside m is found now
+    except Exception as error:  # a function that is not written over m may raise anything
+        raise InvalidValueError(f"flatten: block {node!r} cannot be read symbolically: {error}") from error
+    return Part(model, inputs, outputs)
 
 
-def _expression(parts: dict[str, ModelComponent], edge: Connection) -> str:
-    if edge.transformation != (1.0, 0.0) or not edge.convert_units:
-        raise InvalidValueError(f"{edge}: an edge with a transformation cannot be flattened; put it into a model")
-    value = f"v.{edge.source[0]}.{parts[edge.source[0]].variable_of[edge.source[1]]}"
-    return f"m.convert({value}, {edge.source_unit!r}, {edge.target_unit!r})" if edge.converts else value
+def _number(m: Any, value: Any, unit: str) -> Any:
+    """Return a quantity as the plain number of its unit."""
+    difference = OFFSET_UNITS.get(str(parse_unit(unit)))
+    if difference is None:
+        return value / m.quantity(1.0, unit)
+    return (value - m.quantity(0.0, unit)) / m.quantity(1.0, difference)
 
 
-def _input_of(part: ModelComponent, edge: Connection) -> str:
-    name = part.variable_of[edge.target[1]]
-    if "." in name:
-        raise InvalidValueError(
-            f"{edge.target[0]}.{name} is an input of a sub-model: give {type(part.model).__name__} an input of its own "
-            "that it passes on, to flatten this graph"
-        )
-    return name
+def _quantity(m: Any, number: Any, unit: str) -> Any:
+    """Return a plain number as a quantity in a unit."""
+    difference = OFFSET_UNITS.get(str(parse_unit(unit)))
+    if difference is None:
+        return number * m.quantity(1.0, unit)
+    return number * m.quantity(1.0, difference) + m.quantity(0.0, unit)
 
 
-def _unknown(part: ModelComponent, edge: Connection) -> Algebraic:
-    variable = part.model.layout.inputs[part.variable_of[edge.target[1]]]
+def _unknown(part: Part, edge: Connection) -> Algebraic:
+    variable = part.model.layout.inputs[part.inputs[edge.target[1]]]
     guess: Any = variable.variable.default if edge.guess is None else edge.guess
     doc = f"{edge}: closes a loop"
     return Algebraic(variable.variable.unit, default=guess, shape=variable.size, doc=doc,
                      nominal=variable.variable.nominal, bounds=variable.variable.bounds)  # fmt: skip
+
+
+def _is_output(parts: Mapping[str, Part], edge: Connection) -> bool:
+    """Return whether the source exists only once its model has been evaluated (a state exists before)."""
+    part = parts[edge.source[0]]
+    return part.outputs[edge.source[1]] in part.model.layout.outputs
+
+
+def _call_order(graph: Graph, parts: Mapping[str, Part]) -> Sequence[str]:
+    return run_order(graph.nodes, [edge for edge in graph.edges if _is_output(parts, edge)])
+
+
+def _expression(parts: Mapping[str, Part], edge: Connection) -> str:
+    value = f"v.{edge.source[0]}.{parts[edge.source[0]].outputs[edge.source[1]]}"
+    units = f"{edge.source_unit!r}, {edge.target_unit!r}"
+    if edge.transformation != (1.0, 0.0) or not edge.convert_units:
+        return f"transformed(m, {value}, {units}, {edge.scale!r}, {edge.offset!r})"
+    return f"m.convert({value}, {units})" if edge.converts else value
+
+
+def _transformed(m: Any, value: Any, source: str, target: str, scale: float, offset: float) -> Any:
+    """Return what an edge with a transformation makes of a quantity: it works on the plain number."""
+    return _quantity(m, scale * _number(m, value, source) + offset, target)

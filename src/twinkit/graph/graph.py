@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import keyword
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from twinkit.core.component import Array, Causality, Component, Port
 from twinkit.core.errors import InvalidValueError, nearest, unknown_name
@@ -16,17 +16,19 @@ from twinkit.core.units import affine, unit_label
 from twinkit.graph.check import GraphCheckError, problems_of
 from twinkit.graph.masters import Master
 from twinkit.graph.ports import ConnectError, Connection, Node, Plug, Transformation, join
+from twinkit.graph.sources import varies
 
 if TYPE_CHECKING:
     from twinkit.graph.compare import Comparison
+    from twinkit.graph.nested import GraphComponent
     from twinkit.graph.session import Session
 
 
 class Graph:
     """A typed graph of components.
 
-    It is built by adding nodes and edges, and nothing is ever removed or replaced. Every edge is checked when it is
-    made; a run works on a copy of what there is when it starts.
+    It is built by adding nodes and edges, and nothing is ever removed from it: `with_` and `without` return another
+    graph. Every edge is checked when it is made; a run works on a copy of what there is when it starts.
 
     Parameters
     ----------
@@ -122,6 +124,84 @@ class Graph:
         self._edges.extend(made)
         return tuple(made)
 
+    def with_(self, **components: Component | Model) -> Graph:
+        """Return a graph in which other components stand at some nodes; edges are checked and converted anew.
+
+        A component without inputs (recorded data, a live plant) may stand for one that has some: the edges into it go.
+
+        Parameters
+        ----------
+        **components
+            Node -> component (or model) that has the ports which are connected.
+
+        Raises
+        ------
+        UnknownNameError
+            If there is no such node, or a component lacks a port that is connected.
+        ConnectError, ShapeError, UnitError
+            If a port does not fit its edge.
+
+        Examples
+        --------
+        >>> import twinkit as tk
+        >>> graph = tk.Graph()
+        >>> plant = graph.add("plant", tk.Block(lambda Q: 2 * Q, inputs={"Q": ("kW", 1.0)}, outputs={"T": "K"}))
+        >>> show = graph.add("show", tk.Block(lambda T: T, inputs={"T": "K"}, outputs={"T": "K"}))
+        >>> edge = graph.connect(plant.out["T"], show.inp["T"])
+        >>> record = tk.Replay({"T": [300.0, 301.0]}, hold="previous", times=[0, 10], units={"T": "K"})
+        >>> graph.with_(plant=record).simulate(20.0, master=tk.graph.Jacobi(5.0))["show.T"].data.tolist()
+        [300.0, 300.0, 301.0, 301.0, 301.0]
+        """
+        for name in components:
+            if name not in self._nodes:
+                raise unknown_name("node", name, self._nodes, "the graph")
+        other = Graph(self.time_unit)
+        for name, node in self._nodes.items():
+            other.add(name, components.get(name, node.component))
+        mute = {name for name in components if not other.nodes[name].component.inputs}
+        other._reconnect([edge for edge in self._edges if edge.target[0] not in mute])
+        return other
+
+    def without(self, *names: str) -> Graph:
+        """Return a graph without some nodes and the edges at them.
+
+        Raises
+        ------
+        UnknownNameError
+            If there is no such node.
+        """
+        for name in names:
+            if name not in self._nodes:
+                raise unknown_name("node", name, self._nodes, "the graph")
+        other = Graph(self.time_unit)
+        for name, node in self._nodes.items():
+            if name not in names:
+                other.add(name, node.component)
+        other._reconnect([edge for edge in self._edges if not {edge.source[0], edge.target[0]} & set(names)])
+        return other
+
+    def _reconnect(self, edges: Sequence[Connection]) -> None:
+        """Make edges between nodes of the same names, those of a stream together."""
+        made = {edge.target for edge in self._edges}
+        for edge in edges:
+            if edge.target in made:
+                continue
+            source, target = self._plug(edge.source, "out"), self._plug(edge.target, "inp")
+            factor, offset = edge.transformation
+            edges_made = self.connect(
+                source, target, guess=edge.guess, factor=factor, offset=offset, convert_units=edge.convert_units
+            )
+            made |= {new.target for new in edges_made}
+
+    def _plug(self, place: tuple[str, str], side: Literal["out", "inp"]) -> Plug:
+        """Return the plug of a port, or of the stream it is part of."""
+        name, port = place
+        sockets = self._nodes[name].out if side == "out" else self._nodes[name].inp
+        stream = sockets.get(port.rpartition(".")[0])
+        if stream is not None and any(own.name == port for own in stream.ports.values()):
+            return stream
+        return sockets[port]
+
     # -- what there is -----------------------------------------------------------------------------------------
     @property
     def nodes(self) -> Mapping[str, Node]:
@@ -189,6 +269,25 @@ class Graph:
 
         return Session(self, master, start=start, inputs=inputs, progress=progress)
 
+    def as_component(self, master: Master) -> GraphComponent:
+        """Return this graph as a component of another one, stepped by a master of its own.
+
+        Its inputs are the free inputs, its outputs all outputs, as ``node.port``.
+
+        Examples
+        --------
+        >>> import twinkit as tk
+        >>> inner = tk.Graph()
+        >>> node = inner.add("double", tk.Block(lambda x: 2 * x, inputs={"x": ("m", 1.0)}, outputs={"y": "m"}))
+        >>> outer = tk.Graph()
+        >>> inside = outer.add("inside", inner.as_component(tk.graph.Jacobi(1.0)))
+        >>> list(inside.inp), list(inside.out)
+        (['double.x'], ['double.y'])
+        """
+        from twinkit.graph.nested import GraphComponent
+
+        return GraphComponent(self, master)
+
     def simulate(
         self, until: Any, *, master: Master, start: Any = 0.0, inputs: Mapping[str, Any] | None = None,
         outputs: Any = None, progress: bool = False,
@@ -202,7 +301,9 @@ class Graph:
         master
             `Jacobi`, `GaussSeidel`, `Midpoint`, `Implicit` or `Adaptive`.
         inputs
-            ``node.port`` -> constant for an input that is not connected (connect a `Replay` for one that varies).
+            ``node.port`` -> value of an input that is not connected, as for `tk.simulate` of a model: a number, text or
+            quantity, `tk.steps(...)`, `tk.ramps(...)` or a function of time, in the graph's time unit. Steps of the
+            master end where such an input jumps or kinks.
         outputs
             At which times, as for `tk.simulate`; None: at every exchange. Values between exchanges are linear.
         progress
@@ -211,14 +312,16 @@ class Graph:
         Returns
         -------
         Solution
-            All outputs, as ``node.port``.
+            All outputs, and the inputs that vary, as ``node.port``; what happened in the components, as
+            ``node.event``. Where an event of a component ends the run, it holds what there was up to then.
 
         Raises
         ------
         GraphCheckError
             If `check` finds problems.
         StepError
-            If a component fails, or gives NaN or infinity: with its name, the time and its inputs.
+            If a component fails, or gives NaN or infinity: with its name, the time, its inputs, and the solution up
+            to there as ``error.partial``.
         """
         from twinkit.graph.session import simulate_graph
 
@@ -237,7 +340,10 @@ class Graph:
 
     # -- as one model ------------------------------------------------------------------------------------------
     def flatten(self, name: str = "Flattened") -> Model:
-        """Return the graph as one model, with all readings (every node must be a model)."""
+        """Return the graph as one model, with all readings.
+
+        Every node must be a model, a `Block` with ``symbolic=True``, or a graph of such (`as_component`).
+        """
         from twinkit.graph.flatten import flatten
 
         return flatten(self, name)
@@ -275,7 +381,7 @@ def component_hash(component: Component) -> str:
 
 
 def fixed_inputs(graph: Graph, inputs: Mapping[str, Any]) -> dict[tuple[str, str], Array]:
-    """Return ``(node, port)`` -> values of all inputs that are not connected and have a value."""
+    """Return ``(node, port)`` -> values of all inputs that are not connected and have a constant value."""
     free = graph.free_inputs()
     for name in inputs:
         if name not in free:
@@ -286,10 +392,12 @@ def fixed_inputs(graph: Graph, inputs: Mapping[str, Any]) -> dict[tuple[str, str
     found: dict[tuple[str, str], Array] = {}
     for name, port in free.items():
         value = inputs.get(name, port.default)
+        if value is None and name in inputs:
+            raise InvalidValueError(f"input {name} is given None, which is no value; leave it out to have its default")
         if value is None:
             continue
-        if callable(value) or hasattr(value, "points"):
-            raise InvalidValueError(f"{name} is given a constant; for one that varies, connect a tk.Replay to it")
+        if varies(value):
+            continue
         node = name.split(".", 1)[0]
         found[node, port.name] = port.flat(value, f"input {name}")
         assert port.causality is Causality.INPUT

@@ -49,6 +49,10 @@ def _duration(value: Duration, engine: Engine, what: str) -> float:
     return number
 
 
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
+
+
 def _rates(engine: Engine, rates: Mapping[str, Duration]) -> dict[str, Rate]:
     for name in rates:
         if name not in engine.slots:
@@ -80,6 +84,10 @@ class Jacobi:
     threads: int | None = None
     loops: Newton | None = _NEWTON
     needs_rollback = False
+
+    def __post_init__(self) -> None:
+        if self.threads is not None and not _is_count(self.threads):
+            raise InvalidValueError(f"threads is None or a positive whole number, not {self.threads!r}")
 
     def march(self, engine: Engine, until: float, record: Recorder) -> None:
         """Advance to `until` (see `Master`)."""
@@ -133,10 +141,11 @@ class GaussSeidel:
         for name in self.order:
             if name not in engine.slots:
                 raise unknown_name("node", name, engine.slots, "the graph (order)")
-        if sorted(self.order) != sorted(engine.slots):
-            missing = [name for name in engine.slots if name not in self.order]
+        order = [*engine.sources, *self.order]
+        if sorted(order) != sorted(engine.slots):
+            missing = [name for name in engine.slots if name not in order]
             raise InvalidValueError(f"order must name every node once; missing: {', '.join(missing) or 'none'}")
-        return list(self.order)
+        return order
 
 
 @dataclass(frozen=True)
@@ -161,8 +170,8 @@ class Midpoint:
     needs_rollback = True
 
     def __post_init__(self) -> None:
-        if self.iterations < 1:
-            raise InvalidValueError(f"Midpoint needs at least one correction, not {self.iterations}")
+        if not _is_count(self.iterations):
+            raise InvalidValueError(f"Midpoint needs at least one correction, not {self.iterations!r}")
 
     def march(self, engine: Engine, until: float, record: Recorder) -> None:
         """Advance to `until` (see `Master`)."""
@@ -228,7 +237,7 @@ class Adaptive:
     needs_rollback = True
 
     def __post_init__(self) -> None:
-        if not (0 < self.rtol < 1 and self.atol > 0 and self.iterations >= 1):
+        if not (0 < self.rtol < 1 and self.atol > 0 and _is_count(self.iterations)):
             raise InvalidValueError(f"Adaptive needs 0 < rtol < 1, a positive atol and a correction, not {self!r}")
 
     def march(self, engine: Engine, until: float, record: Recorder) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 
 from twinkit.core.component import Array, StepError
 from twinkit.graph.arrays import Evaluator, mover
-from twinkit.graph.engine import Engine
+from twinkit.graph.engine import Engine, just_before, rounding
 from twinkit.graph.march import Macro
 from twinkit.graph.newton import Newton
 
@@ -108,18 +108,22 @@ class _Rates:
     """A step in which components have steps of their own."""
 
     def __init__(self, engine: Engine, rates: Mapping[str, Rate], order: Sequence[str], together: bool) -> None:
-        self._engine, self._rates, self._order, self._together = engine, rates, order, together
-        self._movers = {name: engine.move_into(name) for name in order}
+        self._engine, self._rates, self._order = engine, rates, order
+        # Values that jump are taken where a step begins; the others, one after the other, when others have stepped.
+        self._early = {name: engine.move_into(name, discrete=None if together else True) for name in order}
+        self._movers = {} if together else {name: engine.move_into(name, discrete=False) for name in order}
         engine.extra.setdefault("pending", {})
 
-    def _pull(self, name: str, t: float) -> None:
-        """Take the inputs, where a step begins."""
+    def _begin(self, t: float) -> list[str]:
+        """Take what is taken at `t` by the components whose step begins there; return their names."""
         pending = self._engine.extra["pending"]
-        if name not in pending:
-            move = self._movers[name]
-            if move is not None:
-                move()
+        beginning = [name for name in self._order if name not in pending]
+        for name in beginning:
+            early = self._early[name]
+            if early is not None:
+                early()
             pending[name] = t
+        return beginning
 
     def _push(self, name: str, end: float, *, last: bool = False) -> None:
         """Take the steps that are due at `end`."""
@@ -137,14 +141,12 @@ class _Rates:
 
     def macro(self, t: float, dt: float) -> None:
         """Advance by one exchange."""
-        name = ""
+        name, beginning = "", self._begin(t)
         try:
-            if self._together:
-                for name in self._order:
-                    self._pull(name, t)
             for name in self._order:
-                if not self._together:
-                    self._pull(name, t)
+                move = self._movers.get(name) if name in beginning else None
+                if move is not None:
+                    move()
                 self._push(name, t + dt)
         except Exception as error:
             raise self._engine.failure(name, t, error) from error
@@ -190,42 +192,69 @@ def _repeat(engine: Engine) -> tuple[Callable[[], list[object]], Callable[[list[
     return save, restore
 
 
-def _step_held(engine: Engine) -> Macro:
-    """Return a step of all components with the inputs that are in the array, without moving any."""
-    steps = [(slot.name, slot.step) for slot in engine.steps]
-    propagate = engine.propagate
+class _Held:
+    """A step of all components with the inputs that are in the array, without moving any.
 
-    def held(t: float, dt: float) -> None:
+    It stops just before its end: what jumps there is not passed on. A mean of inputs that includes a jump at the end of
+    a step would be wrong by half of it. `finish` is for the step that is accepted.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        jumping = [slot.name for slot in engine.event_slots]
+        self._steps = [(slot.name, slot.step, slot.name in jumping) for slot in engine.steps]
+        self._watched = bool(jumping)
+
+    def jumps(self, t: float, dt: float) -> bool:
+        """Return whether a component that is at `t` will change abruptly at the end of a step."""
+        return self._watched and self._engine.next_event(t, np.inf) <= t + dt + rounding(t, t + dt)
+
+    def __call__(self, t: float, dt: float, *, jumps: bool = False) -> None:
+        """Take the step; those that jump at its end stop just before."""
+        short = just_before(t + dt) - t if jumps else dt
+        self._step(t, dt, short)
+        if self._engine.propagate_held is not None:
+            self._engine.propagate_held(t + dt)
+
+    def finish(self, t: float, dt: float) -> None:
+        """Take the step to its very end."""
+        self._step(t, dt, dt)
+        self.arrive(t + dt)
+
+    def arrive(self, end: float) -> None:
+        """Carry what there is at the end of a step through feedthrough."""
+        if self._engine.propagate is not None:
+            self._engine.propagate(end)
+
+    def _step(self, t: float, dt: float, short: float) -> None:
         name = ""
         try:
-            for name, step in steps:  # noqa: B007 (the name is for the error)
-                step(t, dt)
+            for name, step, jumping in self._steps:  # noqa: B007 (the name is for the error)
+                step(t, short if jumping else dt)
         except Exception as error:
-            raise engine.failure(name, t, error) from error
-        if propagate is not None:
-            propagate(t + dt)
-
-    return held
+            raise self._engine.failure(name, t, error) from error
 
 
 def midpoint(engine: Engine, iterations: int) -> Macro:
     """Return a step with the mean of the inputs at its ends, found by fixed-point iteration."""
     engine.need_rollback("Midpoint (and Adaptive)")
     save, restore = _repeat(engine)
-    step, move, smooth = _step_held(engine), engine.move_all, engine.smooth
-    u = engine.U
+    step, move, smooth, u = _Held(engine), engine.move_all, engine.smooth, engine.U
 
     def macro(t: float, dt: float) -> None:
+        jumps = step.jumps(t, dt)
         move()
         before, states = u.copy(), save()
-        step(t, dt)
-        for _ in range(iterations):
+        step(t, dt, jumps=jumps)
+        for k in range(iterations):
             move()
             mean = before.copy()
             mean[smooth] = 0.5 * (before[smooth] + u[smooth])
             restore(states)
             u[:] = mean
-            step(t, dt)
+            if k < iterations - 1:
+                step(t, dt, jumps=jumps)
+        step.finish(t, dt)
 
     return macro
 
@@ -237,18 +266,22 @@ def implicit(engine: Engine, theta: float, newton: Newton) -> Macro:
     """
     engine.need_rollback("Implicit")
     save, restore = _repeat(engine)
-    step, move, smooth, u = _step_held(engine), engine.move_all, engine.smooth, engine.U
+    step, move, smooth, u = _Held(engine), engine.move_all, engine.smooth, engine.U
     tolerance = max(newton.tolerance, 1e-9)
 
     def macro(t: float, dt: float) -> None:
+        jumps = step.jumps(t, dt)
         move()
         before, states = u.copy(), save()
 
-        def mismatch(end: Array) -> Array:
+        def begin(end: Array) -> None:
             restore(states)
             u[:] = before
             u[smooth] = (1.0 - theta) * before[smooth] + theta * end
-            step(t, dt)
+
+        def mismatch(end: Array) -> Array:
+            begin(end)
+            step(t, dt, jumps=jumps)
             move()
             return u[smooth] - end
 
@@ -257,6 +290,11 @@ def implicit(engine: Engine, theta: float, newton: Newton) -> Macro:
         for _ in range(2 * newton.iterations):
             size = float(np.max(np.abs(value) / (1.0 + np.abs(end)), initial=0.0))
             if size <= tolerance:
+                if jumps:
+                    begin(end)
+                    step.finish(t, dt)
+                else:
+                    step.arrive(t + dt)
                 return
             if "jacobian" not in engine.extra or engine.extra["jacobian_dt"] != dt:
                 engine.extra["jacobian"], engine.extra["jacobian_dt"] = _slopes(mismatch, end, value), dt

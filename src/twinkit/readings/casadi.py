@@ -11,6 +11,7 @@ from typing import Any
 import casadi as ca
 import numpy as np
 
+from twinkit.core.component import Array
 from twinkit.core.events import Event, Schedule
 from twinkit.core.layout import Layout
 from twinkit.core.maths import Maths, Table
@@ -97,6 +98,42 @@ class CasadiMaths(Maths):
 
 
 CASADI = CasadiMaths()
+
+
+class Fast:
+    """A CasADi function on fixed buffers: a call costs microseconds, not tens of them. Safe among threads.
+
+    Parameters
+    ----------
+    function
+        A function of dense arguments and results.
+    matrices
+        Positions of the results that are matrices; the others come back as vectors.
+    """
+
+    def __init__(self, function: Any, *matrices: int) -> None:
+        self.function = function
+        self._buffer, self._run = function.buffer()
+        self._lock = threading.Lock()
+        self._args = [np.zeros(function.numel_in(i)) for i in range(function.n_in())]
+        self._results = [np.zeros(function.numel_out(i)) for i in range(function.n_out())]
+        self._shapes = [function.size_out(i) if i in matrices else -1 for i in range(function.n_out())]
+        for set_one, arrays in ((self._buffer.set_arg, self._args), (self._buffer.set_res, self._results)):
+            for i, array in enumerate(arrays):
+                if array.size:
+                    set_one(i, memoryview(array))  # pyright: ignore[reportArgumentType]
+
+    def __call__(self, *values: Any) -> list[Array]:
+        """Return the results as new arrays; NaN where CasADi gave up."""
+        with self._lock:
+            for array, value in zip(self._args, values, strict=True):
+                array[...] = value.ravel("F") if isinstance(value, np.ndarray) else value
+            self._run()
+            if self._buffer.ret():  # it gave up, and what is in the buffers is from some earlier call
+                for array in self._results:
+                    array.fill(np.nan)
+            results = [array.copy() for array in self._results]
+        return [array.reshape(shape, order="F") for array, shape in zip(results, self._shapes, strict=True)]
 
 
 @dataclass(frozen=True)

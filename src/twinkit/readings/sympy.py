@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import operator
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +14,6 @@ import sympy as sp
 from twinkit.core.evaluate import Evaluation, evaluate
 from twinkit.core.maths import Maths, Table
 from twinkit.core.model import Model
-from twinkit.core.units import unit_label
 
 
 class Vector(np.ndarray):
@@ -274,28 +272,6 @@ def _latex_name(name: str) -> str:
 
 
 def _legend(model: Model) -> list[tuple[str, str, str, str, str, str]]:
-    values = model.values()
-    rows: list[tuple[str, str, str, str, str, str]] = []
-    for block in model.layout.blocks:
-        for entry in block:
-            value = values.get(entry.name)
-            text = "" if value is None else (f"{value:.6g}" if isinstance(value, float) else f"{np.size(value)} values")
-            variable = entry.variable
-            rows.append(
-                (_latex_name(entry.name), entry.name, text, unit_label(variable.unit), variable.doc, variable.source)
-            )
-    return rows
-
-
-def model_html(model: Model) -> str:
-    """Return the HTML a notebook shows for a model: its variables with values, units and sources."""
-    rows = "".join(
-        "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in (name, value, unit, doc, source)) + "</tr>"
-        for _, name, value, unit, doc, source in _legend(model)
-    )
-    doc = html.escape((type(model).__doc__ or "").strip().split("\n", maxsplit=1)[0])
-    return (
-        f"<div><b>{html.escape(type(model).__name__)}</b> {doc}<br><small>content hash "
-        f"{model.content_hash[:12]}</small>"
-        f"<table><tr><th>name</th><th>value</th><th>unit</th><th></th><th>source</th></tr>{rows}</table></div>"
-    )
+    return [
+        (_latex_name(row.name), row.name, row.value, row.unit, row.doc, row.source) for row in model.describe().rows
+    ]

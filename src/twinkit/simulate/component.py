@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -12,13 +12,16 @@ import numpy as np
 from twinkit.core.component import Port, StepError, Stepper, Values
 from twinkit.core.errors import InvalidValueError, SimulationError, unknown_name
 from twinkit.core.model import Model
+from twinkit.core.solution import Occurrence
+from twinkit.core.units import as_number
+from twinkit.readings.casadi import SYMBOLIC
+from twinkit.simulate.component_past import Past
 from twinkit.simulate.component_ports import Streams, model_feedthrough, model_ports
 from twinkit.simulate.consistent import consistent_algebraics
-from twinkit.simulate.cvodes import Cvodes
+from twinkit.simulate.cvodes import Cvodes, crossings
+from twinkit.simulate.legs import Point, Walk
 from twinkit.simulate.problem import Array, Problem, Solver, check_solver, make_problem
 from twinkit.simulate.signals import Program
-
-_MAX_EVENTS = 1000
 
 
 def _default_solver() -> Solver:
@@ -34,7 +37,8 @@ class ModelComponent:
     """A model that lives in a graph.
 
     Its inputs are the model's inputs; its outputs the model's outputs, states and algebraic variables. Events and
-    schedules inside a step are applied where they happen.
+    schedules happen where they do in `simulate`, those of one instant and those that inputs bring about by jumping
+    between two steps included.
 
     Parameters
     ----------
@@ -78,7 +82,8 @@ class ModelComponent:
                 raise unknown_name("input", name, model.layout.inputs.by_name, type(model).__name__)
         model = model.with_(inputs) if inputs else model
         held = {e.name: _fallback(e.variable.bounds) for e in model.layout.inputs if model.values().get(e.name) is None}
-        self._problem: Problem = make_problem(model, 1.0, inputs=held, initial=initial, rtol=rtol, atol=atol)
+        problem = make_problem(model, 1.0, inputs=held, initial=initial, rtol=rtol, atol=atol)
+        self._problem: Problem = replace(problem, times=np.empty(0))
         self.model: Model = self._problem.model
         self.solver = chosen
         self.hold = hold
@@ -98,22 +103,26 @@ class ModelComponent:
         self._before = np.full(layout.inputs.size + 1, np.nan)  # the last inputs and when they came
         self._coefficients = np.zeros((1, layout.inputs.size, 4))
         self._p = np.ascontiguousarray(problem.p)
-        self._fired: int | None = None
+        self._past = Past()
         self._statistics: dict[str, Any] = {}
         self._kept: list[Any] = []
+        reading = problem.reading
         self._result = np.zeros(sum(port.width for port in self._outputs.values()))
-        self._look = self._looker(self._result)
+        everything = ca.vertcat(reading.output, reading.symbols[1], reading.symbols[2])
+        self._shown = reading.function("look", everything)
+        self._look = self._looker(self._shown, self._result)
+        self._roots = np.zeros(len(reading.events))
+        self._directions = np.array([event.crossing.value for event in reading.events.values()])
+        self._look_roots = self._looker(reading.event_roots, self._roots)
+        self._due = (np.inf, -np.inf)  # between the first and the second time nothing is scheduled
         self._kernel = None
-        if type(self.solver).__name__ == "Compiled" and not problem.reading.events and len(problem.x):
+        if type(self.solver).__name__ == "Compiled" and len(problem.x):
             from twinkit.simulate.compiled.stepping import HeldStep
 
             self._kernel = HeldStep(problem, self.solver, self._state, self._modes, self._coefficients)
 
-    def _looker(self, into: Array) -> Any:
-        """Return a function without arguments that writes all outputs at the present point."""
-        reading = self._problem.reading
-        everything = ca.vertcat(reading.output, reading.symbols[1], reading.symbols[2])
-        function = reading.function("look", everything)
+    def _looker(self, function: Any, into: Array) -> Any:
+        """Return a function without arguments that evaluates a CasADi function at the present point."""
         buffer, run = function.buffer()
         for i, array in enumerate((self._time, self._x, self._z, self._u, self._p)):
             if array.size:
@@ -155,7 +164,8 @@ class ModelComponent:
 
         p = self._problem
         return digest({"model": self.model.content_hash, "solver": repr(self.solver), "hold": self.hold,
-                       "rtol": p.rtol, "atol": p.atol, "streams": self.streams})  # fmt: skip
+                       "begin": self._begin, "modes": p.modes, "rtol": p.rtol, "atol": p.atol,
+                       "streams": self.streams})  # fmt: skip
 
     def __repr__(self) -> str:
         return f"ModelComponent({self.model!r})"
@@ -165,14 +175,15 @@ class ModelComponent:
         """Start (or start again) at `t0` and return the outputs there."""
         self._state[:] = self._begin
         self._modes[:] = self._problem.modes
-        self._time[0], self._fired = t0, None
+        self._time[0], self._past = t0, Past(begin=t0)
         self._before[:] = np.nan
         if self._kernel is not None:
             self._kernel.width[0] = 0.0
         self._take(inputs)
         self._settle(t0)
-        for _, name in self._planned(t0, float(np.nextafter(t0, np.inf))):
-            self._apply(name)
+        planned = self._planned(t0, float(np.nextafter(t0, np.inf)))
+        if planned:
+            self._walk(t0, t0, planned)
         return self._show()
 
     def step(self, t: float, dt: float, inputs: Values) -> Values:
@@ -187,42 +198,59 @@ class ModelComponent:
         self._settle(t)
         return self._show()
 
+    @property
+    def has_events(self) -> bool:
+        """Whether `next_event` may ever return a time."""
+        return bool(self._problem.reading.schedules)
+
     def next_event(self, t: float) -> float | None:
         """Return the time of the next scheduled action after `t`, or None."""
-        plans = self._problem.reading.schedules
-        if not plans:
+        if not self._problem.reading.schedules:
             return None
-        after, found = float(np.nextafter(t, np.inf)), list[float]()
-        for plan in plans.values():
-            if plan.every is None:
-                found += plan.times(after, np.inf, self.time_unit)[:1]
-            else:
-                from twinkit.core.units import as_number
+        known, due = self._due
+        if not known <= t < due:
+            known, due = self._due = t, self._scheduled_after(t)
+        return due if due < np.inf else None
 
-                period = as_number(plan.every, self.time_unit, "the period of a schedule")
-                start = as_number(plan.start, self.time_unit, "the start of a schedule")
-                found += plan.times(after, max(t, start) + 2.0 * period, self.time_unit)[:1]
-        return min(found) if found else None
+    def occurrences(self) -> Sequence[Occurrence]:
+        """Return the events and scheduled actions since the start, in order of time."""
+        found = list[Occurrence]()
+        happened = self._past.happened
+        while happened is not None:
+            happened, one = happened
+            found.append(one)
+        return found[::-1]
+
+    @property
+    def can_stop(self) -> bool:
+        """Whether the model has an event that ends a run."""
+        return any(event.stop for event in self._problem.reading.events.values())
+
+    def stopped(self) -> Occurrence | None:
+        """Return the event that ended the run of this model, or None."""
+        return self._past.ended
 
     def bind(self, inputs: Array, outputs: Array) -> Stepper:
         """Return a stepper on arrays (see `twinkit.core.component.Binds`)."""
-        given, advance, look = self._given, self._advance, self._looker(outputs)
+        given, advance, look = self._given, self._advance, self._looker(self._shown, outputs)
 
         def step(t: float, dt: float) -> None:
             given[:] = inputs
             advance(t, dt)
-            look()
+            with SYMBOLIC:
+                look()
 
         return step
 
     def bind_evaluate(self, inputs: Array, outputs: Array) -> Any:
         """Return ``evaluate`` on arrays: ``(t) -> None``."""
-        given, settle, look = self._given, self._settle, self._looker(outputs)
+        given, settle, look = self._given, self._settle, self._looker(self._shown, outputs)
 
         def evaluate(t: float) -> None:
             given[:] = inputs
             settle(t)
-            look()
+            with SYMBOLIC:
+                look()
 
         return evaluate
 
@@ -233,13 +261,11 @@ class ModelComponent:
     def snapshot(self) -> Any:
         """Return everything that determines how the component goes on."""
         width = 0.0 if self._kernel is None else float(self._kernel.width[0])
-        return (
-            float(self._time[0]), self._state.copy(), self._u.copy(), self._before.copy(), self._fired, width
-        )  # fmt: skip
+        return (float(self._time[0]), self._state.copy(), self._u.copy(), self._before.copy(), self._past, width)
 
     def restore(self, state: Any) -> None:
         """Go on from a snapshot; the continuation is bitwise the same."""
-        self._time[0], self._state[:], self._u[:], self._before[:], self._fired, width = state
+        self._time[0], self._state[:], self._u[:], self._before[:], self._past, width = state
         if self._kernel is not None:
             self._kernel.width[0] = width
 
@@ -272,7 +298,8 @@ class ModelComponent:
             at += port.width
 
     def _show(self) -> Values:
-        self._look()
+        with SYMBOLIC:
+            self._look()
         found, at = dict[str, Any](), 0
         for name, port in self._outputs.items():
             found[name] = float(self._result[at]) if port.shape is None else self._result[at : at + port.width].copy()
@@ -285,7 +312,8 @@ class ModelComponent:
         if self._z.size:
             problem = self._with_inputs(t, t)
             try:
-                self._z[:] = consistent_algebraics(problem, t, self._x, self._z, self._modes)
+                with SYMBOLIC:
+                    self._z[:] = consistent_algebraics(problem, t, self._x, self._z, self._modes)
             except SimulationError as error:
                 raise StepError(str(error), time=t, values=self._values()) from error
 
@@ -301,61 +329,99 @@ class ModelComponent:
     def _advance(self, t: float, dt: float) -> None:
         if not dt > 0.0:
             raise StepError(f"a step goes forward: dt = {dt!r}", time=t, values=self._values())
+        if self._past.ended is not None:
+            raise self._failed(t, f"event {self._past.ended.name!r} has ended the run")
         self._slopes(t)
-        end = t + dt
-        if self._kernel is not None and not self._problem.reading.schedules:
-            reason = self._kernel(t, dt)
-            if reason:
-                raise self._failed(t, reason)
-        else:
-            self._legs(t, end)
-        self._time[0] = end
+        if self._kernel is None or not self._plain_step(t, dt):
+            self._legs(t, t + dt)
+        if self._past.ended is None:
+            self._time[0] = t + dt
         if self.hold == "first":
-            self._given += self._coefficients[0, :, 1] * dt
+            self._given += self._coefficients[0, :, 1] * (self._time[0] - t)
         if not self._x.size:
-            self._settle(end)
+            self._settle(self._time[0])
+        if self._roots.size:
+            with SYMBOLIC:
+                self._look_roots()
+            self._past = self._past.seeing(self._roots, self._given)
+
+    def _plain_step(self, t: float, dt: float) -> bool:
+        """Take a step in which nothing happens; return False, and do nothing, where something does."""
+        assert self._kernel is not None
+        if self._problem.reading.schedules:
+            due = self.next_event(t)
+            if due is not None and due <= t + dt:
+                return False
+        try:
+            if not self._roots.size:
+                return self._kernel(t, dt)
+            if self._jumped() and (self._z.size or self._brought_about()):
+                return False
+            state, width = self._state.copy(), float(self._kernel.width[0])
+            if self._kernel(t, dt, self._past.fired):
+                self._past = self._past.passing()
+                return True
+        except StepError as error:
+            raise self._failed(t, str(error)) from None
+        self._state[:], self._kernel.width[0] = state, width
+        return False
+
+    def _jumped(self) -> bool:
+        """Return whether the inputs are not what they were at the end of the last step."""
+        return self._past.roots is not None and self._past.inputs != self._given.tobytes()
+
+    def _brought_about(self) -> bool:
+        """Return whether the jump of the inputs makes an event happen."""
+        assert self._past.roots is not None
+        with SYMBOLIC:
+            self._look_roots()
+        return bool(crossings(self._past.roots, self._roots, self._directions).any())
 
     def _legs(self, t: float, end: float) -> None:
         """Integrate from happening to happening."""
-        begin, plan = t, self._planned(float(np.nextafter(t, np.inf)), float(np.nextafter(end, np.inf)))
-        problem = self._with_inputs(begin, end)
-        for _ in range(_MAX_EVENTS):
-            stop = min([end, *[time for time, _ in plan]])
-            if stop > t and self._x.size:
-                leg = self.solver.advance(
-                    problem, t, self._x.copy(), self._z.copy(), self._modes.copy(), np.array([stop]), self._statistics,
-                    self._fired,
-                )  # fmt: skip
-                if leg.reason or not len(leg.times):
-                    raise self._failed(t, leg.reason or "the solver gave nothing")
-                t, self._x[:], self._z[:], self._fired = float(leg.times[-1]), leg.x[-1], leg.z[-1], leg.event
-                if leg.event is not None:
-                    self._happen(t, self.model.structure.events[leg.event])
-                    continue
-            t = stop
-            for time, name in [item for item in plan if item[0] <= t]:
-                self._happen(time, name)
-            plan = [item for item in plan if item[0] > t]
-            if t >= end:
-                return
-        raise self._failed(begin, f"more than {_MAX_EVENTS} events in one step")
+        due = self.next_event(t)
+        planned = due is not None and due <= end
+        schedule = self._planned(float(np.nextafter(t, np.inf)), float(np.nextafter(end, np.inf))) if planned else []
+        self._walk(t, end, schedule)
 
-    def _happen(self, t: float, name: str) -> None:
-        self._time[0] = t
-        self._apply(name)
-        event = self._problem.reading.events.get(name)
-        if event is not None and event.stop:
-            raise self._failed(t, f"event {name!r} ends the run of this model")
-
-    def _apply(self, name: str) -> None:
-        """Let one happening change states and modes."""
-        x, modes = self._problem.reading.after[name](float(self._time[0]), self._x, self._z, self._u, self._p)
-        self._x[:], self._modes[:] = np.asarray(x).ravel(), np.asarray(modes).ravel()
-        self._settle(float(self._time[0]))
+    def _walk(self, t: float, end: float, schedule: list[tuple[float, str]]) -> None:
+        past, jumped = self._past, self._jumped()
+        point = Point(t, self._x.copy(), self._z.copy(), self._modes.copy())
+        walk = Walk(
+            self._with_inputs(t, end), self.solver, point, end - past.begin, pace=past.pace.copy(), fired=past.fired,
+            statistics=self._statistics,
+        )  # fmt: skip
+        try:
+            with SYMBOLIC:
+                if jumped and past.roots is not None:
+                    walk.settle()
+                    walk.cascade(past.roots)
+                if not walk.stopped:
+                    walk.to(end, schedule)
+        except SimulationError as error:
+            raise self._failed(point.t, str(error)) from error
+        if walk.reason:
+            raise self._failed(point.t, walk.reason)
+        if walk.occurrences and self._kernel is not None:
+            self._kernel.width[0] = 0.0
+        self._time[0], self._x[:], self._z[:], self._modes[:] = point.t, point.x, point.z, point.modes
+        self._past = past.after(walk)
 
     def _planned(self, begin: float, end: float) -> list[tuple[float, str]]:
         plans = self._problem.reading.schedules
-        return sorted((t, name) for name, plan in plans.items() for t in plan.times(begin, end, self.time_unit))
+        planned = [(t, name) for name, plan in plans.items() for t in plan.times(begin, end, self.time_unit)]
+        return sorted(planned, key=lambda item: item[0])
+
+    def _scheduled_after(self, t: float) -> float:
+        """Return the time of the next scheduled action after `t`, or infinity."""
+        after, first = float(np.nextafter(t, np.inf)), np.inf
+        for plan in self._problem.reading.schedules.values():
+            horizon = np.inf
+            if plan.every is not None:
+                period = as_number(plan.every, self.time_unit, "the period of a schedule")
+                horizon = max(t, as_number(plan.start, self.time_unit, "the start of a schedule")) + 2.0 * period
+            first = min([first, *plan.times(after, horizon, self.time_unit)[:1]])
+        return first
 
     def _with_inputs(self, begin: float, end: float) -> Problem:
         coefficients = self._coefficients.copy()
@@ -363,7 +429,10 @@ class ModelComponent:
             coefficients[0, :, 0], coefficients[0, :, 1] = self._given, 0.0
         program = Program(np.array([begin]), coefficients, np.array([False]), frozenset())
         # The span only says how finely Cvodes looks for events: a step gets at least eight looks.
-        return replace(self._problem, begin=begin, end=begin + 50.0 * (end - begin), program=program)
+        return replace(
+            self._problem, begin=begin, end=begin + 50.0 * (end - begin), program=program,
+            scratch={"reading": self._problem.reading},
+        )  # fmt: skip
 
     def _values(self) -> dict[str, Any]:
         found, at = dict[str, Any](), 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, Protocol, cast, runtime_checkable
 
 import numpy as np
@@ -15,12 +15,10 @@ from twinkit.core.model import Model
 from twinkit.core.solution import Occurrence, Solution
 from twinkit.readings.casadi import SYMBOLIC
 from twinkit.simulate.consistent import consistent_algebraics
-from twinkit.simulate.cvodes import Cvodes, crossings
+from twinkit.simulate.cvodes import Cvodes
+from twinkit.simulate.legs import Point, Rows, Walk, doubled, grid_of
 from twinkit.simulate.problem import Array, Problem, Solver, check_solver, make_problem
 from twinkit.simulate.record import Ending, Record, solution_of
-
-_MAX_OCCURRENCES = 100_000
-_SERIES, _REST = 8, 1e-4  # events that show a geometric series, and the share of the run that is left of it
 
 
 class SimulationWarning(UserWarning):
@@ -131,40 +129,6 @@ def simulate(
     return solution
 
 
-@dataclass
-class _Rows:
-    """Rows of the solution as they are reached."""
-
-    times: list[Array] = field(default_factory=list[Array])
-    x: list[Array] = field(default_factory=list[Array])
-    z: list[Array] = field(default_factory=list[Array])
-    modes: list[Array] = field(default_factory=list[Array])
-    before: list[Any] = field(default_factory=list[Any])
-
-    def add(self, times: Array, x: Array, z: Array, modes: Array, *, before: Any = False) -> None:
-        self.times.append(times)
-        self.x.append(x)
-        self.z.append(z)
-        self.modes.append(np.broadcast_to(modes, (len(times), len(modes))))
-        self.before.append(np.broadcast_to(before, len(times)))
-
-    def joined(self) -> tuple[Array, Array, Array, Array, Any]:
-        return (
-            np.concatenate(self.times), np.concatenate(self.x), np.concatenate(self.z), np.concatenate(self.modes),
-            np.concatenate(self.before),
-        )  # fmt: skip
-
-
-@dataclass
-class _Point:
-    """Where the run is."""
-
-    t: float
-    x: Array
-    z: Array
-    modes: Array
-
-
 def solve(problem: Problem, solver: Solver) -> Solution:
     """Run a prepared problem leg by leg: from one state jump (event, schedule) to the next.
 
@@ -197,8 +161,8 @@ class _Plan:
 
     @classmethod
     def of(cls, problem: Problem) -> _Plan:
-        grid = _grid(problem, problem.begin, problem.end)
-        index, before = _doubled(problem, grid)
+        grid = grid_of(problem, problem.begin, problem.end)
+        index, before = doubled(problem, grid)
         rows, before = np.concatenate([[0], index + 1]), np.concatenate([[False], before])
         times = np.concatenate([[problem.begin], grid])[rows]
         if problem.exact:
@@ -211,15 +175,15 @@ def _solve_at_once(problem: Problem, solver: Solver) -> Solution:
     """Run a problem without events or schedules: one leg."""
     statistics: dict[str, Any] = {"solver": type(solver).__name__}
     plan = problem.once("plan", lambda: _Plan.of(problem))
-    point = _Point(problem.begin, problem.x, problem.z, problem.modes)
+    point = Point(problem.begin, problem.x, problem.z, problem.modes)
     point.z = consistent_algebraics(problem, point.t, point.x, point.z, point.modes)
     leg = solver.advance(problem, point.t, point.x, point.z, point.modes, plan.grid, statistics)
     if leg.reason:
-        rows = _Rows()
-        rows.add(np.array([point.t]), point.x[None], point.z[None], point.modes)
+        rows = Rows()
+        rows.add_point(point)
         if len(leg.times):
-            _add_leg(problem, rows, leg.times, leg.x, leg.z, point.modes)
-            point = _Point(float(leg.times[-1]), leg.x[-1], leg.z[-1], point.modes)
+            rows.add_leg(problem, leg, point.modes)
+            point = Point(float(leg.times[-1]), leg.x[-1], leg.z[-1], point.modes)
         return _assemble(problem, rows, statistics, [], Ending(point.t, point.x, leg.reason))
     x = np.concatenate([point.x[None], leg.x])[plan.rows]
     z = np.concatenate([point.z[None], leg.z])[plan.rows]
@@ -229,75 +193,15 @@ def _solve_at_once(problem: Problem, solver: Solver) -> Solution:
 
 
 def _solve_by_legs(problem: Problem, solver: Solver) -> Solution:
-    schedule = _schedule(problem)
-    rows, statistics, occurrences = _Rows(), {"solver": type(solver).__name__}, list[Occurrence]()
-    point = _Point(problem.begin, problem.x, problem.z, problem.modes)
-    point.z = consistent_algebraics(problem, point.t, point.x, point.z, point.modes)
-    rows.add(np.array([point.t]), point.x[None], point.z[None], point.modes)
-    reason, stopped, fired = "", "", None
-    pace = _Pace(problem)
-    roots = _roots(problem, point)
-    while not reason and not stopped and (point.t < problem.end or schedule):
-        for name in [name for time, name in schedule if time <= point.t]:
-            _apply(problem, point, name, rows, occurrences)
-            stopped = _cascade(problem, point, roots, "", rows, occurrences, pace) or stopped
-            roots = _roots(problem, point)
-        schedule = [(time, name) for time, name in schedule if time > point.t]
-        end = min([problem.end, *[time for time, _ in schedule]])
-        if point.t >= end or stopped:
-            break
-        grid = _grid(problem, point.t, end)
-        leg = solver.advance(problem, point.t, point.x, point.z, point.modes, grid, statistics, fired)
-        reason, fired = leg.reason, leg.event
-        if len(leg.times):
-            _add_leg(problem, rows, leg.times, leg.x, leg.z, point.modes)
-            point.t, point.x, point.z = float(leg.times[-1]), leg.x[-1], leg.z[-1]
-        if leg.event is not None:
-            name = problem.model.structure.events[leg.event]
-            _apply(problem, point, name, rows, occurrences)
-            stopped = name if problem.reading.events[name].stop else ""
-            reason = reason or pace.trouble(name, point.t)
-            stopped = _cascade(problem, point, roots, name, rows, occurrences, pace) or stopped
-        roots = _roots(problem, point)
-    return _assemble(problem, rows, statistics, occurrences, Ending(point.t, point.x, reason, stopped))
-
-
-@dataclass
-class _Pace:
-    """Notices events that follow each other without end (a ball whose bounces never stop), before they are missed.
-
-    The intervals of such events shrink geometrically towards an instant they never reach; once the rest of the series
-    is a small part of the run, the run stops. (Later, the excursions between events would drown in the tolerance.)
-    """
-
-    problem: Problem
-    times: dict[str, list[float]] = field(default_factory=dict[str, list[float]])
-    count: int = 0
-
-    def trouble(self, name: str, t: float) -> str:
-        """Take note of an event and return what is wrong, in words ('' when nothing is)."""
-        self.count += 1
-        times = self.times.setdefault(name, [])
-        times.append(t)
-        del times[:-_SERIES]
-        if not self._accumulates(np.diff(times)) and self.count <= _MAX_OCCURRENCES:
-            return ""
-        return (
-            f"events {name!r} follow each other without end ({self.count} so far): let the model come to rest, for "
-            "example by a mode that switches the motion off"
-        )
-
-    def _accumulates(self, intervals: Array) -> bool:
-        if len(intervals) < _SERIES - 1 or np.all(intervals <= 0.0):
-            return len(intervals) == _SERIES - 1  # so many in one instant
-        if np.any(intervals <= 0.0):
-            return False
-        ratios = intervals[1:] / intervals[:-1]
-        ratio = float(np.max(ratios))
-        if ratio > 0.98 or ratio - float(np.min(ratios)) > 0.05:
-            return False
-        rest = float(intervals[-1]) * ratio / (1.0 - ratio)
-        return rest < _REST * (self.problem.end - self.problem.begin)
+    point = Point(problem.begin, problem.x, problem.z, problem.modes)
+    walk = Walk(problem, solver, point, problem.end - problem.begin, Rows())
+    walk.statistics["solver"] = type(solver).__name__
+    walk.settle()
+    assert walk.rows is not None
+    walk.rows.add_point(point)
+    walk.to(problem.end, _schedule(problem))
+    ending = Ending(point.t, point.x, walk.reason, walk.stopped)
+    return _assemble(problem, walk.rows, walk.statistics, walk.occurrences, ending)
 
 
 def _schedule(problem: Problem) -> list[tuple[float, str]]:
@@ -307,68 +211,8 @@ def _schedule(problem: Problem) -> list[tuple[float, str]]:
     return sorted(planned, key=lambda item: item[0])
 
 
-def _grid(problem: Problem, t: float, end: float) -> Array:
-    """Return the times a leg must reach: requested ones, jumps of inputs, and its end."""
-    wanted = [problem.times, problem.breaks, [end]]
-    every = np.unique(np.concatenate(wanted))
-    return every[(every > t) & (every <= end)]
-
-
-def _doubled(problem: Problem, times: Array) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.bool_]]:
-    """Return positions in `times` with jumps of inputs taken twice, and which rows are the ones just before."""
-    jump = np.isin(times, problem.breaks)
-    copies = np.where(jump, 2, 1)
-    index = np.repeat(np.arange(len(times)), copies)
-    before = np.zeros(len(index), dtype=bool)
-    before[np.cumsum(copies)[jump] - 2] = True
-    return index, before
-
-
-def _add_leg(problem: Problem, rows: _Rows, times: Array, x: Array, z: Array, modes: Array) -> None:
-    """File the rows of a leg; a jump of an input gets a row before and a row after."""
-    index, before = _doubled(problem, times)
-    rows.add(times[index], x[index], z[index], modes, before=before)
-
-
-def _apply(problem: Problem, point: _Point, name: str, rows: _Rows, occurrences: list[Occurrence]) -> None:
-    """Let one happening change states and modes; file the row just after it."""
-    reading = problem.reading
-    held = problem.held_values(point.t, point.modes)
-    x, modes = reading.after[name](point.t, point.x, point.z, held, problem.p)
-    point.x, point.modes = np.asarray(x).ravel(), np.asarray(modes).ravel()
-    point.z = consistent_algebraics(problem, point.t, point.x, point.z, point.modes)
-    rows.add(np.array([point.t]), point.x[None], point.z[None], point.modes)
-    occurrences.append(Occurrence(point.t, name))
-
-
-def _roots(problem: Problem, point: _Point) -> Array:
-    held = problem.held_values(point.t, point.modes)
-    return np.asarray(problem.reading.event_roots(point.t, point.x, point.z, held, problem.p)).ravel()
-
-
-def _cascade(
-    problem: Problem, point: _Point, roots: Array, fired: str, rows: _Rows, occurrences: list[Occurrence], pace: _Pace
-) -> str:
-    """Let events happen that a happening brought about, or that fall on the same instant; return one that stops.
-
-    An event happens once per instant, so that a chain of them ends.
-    """
-    names, events = problem.model.structure.events, problem.reading.events
-    directions = np.array([event.crossing.value for event in events.values()])
-    happened, stopped = {fired}, ""
-    while True:
-        crossed = crossings(roots, _roots(problem, point), directions) if len(names) else np.zeros(0, dtype=bool)
-        due = [name for name, passed in zip(names, crossed, strict=True) if passed and name not in happened]
-        if not due:
-            return stopped
-        happened.add(due[0])
-        _apply(problem, point, due[0], rows, occurrences)
-        pace.trouble(due[0], point.t)
-        stopped = due[0] if events[due[0]].stop else stopped
-
-
 def _assemble(
-    problem: Problem, rows: _Rows, statistics: dict[str, Any], occurrences: list[Occurrence], ending: Ending
+    problem: Problem, rows: Rows, statistics: dict[str, Any], occurrences: list[Occurrence], ending: Ending
 ) -> Solution:
     times, x, z, modes, before = rows.joined()
     if problem.exact:

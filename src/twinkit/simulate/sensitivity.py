@@ -58,10 +58,10 @@ def with_sensitivities(problem: Problem, solution: Solution, names: Sequence[str
 
 
 def _integrate(problem: Problem, times: Array, positions: Sequence[int]) -> Array:
-    system = augmented(system_of(problem.reading), positions, problem.layout.parameters.scales)
+    system = augmented(system_of(problem.reading), positions, problem.layout.parameters.scales[list(positions)])
     x = np.concatenate([problem.x, np.zeros(len(problem.x) * len(positions))])
     z = consistent_algebraics(problem, problem.begin, problem.x, problem.z, problem.modes)
-    z = _consistent_sensitivities(problem, system, x, z)
+    z = consistent_sensitivities(problem, system, x, z)
     later = np.unique(times[times > problem.begin])
     key = (problem.model.structure_key, "sensitivities", tuple(positions))
     try:
@@ -71,20 +71,31 @@ def _integrate(problem: Problem, times: Array, positions: Sequence[int]) -> Arra
     return np.vstack([x, rows])[np.searchsorted(np.concatenate([[problem.begin], later]), times)]
 
 
-def augmented(system: System, positions: Sequence[int], parameter_scales: Array) -> System:
-    """Return the system extended by the variational equations of chosen parameters."""
+def augmented(system: System, positions: Sequence[int | None], scales: Array) -> System:
+    """Return the system extended by the variational equations of chosen parameters.
+
+    Parameters
+    ----------
+    system
+        The equations.
+    positions
+        Position of each parameter; None for a quantity on which only the start depends (an initial value).
+    scales
+        Magnitude of each of these quantities, ``(len(positions),)``.
+    """
     time, x, z, u, p = system.symbols
     states, residuals = [system.derivative], [system.residual]
     xs, zs, x_scales, z_scales = [x], [z], [system.x_scale], [system.z_scale]
     f_p, g_p = ca.jacobian(system.derivative, p), ca.jacobian(system.residual, p)
-    for position in positions:
-        sx, sz = ca.SX.sym(f"sx{position}", x.numel()), ca.SX.sym(f"sz{position}", z.numel())
-        states.append(ca.jtimes(system.derivative, x, sx) + ca.jtimes(system.derivative, z, sz) + f_p[:, position])
-        residuals.append(ca.jtimes(system.residual, x, sx) + ca.jtimes(system.residual, z, sz) + g_p[:, position])
+    for k, (position, scale) in enumerate(zip(positions, scales, strict=True)):
+        sx, sz = ca.SX.sym(f"sx{k}", x.numel()), ca.SX.sym(f"sz{k}", z.numel())
+        direct_f, direct_g = (0, 0) if position is None else (f_p[:, position], g_p[:, position])
+        states.append(ca.jtimes(system.derivative, x, sx) + ca.jtimes(system.derivative, z, sz) + direct_f)
+        residuals.append(ca.jtimes(system.residual, x, sx) + ca.jtimes(system.residual, z, sz) + direct_g)
         xs.append(sx)
         zs.append(sz)
-        x_scales.append(system.x_scale / parameter_scales[position])
-        z_scales.append(system.z_scale / parameter_scales[position])
+        x_scales.append(system.x_scale / scale)
+        z_scales.append(system.z_scale / scale)
     return System(
         (time, ca.vertcat(*xs), ca.vertcat(*zs), u, p),
         ca.densify(ca.vertcat(*states)), ca.densify(ca.vertcat(*residuals)),
@@ -92,7 +103,7 @@ def augmented(system: System, positions: Sequence[int], parameter_scales: Array)
     )  # fmt: skip
 
 
-def _consistent_sensitivities(problem: Problem, system: System, x: Array, z: Array) -> Array:
+def consistent_sensitivities(problem: Problem, system: System, x: Array, z: Array) -> Array:
     """Return algebraic variables and their sensitivities at the start (linear in the latter)."""
     count = len(z)
     full = np.concatenate([z, np.zeros(len(system.z_scale) - count)])

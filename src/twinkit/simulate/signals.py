@@ -237,12 +237,18 @@ def _covers(entry: Field, first: float, begin: float, time_unit: str) -> None:
         )
 
 
+def called(entry: Field, function: Callable[[float], Any], t: float) -> Array:
+    """Return the checked value of an input that is a function of time, ``(width,)``."""
+    what = f"input {entry.name!r} at t = {t:g}"
+    raw = as_array(function(t), entry.variable.unit, what)
+    return np.atleast_1d(entry.variable.check(raw, entry.size, what))
+
+
 def _sampled(entry: Field, function: Callable[[float], Any], begin: float, end: float, rtol: float) -> _Pieces:
     """Represent a continuous function by cubics, halving pieces until each is within tolerance."""
 
     def at(t: float) -> Array:
-        raw = as_array(function(t), entry.variable.unit, f"input {entry.name!r} at t = {t:g}")
-        return np.atleast_1d(entry.variable.check(raw, entry.size, f"input {entry.name!r} at t = {t:g}"))
+        return called(entry, function, t)
 
     checks = np.array([0.1429, 0.4637, 0.5261, 0.8713])  # irregular: a cycle must not hide between them
     shortest = (end - begin) * 2.0**-32  # a kink is followed that far; a jump is one at any length

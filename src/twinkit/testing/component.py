@@ -16,6 +16,7 @@ from twinkit.core.component import (
     Evaluates,
     FeedsThrough,
     HasEvents,
+    HasOccurrences,
     Port,
     RollsBack,
     Values,
@@ -37,8 +38,8 @@ def check_component(
 
     Checked are: ports; that it starts, starts again and steps with outputs that are complete, finite and of the right
     shape, and the same each time; and, where it has them: rollback (bitwise), feedthrough (an output moves at once only
-    with the inputs it names), directional derivatives against differences, the bound path against `step` (bitwise), and
-    events (later than asked). It ends with `close`, twice.
+    with the inputs it names), directional derivatives against differences, the bound path against `step` (bitwise),
+    events (later than asked), and occurrences (in order, taken back with the state). It ends with `close`, twice.
 
     Parameters
     ----------
@@ -72,12 +73,14 @@ def check_component(
     checks: dict[str, tuple[str, Callable[[], list[str]], bool]] = {
         "ports": ("names, causality, units, input values", run.ports, True),
         "steps": ("complete, finite, repeatable", run.repeats, True),
-        "rollback": ("bitwise, in the middle of a run", run.rollback, isinstance(component, RollsBack)),
+        "rollback": ("bitwise, in the middle of a run", run.rollback, _rolls_back(component)),
         "feedthrough": ("moving each input at one instant", run.feedthrough, isinstance(component, Evaluates)),
         "derivatives": ("against central differences", run.derivatives,
                         isinstance(component, Differentiates) and isinstance(component, Evaluates)),
         "bound path": ("bitwise as step", run.bound, isinstance(component, Binds)),
         "events": ("later than asked for", run.events, isinstance(component, HasEvents)),
+        "occurrences": ("in order, taken back with the state", run.occurrences,
+                        isinstance(component, HasOccurrences)),
         "close": ("twice", run.close, True),
     }  # fmt: skip
     for name, (note, check, applies) in checks.items():
@@ -91,6 +94,10 @@ def check_component(
     if not report.passed:
         raise ComponentCheckError(str(report))
     return report
+
+
+def _rolls_back(component: Component) -> bool:
+    return isinstance(component, RollsBack) and bool(getattr(component, "rolls_back", True))
 
 
 class _Run:
@@ -236,6 +243,23 @@ class _Run:
                 return [f"next_event({t!r}) is {event!r}, which is not later"]
             t = event
         return []
+
+    def occurrences(self) -> list[str]:
+        component, given = self.component, self.values()
+        component.initialize(self.t0, given)
+        saved = component.snapshot() if _rolls_back(self.component) else None
+        first = list(component.occurrences())
+        problems = [f"{one.name!r} happened at {one.time:g}, before the start" for one in first if one.time < self.t0]
+        for k in range(self.steps):
+            component.step(self.t0 + k * self.dt, self.dt, given)
+        times = [one.time for one in component.occurrences()]
+        if times != sorted(times) or any(time > self.t0 + self.steps * self.dt * (1 + 1e-9) for time in times):
+            problems.append(f"occurrences are not in order, or later than the run: {times}")
+        if saved is not None:
+            component.restore(saved)
+            if list(component.occurrences()) != first:
+                problems.append("restore does not take back what happened later")
+        return problems
 
     def close(self) -> list[str]:
         self.component.close()

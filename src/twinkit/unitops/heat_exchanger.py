@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import twinkit.core as tk
+from twinkit.unitops.phenomena import counter_current_effectiveness, wall_heat
 from twinkit.unitops.phenomena.advection import Scheme, face_values, transport
-from twinkit.unitops.phenomena.heat import counter_current_effectiveness, wall_heat
 
 _ILLUSTRATIVE = "illustrative: a small plate exchanger"
 _WATER = "water at 20 degC, CRC Handbook of Chemistry and Physics"

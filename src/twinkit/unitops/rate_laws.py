@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -10,7 +9,8 @@ from typing import Any, Self
 
 from twinkit.core.errors import InvalidValueError, UnitError, unknown_name
 from twinkit.core.units import affine, as_number, parse_unit
-from twinkit.unitops.phenomena.reaction import GAS_CONSTANT, arrhenius, concentration_power
+from twinkit.readings.numeric import NUMERIC
+from twinkit.unitops.phenomena import arrhenius, arrhenius_from, concentration_power, mass_action
 
 CONCENTRATION = "mol/L"
 RATE = "mol/L/min"
@@ -63,10 +63,15 @@ class Arrhenius:
 
     def at(self, m: Any, temperature: Any, order: float, shift: Any = 0.0) -> Any:
         """Return the constant in L, mol and min at a temperature [K]; `shift` [J/mol] adds to the energy."""
+        return m.convert(self.value(m, temperature, shift), self.unit, _constant_unit(order))
+
+    def value(self, m: Any, temperature: Any, shift: Any = 0.0) -> Any:
+        """Return the constant in its own unit at a temperature [K]; `shift` [J/mol] adds to the energy."""
         energy = m.quantity(float(self.activation_energy), "J/mol") + shift
-        reference = None if self.reference is None else float(self.reference)
-        constant = m.convert(m.quantity(self.constant, self.unit), self.unit, _constant_unit(order))
-        return constant * arrhenius(m, energy, temperature, reference)
+        constant = m.quantity(self.constant, self.unit)
+        if self.reference is None:
+            return arrhenius(m, constant, energy, temperature)
+        return arrhenius_from(m, constant, energy, temperature, m.quantity(float(self.reference), "K"))
 
     def check(self, order: float, what: str) -> None:
         """Raise `UnitError` unless the unit of the constant gives a rate for a law of this order."""
@@ -129,13 +134,12 @@ class RateLaw(ABC):
         """Return the law that a dict describes; `customs` are the functions known by name."""
 
 
-def _mass_action(m: Any, c: Mapping[str, Any], side: Mapping[str, float]) -> Any:
-    product: Any = None
-    for name, coefficient in side.items():
-        # A fractional coefficient below one would have an infinite slope at zero.
-        factor = concentration_power(m, c[name], coefficient, m.quantity(_CUTOFF, CONCENTRATION))
-        product = factor if product is None else product * factor
-    return product
+def _one_way(
+    m: Any, constant: Arrhenius, c: Mapping[str, Any], side: Mapping[str, float], temperature: Any, shift: Any
+) -> Any:
+    """Return the rate of one direction of an elementary reaction."""
+    k = constant.at(m, temperature, sum(side.values()), shift)
+    return mass_action(m, k, [c[name] for name in side], [*side.values()], m.quantity(_CUTOFF, CONCENTRATION))
 
 
 _CUTOFF = 1e-6
@@ -149,8 +153,7 @@ class MassAction(RateLaw):
 
     def rate(self, m: Any, c: Mapping[str, Any], temperature: Any, reaction: Any, shift: Any = 0.0) -> Any:
         """Return the rate [mol/L/min]; see `RateLaw.rate`."""
-        side = dict(reaction.reactants)
-        return self.constant.at(m, temperature, sum(side.values()), shift) * _mass_action(m, c, side)
+        return _one_way(m, self.constant, c, dict(reaction.reactants), temperature, shift)
 
     def check(self, reaction: Any) -> None:
         """Raise if the law does not suit the reaction."""
@@ -214,18 +217,15 @@ class Reversible(RateLaw):
             raise InvalidValueError("an equilibrium constant and its temperature in kelvin are positive")
         released = as_number(heat, "J/mol", "a heat of reaction")
         energy = float(forward.activation_energy)
-        inverse = 1.0 / kelvin - (0.0 if forward.reference is None else 1.0 / float(forward.reference))
-        there = forward.constant * math.exp(-energy / GAS_CONSTANT * inverse)
+        there = float(forward.value(NUMERIC, kelvin))
         made = str(parse_unit(forward.unit) / parse_unit(unit))
         return cls(forward, Arrhenius(there / constant, made, energy - released, kelvin))
 
     def rate(self, m: Any, c: Mapping[str, Any], temperature: Any, reaction: Any, shift: Any = 0.0) -> Any:
         """Return the rate [mol/L/min]; see `RateLaw.rate`."""
-        there, back = dict(reaction.reactants), dict(reaction.products)
-        forward = self.forward.at(m, temperature, sum(there.values()), shift) * _mass_action(m, c, there)
         # The same shift on both sides leaves the equilibrium where it is.
-        backward = self.backward.at(m, temperature, sum(back.values()), shift) * _mass_action(m, c, back)
-        return forward - backward
+        forward = _one_way(m, self.forward, c, dict(reaction.reactants), temperature, shift)
+        return forward - _one_way(m, self.backward, c, dict(reaction.products), temperature, shift)
 
     def check(self, reaction: Any) -> None:
         """Raise if the law does not suit the reaction."""
@@ -344,7 +344,7 @@ class Custom(RateLaw):
         """Return the rate [mol/L/min]; see `RateLaw.rate`."""
         # The factor of the shift is one at 25 degC: a custom law has no energy of its own to add it to.
         value = m.convert(self.function(m, c, temperature), self.unit, RATE)
-        return value * arrhenius(m, m.quantity(0.0, "J/mol") + shift, temperature, 298.15)
+        return arrhenius_from(m, value, m.quantity(0.0, "J/mol") + shift, temperature, m.quantity(298.15, "K"))
 
     def check(self, reaction: Any) -> None:
         """Raise if the law does not suit the reaction."""

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from twinkit.core.errors import DataError, InvalidValueError, TwinkitError, unknown_name
 from twinkit.core.units import as_number
 from twinkit.unitops.phenomena import formulas as chemistry
-from twinkit.unitops.phenomena.reaction import GAS_CONSTANT
+from twinkit.unitops.phenomena.temperature import GAS_CONSTANT
 from twinkit.unitops.rate_laws import (
     CONCENTRATION,
     LAWS,

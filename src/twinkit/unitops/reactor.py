@@ -7,7 +7,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 import twinkit.core as tk
-from twinkit.unitops.phenomena.heat import wall_heat
+from twinkit.unitops.phenomena import wall_heat
 from twinkit.unitops.reactions import SERIES_PARALLEL
 
 if TYPE_CHECKING:

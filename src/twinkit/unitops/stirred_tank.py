@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import twinkit.core as tk
+from twinkit.unitops.phenomena import wall_heat
 
 _WATER = "water at 20 degC, CRC Handbook of Chemistry and Physics"
 _ILLUSTRATIVE = "illustrative: a 500 L stainless-steel vessel"
@@ -27,7 +28,7 @@ class CoolingJacket(tk.Model):
 
     def equations(self, v: Any, m: Any) -> Mapping[str, Any]:
         """Return the energy balance of the coolant."""
-        heat = v.UA * (v.T_vessel - v.T)
+        heat = wall_heat(v.UA, v.T_vessel, v.T)
         return {"T": v.F / v.V * (v.T_in - v.T) + heat / (v.rho_cp * v.V), "heat": heat}
 
 

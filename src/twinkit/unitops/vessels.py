@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import twinkit.core as tk
-from twinkit.unitops.phenomena.heat import wall_heat
-from twinkit.unitops.phenomena.transfer import gas_transfer
+from twinkit.unitops.phenomena import gas_transfer, wall_heat
 
 _ILLUSTRATIVE = "illustrative"
 _SALT = "illustrative: sodium chloride in water at 25 degC, order of magnitude"

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include "fmi2Functions.h"
 
 enum { FORCE, SWITCH, X, V, POWER, COUNT, K, D, TRICK, FLOOR, DX, DV, NAME, NEXT };
@@ -142,6 +143,7 @@ fmi2Status fmi2DoStep(fmi2Component c, fmi2Real t, fmi2Real dt, fmi2Boolean last
         case 6: return fmi2Fatal;
         case 7: return 42;
         case 8: exit(3);
+        case 10: usleep(30000);
     }
     if (dt <= 0) return fmi2Error;
     int n = 1 + (int)(dt / 1e-3);

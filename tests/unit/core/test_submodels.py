@@ -4,6 +4,8 @@ import pytest
 
 import twinkit as tk
 from twinkit.readings import evaluate_at
+from twinkit.readings.dimensions import dimension_problems
+from twinkit.testing.agreement import reading_problems
 
 
 class Jacket(tk.Model):
@@ -159,19 +161,96 @@ def test_a_wrong_shape_cannot_be_bound():
         _ = Wide().layout
 
 
-def test_time_units_must_agree():
-    class Slow(tk.Model):
+def test_a_submodel_may_count_time_in_another_unit():
+    class Clock(tk.Model):
+        """Counts minutes, in every way a model can."""
+
+        time_unit = "min"
+        x = tk.State("m", initial=0.0)
+        T = tk.State("degC", initial=20.0)
+        n = tk.Mode("", default=0.0)
+
+        def equations(self, v, m):
+            speed = m.quantity(1.0, "m/min**2") * v.t
+            return {"x": speed, "T": m.quantity(2.0, "delta_degC/min")}
+
+        def events(self, v, m):
+            return {
+                "listed": tk.Schedule(at=[3.0, "240 s"], set={"n": v.n + 1.0}),
+                "often": tk.Schedule(every=2.0, start=1.0, until=7.5, set={"n": v.n + 10.0}),
+                "late": tk.Event(v.t - m.quantity(5.0, "min"), set={"n": v.n + 100.0}),
+            }
+
+    class Hours(tk.Model):
         """Counts hours."""
 
         time_unit = "h"
+        clock = Clock()
+
+        def equations(self, v, m):
+            v.clock()
+            return {}
+
+    own, whole = tk.simulate(Clock(), until="10 min"), tk.simulate(Hours(), until="10 min")
+    for name in ("x", "T", "n"):
+        assert float(whole[f"clock.{name}"][-1]) == pytest.approx(float(own[name][-1]), rel=1e-7)
+    assert float(own["n"][-1]) == 2.0 + 40.0 + 100.0
+    assert [o.time * 60.0 for o in whole.occurrences] == pytest.approx([o.time for o in own.occurrences], rel=1e-7)
+    assert [o.name for o in whole.occurrences] == [f"clock.{o.name}" for o in own.occurrences]
+    point = {"t": 0.3, "clock.x": 1.0, "clock.T": 25.0, "clock.n": 2.0}
+    assert reading_problems(Hours(), [point])[0] == []
+    assert dimension_problems(Hours()) == []
+
+
+def test_an_input_of_a_submodel_within_a_submodel_is_bound_by_its_name():
+    class Shell(tk.Model):
+        """Passes nothing on."""
+
+        time_unit = "min"
         jacket = Jacket()
 
         def equations(self, v, m):
-            v.jacket(T_vessel=m.quantity(20.0, "degC"))
+            v.jacket()
             return {}
 
-    with pytest.raises(tk.ModelDefinitionError, match="'jacket' counts time in 'min' and Slow in 'h'"):
-        _ = Slow().layout
+    class Outer(tk.Model):
+        """Binds what is two levels down."""
+
+        time_unit = "min"
+        shell = Shell()
+
+        def equations(self, v, m):
+            v.shell(**{"jacket.T_vessel": m.quantity(20.0, "degC")})
+            return {}
+
+    assert "shell.jacket.T_vessel" not in Outer().layout.inputs
+    assert "jacket.T_vessel" in Shell().layout.inputs
+
+    class Twice(tk.Model):
+        """Binds what is bound already."""
+
+        time_unit = "min"
+        shell = Outer()
+
+        def equations(self, v, m):
+            v.shell(**{"shell.jacket.T_vessel": m.quantity(20.0, "degC")})
+            return {}
+
+    with pytest.raises(tk.ModelDefinitionError, match=r"'shell\.shell\.jacket\.T_vessel' is given twice"):
+        _ = Twice().layout
+
+    class Wrong(tk.Model):
+        """Misses the name."""
+
+        time_unit = "min"
+        shell = Shell()
+
+        def equations(self, v, m):
+            v.shell(**{"jacket.T_vesel": m.quantity(20.0, "degC")})
+            return {}
+
+    with pytest.raises(tk.UnknownNameError, match=r"did you mean 'jacket\.T_vessel'"):
+        _ = Wrong().layout
 
 
 def test_a_submodel_may_replace_an_inherited_one():

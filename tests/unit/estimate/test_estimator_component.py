@@ -7,7 +7,7 @@ import pytest
 
 import twinkit as tk
 from twinkit.core import InvalidValueError, StepError, UnknownNameError
-from twinkit.estimate import EstimatorComponent, ExtendedKalmanFilter, HeldInputs, Sampled, Sensor
+from twinkit.estimate import EstimatorComponent, ExtendedKalmanFilter, HeldInputs, Sensor
 
 pytestmark = pytest.mark.component
 
@@ -45,16 +45,21 @@ def run(component, master, until="10 h"):
     return graph.simulate(until, master=master)
 
 
-@pytest.mark.parametrize(
-    ("master", "sampled", "count"),
-    [(tk.graph.Jacobi("15 min"), Sampled.START, 9), (tk.graph.GaussSeidel("15 min"), Sampled.END, 8)],
-    ids=["jacobi", "gauss-seidel"],
-)
-def test_a_delayed_sensor_in_a_graph_is_applied_at_its_own_time(master, sampled, count):
-    component = EstimatorComponent(ekf(), sampled=sampled)
+MASTERS = {
+    "jacobi": tk.graph.Jacobi("15 min"), "gauss-seidel": tk.graph.GaussSeidel("15 min"),
+    "gauss-seidel, plant last": tk.graph.GaussSeidel("15 min", order=["twin", "feed", "plant"]),
+    "own steps": tk.graph.GaussSeidel("15 min", rates={"plant": "5 min"}),
+    "midpoint": tk.graph.Midpoint("15 min"), "implicit": tk.graph.Implicit("15 min"),
+    "adaptive": tk.graph.Adaptive(rtol=1e-4),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("master", MASTERS.values(), ids=MASTERS)
+def test_a_delayed_sensor_in_a_graph_is_applied_at_its_own_time(master):
+    component = EstimatorComponent(ekf())
     solution = run(component, master)
     twin = component.estimator
-    assert twin.counts.received == twin.counts.used == count  # one an hour, two hours late
+    assert twin.counts.received == twin.counts.used == 9  # one an hour, two hours late
     assert solution["twin.a"].values[-1] == pytest.approx(solution["plant.a"].values[-1], abs=1e-3)
     assert all(abs(reading.innovation) < 0.02 for reading in twin.history.readings[3:])
     # The same, outside a graph, in order and in time.
@@ -120,8 +125,6 @@ def test_a_step_that_fails_leaves_the_component_as_it_was(inputs, message):
 def test_what_makes_no_sense_is_refused():
     with pytest.raises(UnknownNameError, match="did you mean 'ratio'"):
         EstimatorComponent(ekf(), outputs=["ration"])
-    with pytest.raises(InvalidValueError, match=r"Sampled\.START"):
-        EstimatorComponent(ekf(), sampled="end")
     with pytest.raises(InvalidValueError, match="needs a filter"):
         EstimatorComponent(Pair())
     with pytest.raises(InvalidValueError, match="lag"):

@@ -7,6 +7,7 @@ import twinkit as tk
 from twinkit.core.component import Causality, Port, PortKind
 from twinkit.core.errors import InvalidValueError, ShapeError, UnitError, UnknownNameError
 from twinkit.graph import ConnectError, GaussSeidel, GraphCheckError, Jacobi, Midpoint, material
+from twinkit.readings.dimensions import dimension_problems
 
 
 def block(inputs=None, outputs=None):
@@ -211,13 +212,18 @@ def test_a_transformation_is_finite(graph, bad):
         graph.connect(a.out["out"], b.inp["in"], factor=bad)
 
 
-def test_an_edge_with_a_transformation_is_not_flattened():
+def test_an_edge_with_a_transformation_is_flattened_and_stays_when_a_node_changes():
     graph = quarter_truck()
     other = tk.Graph()
     names = list(graph.nodes)
     nodes = {name: other.add(name, graph[name].component.model) for name in names}
     for edge in graph.edges:
         (a, out), (b, inp) = edge.source, edge.target
-        other.connect(nodes[a].out[out], nodes[b].inp[inp], factor=2.0)
-    with pytest.raises(InvalidValueError, match="cannot be flattened"):
-        other.flatten()
+        other.connect(nodes[a].out[out], nodes[b].inp[inp], factor=0.9, offset=0.01, convert_units=inp != "F")
+    changed = other.with_(wheel=graph["wheel"].component.model)
+    assert [(e.transformation, e.convert_units) for e in changed.edges] == [
+        ((0.9, 0.01), e.target[1] != "F") for e in graph.edges]  # fmt: skip
+    report = changed.compare(0.5, tk.graph.Midpoint(0.004))
+    assert report.shrinks
+    assert report.order == pytest.approx(2.0, abs=0.2)
+    assert dimension_problems(other.flatten()) == []

@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path as FilePath
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
@@ -150,13 +150,13 @@ class _Loader:
         for path, component in self.wiring.components.items():
             options = {**self.options, "kind": _KINDS[component.implementation]}
             fmu = FMU(self.fmu_files[path], starts[path], **options)
-            self._adapt(fmu, path, starts[path])
+            self._adapt(fmu, path)
             name = _node_name(path, self.graph.nodes)
             if ".".join(path) in self.graph.names:
                 self.graph.notes.append(f"two components are named {'.'.join(path)!r}; {name} is the second one's node")
             self.graph.names.setdefault(".".join(path), name)
             self.graph.notes += [f"{name}: {note}" for note in fmu.notes]
-            self.nodes[path] = self.graph.add(name, cast("Component", fmu))
+            self.nodes[path] = self.graph.add(name, fmu)
 
     def _assignments(self) -> dict[End, tuple[int, Any]]:
         """Return ``(component, variable)`` -> ``(level, value, steps)``; the outermost binding prevails."""
@@ -190,13 +190,10 @@ class _Loader:
             unit = self.faces.unit(end) if end in self.wiring.connectors else variable_unit(variable, description)
         return start_value(value, variable, unit, steps, label(end))
 
-    def _adapt(self, fmu: FMU, path: Path, start: Mapping[str, Any]) -> None:
-        """Give the ports of an FMU the units that only the file knows, and the start values of its inputs."""
+    def _adapt(self, fmu: FMU, path: Path) -> None:
+        """Give the ports of an FMU the units that only the file knows."""
 
         def adapted(port: Port) -> Port:
-            if port.name in start and port.causality is Causality.INPUT:
-                flat = port.flat(np.asarray(start[port.name], dtype=np.float64), f"the start of {port.name!r}")
-                port = replace(port, default=tuple(map(float, flat)) if port.shape else float(flat[0]))
             if (path, port.name) in self.wiring.connectors and not fmu.description.variables[port.name].unit:
                 unit = self.faces.unit((path, port.name))
                 if unit is not None and unit.to == Affine():
@@ -273,7 +270,7 @@ class _Loader:
         given = Port("value", port.unit, Causality.INPUT, port.shape, variability=port.variability)
         made = Port(name, unit, Causality.OUTPUT, port.shape, variability=port.variability)
         block = Block(transform, inputs={"value": given}, outputs={name: made}, time_unit=self.graph.time_unit)
-        added = self.graph.add(_node_name((node,), self.graph.nodes), cast("Component", block))
+        added = self.graph.add(_node_name((node,), self.graph.nodes), block)
         self.graph.connect(plug, added.inp["value"])
         return added.out[name]
 
@@ -295,7 +292,7 @@ class _Loader:
             return number
 
         block = Block(constant, inputs={}, outputs={name: port}, time_unit=self.graph.time_unit)
-        return self.graph.add(_node_name((name,), self.graph.nodes), cast("Component", block)).out[name]
+        return self.graph.add(_node_name((name,), self.graph.nodes), block).out[name]
 
     def _show(self, name: str, drivers: Mapping[str, Plug]) -> None:
         """Say which output is an output of the whole system; make one where a transformation lies between."""

@@ -103,13 +103,14 @@ class _Setup:
         layout, events = problem.layout, problem.reading.events
         return cls(
             compiled_system(problem),
-            _drive(problem),
+            drive_of(problem),
             problem.atol * np.concatenate([layout.states.scales, layout.algebraics.scales]),
             [event.crossing.value for event in events.values()] if events else None,
         )
 
 
-def _drive(problem: Problem) -> Any:
+def drive_of(problem: Problem) -> Any:
+    """Return the inputs of a run as the compiled integrator takes them."""
     program = problem.program
     end = max(problem.end, float(program.knots[-1])) + 1.0  # the last piece has no end
     return drive(np.append(program.knots, end), program.coefficients, np.append(program.jumps, True))

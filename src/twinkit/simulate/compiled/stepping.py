@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from twinkit.simulate.compiled._types import OK, PENDING, STAT_NAMES, STATUS_TEXT, Control, Drive
+from twinkit.core.component import StepError
+from twinkit.simulate.compiled._types import EVENT, OK, PENDING, STAT_NAMES, STATUS_TEXT, Control, Drive
 from twinkit.simulate.compiled.kernel import integrate
 from twinkit.simulate.compiled.solver import Compiled, compiled_system
 from twinkit.simulate.problem import Problem
@@ -19,7 +20,7 @@ class HeldStep:
     Parameters
     ----------
     problem
-        A run of a model without events.
+        A run of the model.
     solver
         Its limits.
     state
@@ -44,19 +45,32 @@ class HeldStep:
         self._state, self._modes = state, modes
         self._y = state[None] if system.natural else state[system.order][None].copy()
         self._p = np.concatenate([problem.p, modes])[None]
-        self._none, self._signs = np.empty(0), np.empty(0, dtype=np.int64)
-        self._rows, self._hit = np.empty((1, 0, system.n)), np.zeros((1, 0), dtype=np.int64)
+        crossings = [event.crossing.value for event in problem.reading.events.values()]
+        self._none, self._signs = np.empty(0), np.array(crossings, dtype=np.int64)
+        self._rows, self._hit = np.empty((1, 0, system.n)), np.zeros((1, len(crossings)), dtype=np.int64)
         self._stats = np.zeros((1, len(STAT_NAMES)), dtype=np.int64)
         self._status, self._reached = np.zeros(1, dtype=np.int64), np.zeros((1, 2))
         self._done = np.zeros(1, dtype=np.int64)
         self.width = self._reached[0, 1:]  # the step to go on with; 0: estimate one
 
-    def __call__(self, t: float, dt: float) -> str:
-        """Take the step; return why it failed, '' when it did not."""
+    def __call__(self, t: float, dt: float, fired: int | None = None) -> bool:
+        """Take the step; return False if an event happens on the way (the state is then where it happened).
+
+        `fired` is the event that has just happened at `t`.
+
+        Raises
+        ------
+        StepError
+            If the step fails.
+        """
         if self._modes.size:
             self._p[0, -self._modes.size :] = self._modes
         if not self._system.natural:
             self._y[0] = self._state[self._system.order]
+        if self._signs.size:
+            self._hit[0] = 0
+            if fired is not None:
+                self._hit[0, fired] = 1
         self._knots[0], self._knots[1] = t, t + 2.0 * dt
         self._status[0], self._reached[0, 0], self._stats[0, 0], self._stats[0, 1] = PENDING, t, 0, 0
         integrate(
@@ -66,4 +80,6 @@ class HeldStep:
         if not self._system.natural:
             self._state[self._system.order] = self._y[0]
         status = int(self._status[0])
-        return "" if status == OK else STATUS_TEXT[status]
+        if status not in (OK, EVENT):
+            raise StepError(STATUS_TEXT[status])
+        return status == OK

@@ -3,7 +3,96 @@
 Every function works on floats, arrays and the symbols of any reading; those that need mathematics take it as `m`.
 """
 
-from twinkit.unitops.phenomena.growth import inhibition, luedeking_piret, monod
-from twinkit.unitops.phenomena.transfer import gas_transfer
+from twinkit.unitops.phenomena.acid_base import (
+    MEDIUM_37,
+    BicarbonateBuffer,
+    bicarbonate,
+    charge_balance,
+    hydrogen_ion,
+    ionised,
+)
+from twinkit.unitops.phenomena.aeration import (
+    COALESCING,
+    NON_COALESCING,
+    TransferCorrelation,
+    gassed_power,
+    oxygen_transfer_coefficient,
+    stirrer_power,
+)
+from twinkit.unitops.phenomena.death import death_of_slow_growth, lysis
+from twinkit.unitops.phenomena.feeding import exponential_feed
+from twinkit.unitops.phenomena.growth import (
+    contois,
+    haldane,
+    inhibition,
+    luedeking_piret,
+    monod,
+    moser,
+    saturating_square,
+)
+from twinkit.unitops.phenomena.heat import (
+    counter_current_effectiveness,
+    flow_jacket_heat,
+    metabolic_heat,
+    overall_coefficient,
+    wall_heat,
+)
+from twinkit.unitops.phenomena.interaction import competitive, least, uncompetitive
+from twinkit.unitops.phenomena.mass_action import concentration_power, mass_action, reversible
+from twinkit.unitops.phenomena.mixing import exchange, exchange_flow, mixing_time
+from twinkit.unitops.phenomena.temperature import activation_and_loss, arrhenius, arrhenius_from, gas_constant
+from twinkit.unitops.phenomena.transfer import (
+    carbon_dioxide_coefficient,
+    dissolved_at_equilibrium,
+    gas_transfer,
+    headspace,
+    saturable_balance,
+)
 
-__all__ = ["gas_transfer", "inhibition", "luedeking_piret", "monod"]
+__all__ = [
+    "COALESCING",
+    "MEDIUM_37",
+    "NON_COALESCING",
+    "BicarbonateBuffer",
+    "TransferCorrelation",
+    "activation_and_loss",
+    "arrhenius",
+    "arrhenius_from",
+    "bicarbonate",
+    "carbon_dioxide_coefficient",
+    "charge_balance",
+    "competitive",
+    "concentration_power",
+    "contois",
+    "counter_current_effectiveness",
+    "death_of_slow_growth",
+    "dissolved_at_equilibrium",
+    "exchange",
+    "exchange_flow",
+    "exponential_feed",
+    "flow_jacket_heat",
+    "gas_constant",
+    "gas_transfer",
+    "gassed_power",
+    "haldane",
+    "headspace",
+    "hydrogen_ion",
+    "inhibition",
+    "ionised",
+    "least",
+    "luedeking_piret",
+    "lysis",
+    "mass_action",
+    "metabolic_heat",
+    "mixing_time",
+    "monod",
+    "moser",
+    "overall_coefficient",
+    "oxygen_transfer_coefficient",
+    "reversible",
+    "saturable_balance",
+    "saturating_square",
+    "stirrer_power",
+    "uncompetitive",
+    "wall_heat",
+]

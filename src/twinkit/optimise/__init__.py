@@ -1,0 +1,34 @@
+"""What estimation and control share of optimisation: models with sensitivities, structured solvers, typed endings."""
+
+from twinkit.optimise.discretise import Dynamics, Method, Radau, RungeKutta4
+from twinkit.optimise.native import Chains, Points
+from twinkit.optimise.nonlinear import SOLVERS, StageProblem, solve_nonlinear
+from twinkit.optimise.quadratic import StageProgram, StageSolution, solve_stages
+from twinkit.optimise.sqp import Contraction, Limits, Linearised, Problem, Solved, Step, sqp
+from twinkit.optimise.status import Converged, Failed, MaxIterations, Status
+
+__all__ = [
+    "SOLVERS",
+    "Chains",
+    "Contraction",
+    "Converged",
+    "Dynamics",
+    "Failed",
+    "Limits",
+    "Linearised",
+    "MaxIterations",
+    "Method",
+    "Points",
+    "Problem",
+    "Radau",
+    "RungeKutta4",
+    "Solved",
+    "StageProblem",
+    "StageProgram",
+    "StageSolution",
+    "Status",
+    "Step",
+    "solve_nonlinear",
+    "solve_stages",
+    "sqp",
+]

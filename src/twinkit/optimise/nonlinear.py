@@ -1,0 +1,143 @@
+"""The whole problem at once, for an interior-point solver: where sequential quadratic programming got stuck.
+
+    minimise    1/2 v'v + sum over k of cost[k](x[k]) + 1/2 sum over k of w[k]'w[k]
+    subject to  x[0] = first(v),  x[k+1] = advance[k](x[k], w[k]),  low <= see[k](x[k]) <= high,  bounds on x
+
+FATROP uses the stages; IPOPT is slower and sturdier.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import casadi as ca
+import numpy as np
+
+from twinkit.core.component import Array
+from twinkit.optimise.status import Converged, Failed, Status
+from twinkit.readings.casadi import SYMBOLIC
+
+SOLVERS = ("fatrop", "ipopt")
+_TOLERANCE = 1e-8
+
+
+@dataclass(frozen=True, eq=False)
+class StageProblem:
+    """A nonlinear problem of stages, in variables of order one. All callables take and return CasADi expressions.
+
+    Attributes
+    ----------
+    first
+        ``v -> x[0]``.
+    advance
+        Per interval: ``(x, w) -> x`` at its end.
+    cost
+        Per node: ``x -> `` cost.
+    path
+        Per node: ``x ->`` constrained quantities.
+    low, high
+        Bounds on the states, ``(n,)``.
+    path_low, path_high
+        Bounds on the constrained quantities.
+    """
+
+    first: Callable[[Any], Any]
+    advance: Sequence[Callable[[Any, Any], Any]]
+    cost: Sequence[Callable[[Any], Any]]
+    path: Sequence[Callable[[Any], Any]]
+    low: Array
+    high: Array
+    path_low: Array
+    path_high: Array
+
+
+def solve_nonlinear(
+    problem: StageProblem, v: Array, x: Array, w: Array, solver: str, seconds: float = math.inf
+) -> tuple[Array, Array, Array, Status]:
+    """Solve a problem from a guess; return ``v, x, w`` and how it ended.
+
+    Parameters
+    ----------
+    problem
+        The problem.
+    v, x, w
+        Guess: ``(m0,)``, ``(N + 1, n)``, ``(N, m)``.
+    solver
+        One of `SOLVERS`.
+    seconds
+        Time budget, for IPOPT.
+    """
+    with SYMBOLIC:
+        variables, constraints, equalities, limits, cost = _transcribed(problem, len(v), x.shape, w.shape)
+        options: dict[str, Any] = {"print_time": False, "error_on_fail": False, "show_eval_warnings": False}
+        if solver == "fatrop":
+            options |= {"structure_detection": "auto", "equality": equalities, "fatrop": {"print_level": 0}}
+        else:
+            options["ipopt"] = {"print_level": 0, "sb": "yes", "tol": _TOLERANCE, "max_iter": 500}
+            if math.isfinite(seconds):
+                options["ipopt"]["max_cpu_time"] = max(seconds, 1e-3)
+        try:
+            nlp = {"x": ca.vertcat(*variables), "f": cost, "g": ca.vertcat(*constraints)}
+            run = ca.nlpsol("stages", solver, nlp, options)
+            found = run(x0=_packed(v, x, w), **limits)
+            stats = run.stats()
+        except RuntimeError as error:
+            return v, x, w, Failed(solver.upper(), 0, str(error).splitlines()[-1])
+        values, rows = np.array(found["x"]).ravel(), np.array(found["g"]).ravel()
+    beyond = np.maximum(limits["lbg"] - rows, rows - limits["ubg"]).max(initial=0.0)
+    count = int(stats["iter_count"])
+    if not (stats["success"] and np.isfinite(values).all() and beyond < 1e-6):
+        reason = f"{stats.get('return_status', 'no solution')}, constraints violated by {beyond:.1e}"
+        return v, x, w, Failed(solver.upper(), count, reason)
+    v, x, w = _unpacked(values, len(v), x.shape, w.shape)
+    return v, x, w, Converged(solver.upper(), count)
+
+
+def _transcribed(
+    p: StageProblem, first: int, shape: tuple[int, ...], noise: tuple[int, ...]
+) -> tuple[list[Any], list[Any], list[bool], dict[str, Array], Any]:
+    """Return variables, constraints, which are equations, limits, and the cost; stage by stage."""
+    count, n, m = noise[0], shape[1], noise[1]
+    v, xs = ca.MX.sym("v", first), [ca.MX.sym(f"x{k}", n) for k in range(count + 1)]
+    ws = [ca.MX.sym(f"w{k}", m) for k in range(count)]
+    variables, lows, highs = [v], [np.full(first, -np.inf)], [np.full(first, np.inf)]
+    constraints, bottoms, tops = [xs[0] - p.first(v)], [np.zeros(n)], [np.zeros(n)]
+    equalities = [True] * n
+    cost = 0.5 * ca.sumsqr(v)
+    for k in range(count + 1):
+        variables.append(xs[k])
+        lows.append(p.low)
+        highs.append(p.high)
+        cost = cost + p.cost[k](xs[k])
+        if k < count:
+            variables.append(ws[k])
+            lows.append(np.full(m, -np.inf))
+            highs.append(np.full(m, np.inf))
+            cost = cost + 0.5 * ca.sumsqr(ws[k])
+            constraints.append(xs[k + 1] - p.advance[k](xs[k], ws[k]))
+            bottoms.append(np.zeros(n))
+            tops.append(np.zeros(n))
+            equalities += [True] * n
+        if len(p.path_low):
+            constraints.append(p.path[k](xs[k]))
+            bottoms.append(p.path_low)
+            tops.append(p.path_high)
+            equalities += [False] * len(p.path_low)
+    limits = {
+        "lbx": np.concatenate(lows), "ubx": np.concatenate(highs),
+        "lbg": np.concatenate(bottoms), "ubg": np.concatenate(tops),
+    }  # fmt: skip
+    return variables, constraints, equalities, limits, cost
+
+
+def _packed(v: Array, x: Array, w: Array) -> Array:
+    return np.concatenate([v, np.hstack([x[:-1], w]).ravel(), x[-1]])
+
+
+def _unpacked(values: Array, first: int, shape: tuple[int, ...], noise: tuple[int, ...]) -> tuple[Array, Array, Array]:
+    n, end = shape[1], len(values) - shape[1]
+    stages = values[first:end].reshape(noise[0], n + noise[1])
+    return values[:first], np.vstack([stages[:, :n], values[end:]]), stages[:, n:]
