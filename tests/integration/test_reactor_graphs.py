@@ -13,6 +13,7 @@ from twinkit.unitops import (
     HoldVessel,
     MixingTank,
     PlugFlowReactor,
+    WalledJacket,
 )
 from twinkit.unitops.reactions import SERIES_PARALLEL
 from twinkit.unitops.reactor import Thermal
@@ -79,12 +80,27 @@ def test_a_line_of_mixing_reaction_cooling_and_holding_runs_and_keeps_mass():
         assert held == pytest.approx(fed, rel=1e-6, abs=1e-6)
 
 
-def test_a_dynamic_jacket_is_joined_to_a_reactor():
+@pytest.mark.parametrize("jacket", [CoolingJacket(UA=21.6), WalledJacket()], ids=["plain", "walled"])
+def test_a_dynamic_jacket_is_joined_to_a_reactor(jacket):
+    """The heat that one gives is the heat that the other takes, and the reactor cools."""
     graph = tk.Graph()
-    reactor = graph.add("reactor", ContinuousStirredTankReactor(thermal=Thermal.JACKET, UA=21.6, T=60.0, F=0.0, c=0.0))
-    jacket = graph.add("jacket", CoolingJacket(UA=21.6, F=0.0))
-    graph.connect(reactor.out["outlet"], graph.add("hold", HoldVessel(n_components=4)).inp["inlet"])
-    graph.connect(jacket.out["T"], reactor.inp["T_jacket"])
+    walled = isinstance(jacket, WalledJacket)
+    vessel = graph.add("vessel", component(ContinuousStirredTankReactor(
+        thermal=Thermal.JACKET, UA=43.2 if walled else 21.6, T=60.0, F=0.0)))  # fmt: skip
+    cooler = graph.add("cooler", component(jacket.with_(F=5.0)))
+    graph.connect(vessel.out["T_vessel"], cooler.inp["T_vessel"])
+    graph.connect(cooler.out["T_wall" if walled else "T"], vessel.inp["T_jacket"])
+    flat = tk.simulate(graph.flatten("Cooled"), until="1 h", rtol=1e-9)
+    assert flat["vessel.duty"].values == pytest.approx(-flat["cooler.heat"].values, abs=1e-6)
+    assert flat["vessel.T"].values[-1] < 20.0
+    # The wall follows within a minute: the graph's steps are a tenth of that.
+    joint = tk.simulate(graph, until="1 h", master=tk.graph.Midpoint("0.1 min"))
+    assert joint["vessel.T_vessel"].values[-1] == pytest.approx(flat["vessel.T"].values[-1], abs=0.02)
+
+
+def test_a_field_of_a_stream_is_not_connected_by_itself():
+    graph = tk.Graph()
+    reactor, jacket = graph.add("reactor", ContinuousStirredTankReactor()), graph.add("jacket", CoolingJacket())
     with pytest.raises(tk.TwinkitError, match="stream"):
         graph.connect(reactor.out["outlet.temperature"], jacket.inp["T_vessel"])
 

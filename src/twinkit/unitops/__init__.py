@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "AeratedVessel": "aerated_vessel",
     "BatchReactor": "batch_reactor",
+    "BufferTank": "buffer_tank",
     "CHOBolusFed": "cho_bolus_fed",
     "CHOFedBatch": "cho_fed_batch",
     "CHOFedBatchQuasiSteadyOxygen": "cho_fed_batch",
@@ -31,6 +32,7 @@ _HOMES = {
     "SeedTrain": "seed_train",
     "SemiBatchReactor": "batch_reactor",
     "SingleUseBag": "vessels",
+    "WalledJacket": "stirred_tank",
     "YeastBottleneck": "yeast",
 }
 _FOLDERS = ("parameters", "phenomena")

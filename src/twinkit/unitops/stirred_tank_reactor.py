@@ -58,6 +58,7 @@ class ContinuousStirredTankReactor(_Reactor):
     V = tk.Parameter("L", 30.0, bounds=(1e-3, 1e5), doc="liquid volume", source=_ILLUSTRATIVE)
 
     F_out = tk.Output("L/min", doc="flow leaving")
+    T_vessel = tk.Output("degC", doc="temperature, for a jacket in a graph (T is part of the outlet)")
     heat_released = tk.Output("kJ/min", doc="heat released by the reactions")
     duty = tk.Output("kJ/min", doc="heat into the liquid from outside: what the jacket gives, or what holding T takes")
 
@@ -74,6 +75,7 @@ class ContinuousStirredTankReactor(_Reactor):
             "c": m.concatenate([production[i] + v.F / v.V * (v.c_in[i] - v.c[i]) for i in species]),
             "T": 0.0 if held else (released + carried + duty) / (v.rho_cp * v.V),
             "F_out": v.F,
+            "T_vessel": v.T,
             "heat_released": released,
             "duty": duty,
         }

@@ -6,7 +6,14 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import twinkit.core as tk
-from twinkit.unitops.phenomena import gas_transfer, wall_heat
+from twinkit.unitops.phenomena import (
+    exchange,
+    exchange_flow,
+    gas_transfer,
+    mixing_time,
+    transfer_power_law,
+    wall_heat,
+)
 
 _ILLUSTRATIVE = "illustrative"
 _SALT = "illustrative: sodium chloride in water at 25 degC, order of magnitude"
@@ -137,6 +144,14 @@ class MixingTank(tk.Model):
     c_out = tk.Output("mol/L", shape="n_components", doc="concentrations leaving")
 
     conserved: ClassVar[Mapping[str, Any]] = {
+        "heat, in volumes of liquid": lambda v, m: tk.Balance(
+            v.V
+            * (
+                (1.0 - v.share) * (v.T_first - m.quantity(0.0, "degC"))
+                + v.share * (v.T_second - m.quantity(0.0, "degC"))
+            ),
+            inflow=v.F_a * (v.T_a - v.T_second) + v.F_b * (v.T_b - v.T_second),
+        ),
         "components": lambda v, m: tk.Balance(
             v.V * ((1.0 - v.share) * m.sum(v.c_first) + v.share * m.sum(v.c_second)),
             inflow=v.F_a * m.sum(v.c_a) + v.F_b * m.sum(v.c_b) - v.F_out * m.sum(v.c_second),
@@ -147,14 +162,13 @@ class MixingTank(tk.Model):
         """Return the balances of both zones."""
         first, second = v.V * (1.0 - v.share), v.V * v.share
         through = v.F_a + v.F_b
-        apart, warmer = v.c_first - v.c_second, v.T_first - v.T_second
         entering = v.F_a * (v.c_a - v.c_first) + v.F_b * (v.c_b - v.c_first)
         warming = v.F_a * (v.T_a - v.T_first) + v.F_b * (v.T_b - v.T_first)
         return {
-            "c_first": (entering - v.F_exchange * apart) / first,
-            "c_second": (through + v.F_exchange) * apart / second,
-            "T_first": (warming - v.F_exchange * warmer) / first,
-            "T_second": (through + v.F_exchange) * warmer / second,
+            "c_first": entering / first + exchange(v.F_exchange, first, v.c_second, v.c_first),
+            "c_second": exchange(through + v.F_exchange, second, v.c_first, v.c_second),
+            "T_first": warming / first + exchange(v.F_exchange, first, v.T_second, v.T_first),
+            "T_second": exchange(through + v.F_exchange, second, v.T_first, v.T_second),
             "F_out": through,
             "c_out": v.c_second,
         }
@@ -229,15 +243,17 @@ class HoldVessel(tk.Model):
 class SingleUseBag(tk.Model):
     """Single-use mixing bag: a stirred and a slow compartment, with oxygen from sparging.
 
-    A tracer and dissolved oxygen in two compartments that exchange ``N_Q N d^3`` (the pumping of the impeller) times
-    `circulation`. Gas is sparged into the stirred one: ``kLa = k (P/V)^a v_s^b`` with P/V in W/m^3 and v_s in m/s,
-    where k, a and b are what the vendor of the bag fitted. Oxygen is taken up at `uptake` where there is any.
+    A tracer and dissolved oxygen in two compartments, which exchange as much liquid as mixes them to 95 % in the mixing
+    time ``C / N``: measure or ask for the revolutions C of the bag. Gas is sparged into the stirred one:
+    ``kLa = k (P/V)^a v_s^b`` with P/V in W/m^3 and v_s in m/s, where k, a and b are what the vendor of the bag fitted.
+    Oxygen is taken up at `uptake` where there is any.
 
     References
     ----------
     Form of kLa: van 't Riet (1979), Industrial & Engineering Chemistry Process Design and Development 18:357,
     doi:10.1021/i260071a001 (its constants for coalescing liquids, 0.026, 0.4 and 0.5, are the defaults; recalled, not
-    looked up); compartments: Levenspiel (1999), Chemical Reaction Engineering, 3rd ed., chapter 12
+    looked up); mixing time: Nienow (1997), Chemical Engineering Science 52:2557, doi:10.1016/S0009-2509(97)00072-9;
+    compartments: Levenspiel (1999), Chemical Reaction Engineering, 3rd ed., chapter 12
 
     Examples
     --------
@@ -262,11 +278,7 @@ class SingleUseBag(tk.Model):
 
     V = tk.Parameter("L", 200.0, bounds=(0.1, 1e4), doc="volume", source=_ILLUSTRATIVE)
     slow = tk.Parameter("", 0.25, bounds=(0.01, 0.99), doc="share of the slow compartment", source=_ILLUSTRATIVE)
-    N_Q = tk.Parameter("", 0.7, bounds=(0.05, 2), doc="flow number of the impeller", source=_ILLUSTRATIVE)
-    d = tk.Parameter("dm", 2.0, bounds=(0.1, 20), doc="impeller diameter", source=_ILLUSTRATIVE)
-    circulation = tk.Parameter(
-        "", 0.3, bounds=(0, 1), doc="share of the pumping that reaches the slow one", source=_ILLUSTRATIVE
-    )
+    C = tk.Parameter("", 40.0, bounds=(1, 1e4), doc="revolutions it takes to mix to 95 %", source=_ILLUSTRATIVE)
     k_kLa = tk.Parameter(
         "1/min", 0.026 * 60.0, bounds=(0, 100), doc="k of the kLa", source="van 't Riet 1979 (recalled)"
     )
@@ -277,31 +289,39 @@ class SingleUseBag(tk.Model):
 
     kLa = tk.Output("1/min", doc="oxygen transfer coefficient of the stirred compartment")
     exchange = tk.Output("L/min", doc="flow between the compartments")
-    mixing_time = tk.Output("min", doc="time to 95 % homogeneity")
+    theta95 = tk.Output("min", doc="time to 95 % homogeneity")
+    supplied = tk.Output("mmol/min", doc="oxygen from the gas")
+    used = tk.Output("mmol/min", doc="oxygen taken up")
 
     conserved: ClassVar[Mapping[str, Any]] = {
         "tracer": lambda v, m: tk.Balance(
             v.V * ((1.0 - v.slow) * v.tracer_stirred + v.slow * v.tracer_slow), inflow=v.acid
+        ),
+        "oxygen": lambda v, m: tk.Balance(
+            v.V * ((1.0 - v.slow) * v.O2_stirred + v.slow * v.O2_slow), inflow=v.supplied - v.used
         ),
     }
 
     def equations(self, v: Any, m: Any) -> Mapping[str, Any]:
         """Return tracer and oxygen balances of both compartments."""
         stirred, slow = v.V * (1.0 - v.slow), v.V * v.slow
-        exchange = v.circulation * v.N_Q * m.convert(v.N * v.d * v.d * v.d, "dm**3/min", "L/min")
-        power = m.maximum(v.P_V / m.quantity(1.0, "W/m**3"), 1e-12)
-        gas = m.maximum(v.v_s / m.quantity(1.0, "m/s"), 1e-12)
-        coefficient = v.k_kLa * power**v.a_kLa * gas**v.b_kLa
-        tracer, oxygen = v.tracer_stirred - v.tracer_slow, v.O2_stirred - v.O2_slow
-        # The difference decays with both compartments' renewal: theta_95 = ln(20) / (Q / V1 + Q / V2).
-        renewal = exchange / stirred + exchange / slow
+        # Powers and quotients need positive numbers: a bag at rest mixes in 40 million minutes.
+        theta = mixing_time(v.C, m.maximum(v.N, m.quantity(1e-6, "1/min")))
+        flow = exchange_flow(m, theta, stirred, slow)
+        power = m.maximum(v.P_V, m.quantity(1e-12, "W/m**3"))
+        gas = m.maximum(v.v_s, m.quantity(1e-12, "m/s"))
+        coefficient = transfer_power_law(m, v.k_kLa, v.a_kLa, v.b_kLa, power, gas)
+        supplied = gas_transfer(coefficient, v.O2_sat, v.O2_stirred)
         return {
-            "tracer_stirred": -exchange * tracer / stirred,
-            "tracer_slow": (exchange * tracer + v.acid) / slow,
-            "O2_stirred": gas_transfer(coefficient, v.O2_sat, v.O2_stirred) - exchange * oxygen / stirred
+            "tracer_stirred": exchange(flow, stirred, v.tracer_slow, v.tracer_stirred),
+            "tracer_slow": exchange(flow, slow, v.tracer_stirred, v.tracer_slow) + v.acid / slow,
+            "O2_stirred": supplied
+            + exchange(flow, stirred, v.O2_slow, v.O2_stirred)
             - v.uptake * m.gate(v.O2_stirred, v.K_O2),
-            "O2_slow": exchange * oxygen / slow - v.uptake * m.gate(v.O2_slow, v.K_O2),
+            "O2_slow": exchange(flow, slow, v.O2_stirred, v.O2_slow) - v.uptake * m.gate(v.O2_slow, v.K_O2),
             "kLa": coefficient,
-            "exchange": exchange,
-            "mixing_time": m.log(20.0) / (renewal + m.quantity(1e-9, "1/min")),
-        }  # fmt: skip
+            "exchange": flow,
+            "theta95": theta,
+            "supplied": supplied * stirred,
+            "used": v.uptake * (stirred * m.gate(v.O2_stirred, v.K_O2) + slow * m.gate(v.O2_slow, v.K_O2)),
+        }

@@ -5,7 +5,9 @@ Every function works on floats, arrays and the symbols of any reading; those tha
 
 from twinkit.unitops.phenomena.acid_base import (
     MEDIUM_37,
+    WATER_25,
     BicarbonateBuffer,
+    acid_charge,
     bicarbonate,
     charge_balance,
     hydrogen_ion,
@@ -18,6 +20,7 @@ from twinkit.unitops.phenomena.aeration import (
     gassed_power,
     oxygen_transfer_coefficient,
     stirrer_power,
+    transfer_power_law,
 )
 from twinkit.unitops.phenomena.death import death_of_slow_growth, lysis
 from twinkit.unitops.phenomena.feeding import exponential_feed
@@ -53,8 +56,10 @@ __all__ = [
     "COALESCING",
     "MEDIUM_37",
     "NON_COALESCING",
+    "WATER_25",
     "BicarbonateBuffer",
     "TransferCorrelation",
+    "acid_charge",
     "activation_and_loss",
     "arrhenius",
     "arrhenius_from",
@@ -93,6 +98,7 @@ __all__ = [
     "saturable_balance",
     "saturating_square",
     "stirrer_power",
+    "transfer_power_law",
     "uncompetitive",
     "wall_heat",
 ]
