@@ -81,7 +81,7 @@ def test_a_wall_without_capacity_is_two_resistances_in_a_row():
 
 
 def test_what_is_out_of_bounds_is_refused():
-    with pytest.raises(tk.BoundsError, match="share of the slow|slow"):
+    with pytest.raises(tk.BoundsError, match="slow"):
         SingleUseBag(slow=1.5)
     with pytest.raises(tk.BoundsError, match="target"):
         BufferTank(target=20.0)
