@@ -90,5 +90,5 @@ for flow in (0.03, 0.05, 0.08):
 run.plot("X", "S", "Cl", "P")
 
 # %% [markdown]
-# The fastest feed makes the most cells and nearly no penicillin: there are more of them than the oxygen supply can carry
-# (the last picture), and synthesis needs oxygen more than growth does.
+# The fastest feed makes the most cells and nearly no penicillin: there are more cells than the oxygen supply can carry
+# (the last picture). Sugar is left over, synthesis stops for want of oxygen, and what was made decays.
