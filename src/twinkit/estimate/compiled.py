@@ -56,7 +56,7 @@ class Moves:
 
     @cached_property
     def noise_root(self) -> Fast:
-        """``(t, h, x, z, c, modes, p, intensities) -> G`` ``(n, 3 n)``: ``G G'`` is the noise of the sub-step."""
+        """``(t, h, x, z, c, modes, p, intensities) -> (G, error)``: ``G G'``, `G` ``(n, 3 n)``, its noise."""
         with SYMBOLIC:
             return Fast(noise_root(self._step), 0)
 

@@ -8,6 +8,8 @@ import numpy as np
 
 from twinkit.core.component import Array
 
+_RANK = 1e-13  # of the correlation matrix: smaller eigenvalues are rounding
+
 
 def factor(covariance: Array) -> Array:
     """Return a symmetric factor of a covariance; eigenvalues below zero, which only rounding makes, count as zero."""
@@ -66,3 +68,12 @@ def downdated(root: Array, column: Array, weight: float) -> Array:
     if weight >= 0:
         return triangular(np.column_stack([root, math.sqrt(weight) * column]))
     return triangular(factor(product(root) + weight * np.outer(column, column)))
+
+
+def inverse(covariance: Array) -> Array:
+    """Return the inverse on the part of the space that is uncertain (the pseudo-inverse, free of units)."""
+    scale = np.sqrt(np.diag(covariance))
+    scale = np.where(scale > 0.0, scale, 1.0)
+    values, vectors = np.linalg.eigh(covariance / np.outer(scale, scale))
+    keep = values > _RANK * max(values[-1], 0.0)
+    return (vectors[:, keep] / values[keep]) @ vectors[:, keep].T / np.outer(scale, scale)

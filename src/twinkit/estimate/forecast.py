@@ -14,7 +14,7 @@ from twinkit.core import InvalidValueError, SimulationError
 from twinkit.core.component import Array
 from twinkit.core.errors import unknown_name
 from twinkit.core.units import as_number, unit_label
-from twinkit.estimate.factors import factor
+from twinkit.estimate.factors import factor, triangular
 from twinkit.estimate.samples import SampledEstimate
 from twinkit.estimate.sensors import positions
 from twinkit.estimate.uncertain import Plan
@@ -253,17 +253,33 @@ class _Runner:
 
     def _step(self, t: float, h: float, x: Array, z: Array, halvings: int) -> tuple[Array, Array]:
         """Return samples after one step, or two halves for those whose local error is too large."""
+        noise, off = self._noise(t, h, x, z)
+        if halvings and off > self._ekf.rtol:
+            middle = self._step(t, h / 2, x, z, halvings - 1)
+            return self._step(t + h / 2, h / 2, *middle, halvings - 1)
         x1, z1, error = self._flowed(t, h, x, z)
         known = np.isfinite(x).all(axis=0)
         x1[:, ~known] = np.nan
         again = np.flatnonzero(known & ~(error <= self._tolerance)) if halvings else np.empty(0, dtype=np.intp)
         if self._rng is not None:
-            x1 = x1 + (self._plan.noise * math.sqrt(h))[:, None] * self._rng.standard_normal(x1.shape)
+            x1 = x1 + noise @ self._rng.standard_normal(x1.shape)
         x1 = np.clip(x1, self._plan.low[:, None], self._plan.high[:, None])
         if again.size:
             middle = self._step(t, h / 2, x[:, again], z[:, again], halvings - 1)
             x1[:, again], z1[:, again] = self._step(t + h / 2, h / 2, *middle, halvings - 1)
         return x1, z1
+
+    def _noise(self, t: float, h: float, x: Array, z: Array) -> tuple[Array, float]:
+        """Return a factor of the process noise of a step, as the model carries it on, and its local error."""
+        ok = np.isfinite(x).all(axis=0) & np.isfinite(z).all(axis=0)
+        if self._rng is None or not self._plan.noise.any() or not ok.any():
+            return np.zeros((len(x), len(x))), 0.0
+        middle = x[:, ok].mean(axis=1), z[:, ok].mean(axis=1)
+        args = (t, h, *middle, self._ekf.given.piece(t, h), self._modes, self._parameters, self._plan.noise)
+        columns, (off,) = self._ekf.functions.controlled.noise_root(*args)
+        if not np.isfinite(columns).all():
+            return np.diag(self._plan.noise * math.sqrt(h)), math.inf
+        return triangular(columns), float(off)
 
     def _flowed(self, t: float, h: float, x: Array, z: Array) -> tuple[Array, Array, Array]:
         """Call ``flow`` on any number of samples, filled up to a power of two so that few sizes occur."""

@@ -3,7 +3,8 @@
 Of controlled accuracy: two half steps of the classical Runge-Kutta method for the mean, together with the derivative of
 that very map (the discrete variational equation), ``A = A2 A1``. The noise is integrated by Simpson's rule,
 ``Qd = h/6 (A Q A' + 4 A2 Q A2' + Q)``, and ``P+ = A P A' + Qd``: a sum of congruences, so `P` stays positive
-semidefinite whatever the step. One full step beside the two half steps gives the local error.
+semidefinite whatever the step. One full step beside the two half steps gives the local error, of the mean and of `A`:
+at rest the mean has none, however wrong `A` is.
 
 Of given length: one step of the same method, with ``A2`` from the Jacobians of its last two stages.
 """
@@ -33,6 +34,8 @@ class Step:
         Tangent maps from its begin and from its middle to its end.
     error
         Local error, or for a sub-step of given length what Newton's method left.
+    spread_error
+        Local error of `whole`, which counts less: see `_SPREAD`.
     """
 
     arguments: list[Any]
@@ -41,6 +44,10 @@ class Step:
     whole: Any
     second: Any
     error: Any
+    spread_error: Any
+
+
+_SPREAD = 1e-2  # a covariance need not be as accurate as a mean: 1e-4 where that has 1e-6
 
 
 def _runge_kutta(
@@ -75,11 +82,15 @@ def controlled(s: Symbols, scales: Array) -> Step:
     half = 0.5 * h
     middle, first, z, residual, _ = _runge_kutta(s, c, 0.0, half, s.x, s.z, ca.SX(0))
     end, second, z, residual, _ = _runge_kutta(s, c, half, half, middle, z, residual)
-    coarse, _, _, residual, _ = _runge_kutta(s, c, 0.0, h, s.x, s.z, residual)
+    coarse, rough, _, residual, _ = _runge_kutta(s, c, 0.0, h, s.x, s.z, residual)
+    whole = second @ first
     local = (end - coarse) / (15.0 * (ca.DM(scales) + ca.fabs(end)))
     error = ca.fmax(ca.norm_inf(local), residual)
     z = s.solve(s.t + h, end, z, inputs_at(c, h), s.modes, s.p)[0]
-    return Step([s.t, h, s.x, s.z, c, s.modes, s.p], end, z, second @ first, second, error)
+    nominal = ca.DM(scales)
+    off = (ca.fabs(whole - rough) @ nominal) / (15.0 * (nominal + ca.fabs(whole) @ nominal))
+    spread_error = _SPREAD * ca.norm_inf(off)
+    return Step([s.t, h, s.x, s.z, c, s.modes, s.p], end, z, whole, second, error, spread_error)
 
 
 def fixed(s: Symbols) -> Step:
@@ -89,7 +100,7 @@ def fixed(s: Symbols) -> Step:
     eye = ca.SX.eye(s.x.numel())
     second = eye + h / 4 * (jacobians[2] + jacobians[3] @ (eye + h / 2 * jacobians[2]))
     z = s.solve(s.t + h, end, z, inputs_at(c, h), s.modes, s.p)[0]
-    return Step([s.t, h, s.x, s.z, c, s.modes, s.p], end, z, whole, second, residual)
+    return Step([s.t, h, s.x, s.z, c, s.modes, s.p], end, z, whole, second, residual, ca.SX(0))
 
 
 def propagate(step: Step) -> Any:
@@ -99,7 +110,7 @@ def propagate(step: Step) -> Any:
     q = ca.diag(intensity)
     noise = h / 6 * (step.whole @ q @ step.whole.T + 4 * step.second @ q @ step.second.T + q)
     after = step.whole @ covariance @ step.whole.T + noise
-    results = [step.end, step.z, symmetric(after), step.error]
+    results = [step.end, step.z, symmetric(after), ca.fmax(step.error, step.spread_error)]
     return ca.Function("propagate", [*step.arguments, covariance, intensity], results)
 
 
@@ -110,12 +121,13 @@ def flow(step: Step) -> Any:
 
 def tangent(step: Step) -> Any:
     """Return the function ``(...) -> (x, z, A, error)`` with the tangent map of the sub-step."""
-    return ca.Function("tangent", step.arguments, [step.end, step.z, ca.densify(step.whole), step.error])
+    error = ca.fmax(step.error, step.spread_error)
+    return ca.Function("tangent", step.arguments, [step.end, step.z, ca.densify(step.whole), error])
 
 
 def noise_root(step: Step) -> Any:
-    """Return the function ``(..., intensities) -> G``: each of the three terms of Simpson's rule as a factor."""
+    """Return the function ``(..., intensities) -> (G, error)``: the terms of Simpson's rule as factors side by side."""
     root, intensities = ca.sqrt(step.arguments[1] / 6), ca.SX.sym("q", step.end.numel())
     q = ca.diag(intensities)
     terms = ca.horzcat(root * step.whole @ q, 2 * root * step.second @ q, root * q)
-    return ca.Function("noise_root", [*step.arguments, intensities], [ca.densify(terms)])
+    return ca.Function("noise_root", [*step.arguments, intensities], [ca.densify(terms), step.spread_error])

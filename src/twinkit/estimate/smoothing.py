@@ -24,11 +24,10 @@ import numpy as np
 
 from twinkit.core import InvalidValueError
 from twinkit.core.component import Array
+from twinkit.estimate.factors import inverse
 from twinkit.estimate.filter import Filter
 from twinkit.estimate.history import History
 from twinkit.estimate.result import Estimate
-
-_RANK = 1e-13  # of the correlation matrix: smaller eigenvalues are rounding
 
 
 @runtime_checkable
@@ -83,7 +82,7 @@ def _same(made_by: Filter, estimate: Estimate, later: Estimate) -> Estimate:
 def _smoothed(made_by: Smoothable, estimate: Estimate, later: Estimate) -> Estimate:
     """Return an estimate corrected by the smoothed one of the next instant."""
     predicted, cross = made_by.crossed(estimate, later.time)
-    gain = cross @ _inverse(predicted.covariance)
+    gain = cross @ inverse(predicted.covariance)
     x = estimate.vector + gain @ (later.vector - predicted.vector)
     # The covariance that is left when the next vector is known, as a congruence, so that it stays one.
     left = estimate.covariance - gain @ cross.T - cross @ gain.T + gain @ predicted.covariance @ gain.T
@@ -91,15 +90,6 @@ def _smoothed(made_by: Smoothable, estimate: Estimate, later: Estimate) -> Estim
     filter = estimate.filter
     z = _algebraics(filter, estimate, x)
     return filter.make(estimate.time, x, 0.5 * (covariance + covariance.T), z, estimate.readings, estimate.nis)
-
-
-def _inverse(covariance: Array) -> Array:
-    """Return the inverse on the part of the space that is uncertain (the pseudo-inverse, free of units)."""
-    scale = np.sqrt(np.diag(covariance))
-    scale = np.where(scale > 0.0, scale, 1.0)
-    values, vectors = np.linalg.eigh(covariance / np.outer(scale, scale))
-    keep = values > _RANK * max(values[-1], 0.0)
-    return (vectors[:, keep] / values[keep]) @ vectors[:, keep].T / np.outer(scale, scale)
 
 
 def _positive(matrix: Array) -> Array:

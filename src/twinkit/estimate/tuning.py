@@ -133,6 +133,7 @@ class _Past:
     task: Task
     own: Any  # readings that carry a standard deviation of their own
     factors: Array  # on the sensor's standard deviation, for uncertain readings
+    relative: Array  # part of the sensor's standard deviation that goes with the reading
 
 
 @dataclass(frozen=True)
@@ -304,7 +305,8 @@ def _past(kind: Filter, measurements: list[Measurement], begin: Any, substeps: i
             j = tags.index(tag)
             values[i, j], stds[i, j], own[i, j], factors[i, j] = found
     run = prepare_filter(kind, [time for time, _ in rows], begin=begin, substeps=substeps, engine=engine)
-    return _Past(run, run.task(values, stds), own, factors)
+    shares = np.array([line.sensor.relative_std for line in kind.lines.values()])
+    return _Past(run, run.task(values, stds), own, factors, np.nan_to_num(values) * shares)
 
 
 def _likelihood(past: _Past, free: _Free, values: Array) -> float:
@@ -317,7 +319,8 @@ def _likelihood(past: _Past, free: _Free, values: Array) -> float:
         q[positions] = value**2
     for tag, value in zip(free.tags, values[len(free.parts) :], strict=True):
         j = tags.index(tag)
-        variances[:, j] = np.where(past.own[:, j], variances[:, j], (value * past.factors[:, j]) ** 2)
+        mine = (value**2 + past.relative[:, j] ** 2) * past.factors[:, j] ** 2
+        variances[:, j] = np.where(past.own[:, j], variances[:, j], mine)
     try:
         record = past.run.run(replace(past.task, q=q, variances=variances), covariances=False)
     except SimulationError:

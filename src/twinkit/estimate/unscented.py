@@ -12,7 +12,7 @@ import numpy as np
 
 from twinkit.core import InvalidValueError
 from twinkit.core.component import Array
-from twinkit.estimate.factors import array_update, downdated, factor, product, triangular
+from twinkit.estimate.factors import array_update, downdated, factor, inverse, product, triangular
 from twinkit.estimate.filter import Filter, Item
 from twinkit.estimate.result import Estimate
 from twinkit.estimate.steps import Arrived, Mask, arrived, fates, finite, judged, stepped, total_nis
@@ -157,7 +157,7 @@ class UnscentedKalmanFilter(Filter):
         x, root, z = stepped(self, estimate.time, end, begin, attempt)
         whole: Array | None = None
         for covariance, cross in trace:
-            whole = cross if whole is None else whole @ np.linalg.pinv(covariance, hermitian=True) @ cross
+            whole = cross if whole is None else whole @ inverse(covariance) @ cross
         later = _factored(self.make(end, x, product(root), z), root)
         return later, estimate.covariance if whole is None else whole
 
@@ -190,11 +190,12 @@ class UnscentedKalmanFilter(Filter):
         _, after, zs, errors = self._flowed(t, h, state)
         piece = self.given.piece(t, h)
         mean = self.sigma.average(after)
-        noise = self.moves.noise_root(t, h, x, z, piece, modes, parameters, self.plan.noise)[0]
+        noise, (off,) = self.moves.noise_root(t, h, x, z, piece, modes, parameters, self.plan.noise)
         outer, centre = self.sigma.deviations(after, mean)
         root = downdated(triangular(np.column_stack([outer, noise])), centre, self.sigma.central)
         mean = self.constraint.placed(mean, product(root), self.plan.low, self.plan.high)
-        return (mean, root, zs[:, 0]), float(np.max(errors))
+        worst = float(np.max(errors))  # NaN stays
+        return (mean, root, zs[:, 0]), float(np.maximum(worst, off)) if self.plan.noise.any() else worst
 
     def corrected(self, estimate: Estimate, items: Sequence[Item]) -> Estimate:
         """Return the estimate after readings of its own instant."""

@@ -24,7 +24,7 @@ from twinkit.core.errors import unknown_name
 from twinkit.core.identity import digest
 from twinkit.core.units import affine
 from twinkit.estimate.calibration.noise import Noise, NoiseTerm, check_noise, noise_term
-from twinkit.estimate.sensors import Position, Sensor, in_unit, position
+from twinkit.estimate.sensors import Line, Position, Sensor, in_unit, lines, position
 from twinkit.simulate.problem import Problem, make_problem
 
 Array = npt.NDArray[np.float64]
@@ -50,7 +50,7 @@ class Observed:
     factor
         By how much the standard deviation is multiplied (uncertain readings), ``(n,)``.
     bad
-        Measurements that were left out because they are marked bad.
+        Measurements that were left out because they are marked bad, or outside their instrument's range.
     recipe
         Identifies the run: batches of one recipe (replicates) have the same times, and one run serves them all while
         nothing that is searched for differs between them.
@@ -147,9 +147,10 @@ def prepare(
     known = _sensors(sensors)
     tags = tuple(dict.fromkeys(tag for batch in batches for tag in batch.tags))
     places = tuple(_place(model, tag, known.get(tag), batches) for tag in tags)
-    given = check_noise({**_sensor_noise(known), **dict(noise or {})}, tags) if tags else {}
+    given = check_noise({**_sensor_noise(known, batches), **dict(noise or {})}, tags) if tags else {}
+    shared = lines(model, [sensor for sensor in known.values() if sensor.name in tags]) if known else {}
     observed = _shared(
-        [_observed(model, batch, tags, places, known, set(given), tuple(free), rtol) for batch in batches]
+        [_observed(model, batch, tags, places, shared, set(given), tuple(free), rtol) for batch in batches]
     )
     terms: list[NoiseTerm] = []
     for t, (tag, place) in enumerate(zip(tags, places, strict=True)):
@@ -175,8 +176,14 @@ def _sensors(sensors: Sequence[Sensor]) -> dict[str, Sensor]:
     return found
 
 
-def _sensor_noise(sensors: Mapping[str, Sensor]) -> dict[str, Noise]:
-    return {tag: Noise(sensor.std) for tag, sensor in sensors.items() if sensor.std is not None}
+def _sensor_noise(sensors: Mapping[str, Sensor], batches: Sequence[Batch]) -> dict[str, Noise]:
+    """Return the noise of sensors whose measurements carry no standard deviation of their own, which goes first."""
+    own = {item.tag for batch in batches for item in batch.measurements if item.std is not None}
+    return {
+        tag: Noise(0.0 if sensor.std is None else sensor.std, sensor.relative_std)
+        for tag, sensor in sensors.items()
+        if tag not in own and (sensor.std is not None or sensor.relative_std > 0)
+    }
 
 
 def _place(model: Model, tag: str, sensor: Sensor | None, batches: Sequence[Batch]) -> Position:
@@ -191,22 +198,25 @@ def _place(model: Model, tag: str, sensor: Sensor | None, batches: Sequence[Batc
 
 
 def _observed(
-    model: Model, batch: Batch, tags: Sequence[str], places: Sequence[Position], sensors: Mapping[str, Sensor],
+    model: Model, batch: Batch, tags: Sequence[str], places: Sequence[Position], sensors: Mapping[str, Line],
     replaced: set[str], free: Sequence[str], rtol: float,
 ) -> Observed:  # fmt: skip
-    good = [item for item in batch.measurements if item.quality is not Quality.BAD]
+    index = {tag: t for t, tag in enumerate(tags)}
+    good = [
+        item for item in batch.measurements if item.quality is not Quality.BAD and not _outside(item, sensors, batch)
+    ]
     bad = len(batch.measurements) - len(good)
     if not good:
         raise InvalidValueError(
-            f"batch {batch.name!r} has no usable measurement" + (f" ({bad} are marked bad)" if bad else "")
+            f"batch {batch.name!r} has no usable measurement"
+            + (f" ({bad} are marked bad or out of range)" if bad else "")
         )
     scale = affine(batch.time_unit, model.time_unit)[0]
     moments = np.array([item.source_time for item in good]) * scale
     grid, row = np.unique(moments, return_inverse=True)
-    index = {tag: t for t, tag in enumerate(tags)}
     numbers = [_number(item, places[index[item.tag]], batch) for item in good]
     factors = [
-        (sensors[item.tag].uncertain_factor if item.tag in sensors else 2.0)
+        (sensors[item.tag].sensor.uncertain_factor if item.tag in sensors else 2.0)
         if item.quality is Quality.UNCERTAIN
         else 1.0
         for item in good
@@ -218,11 +228,27 @@ def _observed(
         quantity=np.array([index[item.tag] for item in good], dtype=np.intp),
         tag=np.array([index[item.tag] for item in good], dtype=np.intp),
         value=np.array([value for value, _ in numbers]),
-        std=np.array([np.nan if s is None or m.tag in replaced else s
-                      for m, (_, s) in zip(good, numbers, strict=True)]),
+        std=np.array([_spread(m, value, s, sensors, replaced) for m, (value, s) in zip(good, numbers, strict=True)]),
         factor=np.array(factors),
         bad=bad,
     )  # fmt: skip
+
+
+def _outside(item: Measurement, sensors: Mapping[str, Line], batch: Batch) -> bool:
+    """Return whether a reading is outside its instrument's range, and so counts as bad."""
+    line = sensors.get(item.tag)
+    return line is not None and bool(line.outside(_number(item, line.place, batch)[0]))
+
+
+def _spread(
+    item: Measurement, value: float, own: float | None, sensors: Mapping[str, Line], replaced: set[str]
+) -> float:
+    """Return the standard deviation of a reading: its own, else its sensor's; NaN where the tag's noise is used."""
+    if item.tag in replaced:
+        return np.nan
+    if own is None and item.tag in sensors:
+        own = sensors[item.tag].spread(value)
+    return np.nan if own is None else own
 
 
 def _shared(observed: Sequence[Observed]) -> tuple[Observed, ...]:

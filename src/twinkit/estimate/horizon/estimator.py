@@ -144,7 +144,13 @@ class MovingHorizonEstimator(Filter):
             "tolerance": self.tolerance,
         }
         constraints = [(row, low, high) for row, low, high, _ in self.constraints]
-        return {**super().settings(), **own, "within": constraints, "iterations": self.limits.iterations}
+        return {
+            **super().settings(),
+            **own,
+            "within": constraints,
+            "limits": repr(self.limits),
+            "escalate": self.escalate,
+        }
 
     # -- settings in numbers ---------------------------------------------------------------------------------------
     @cached_property

@@ -19,6 +19,7 @@ from twinkit.optimise import Chains
 
 _FEW, _MANY = 64, 4096  # sub-steps: from the first on an implicit method is tried, beyond the second none is used
 _FEWEST = 2
+_SPREAD = 1e2  # times rtol: a covariance need not be as accurate as a mean
 _MOVED = 0.1  # relative to magnitude plus nominal value: from there on an interval is cut anew
 
 
@@ -72,6 +73,8 @@ class Transcriber:
             If no number of sub-steps is enough.
         """
         span, x1, z1 = self.span(start, end, x, z, like)
+        if end > start:
+            span, x1, z1 = self._spread_too(span, x1, z1, z)
         noise = self._noise(span.method, span.steps, x, z) if end > start else np.zeros((len(x), len(x)))
         return Interval(start, end, span.method, span.steps, x, span.error, noise), x1, z1
 
@@ -84,6 +87,37 @@ class Transcriber:
         method, count = (like.method, self._count(like, end - start)) if like is not None else (0, 2 * _FEWEST)
         method, steps, x1, z1, error = self._enough(method, count, start, end, x, z)
         return Span(start, end, method, steps, x, error), x1, z1
+
+    def _spread_too(self, span: Span, x1: Array, z1: Array, z: Array) -> tuple[Span, Array, Array]:
+        """Return a span along which small deviations are carried accurately, too: at rest the mean says nothing."""
+        x, method, steps = span.point, span.method, span.steps
+        while True:
+            double = self._steps(span.start, span.end, 2 * len(steps))
+            rough, fine = (self._sensitivity(method, chain, x, z) for chain in (steps, double))
+            if self._sensitivity_error(method, rough, fine) <= _SPREAD * self.rtol:
+                return replace(span, method=method, steps=steps), x1, z1
+            steps = double
+            if method == 0 and len(steps) > _FEW:
+                method, steps = 1, self._steps(span.start, span.end, _FEWEST, self.longest)
+            elif len(steps) > _MANY:
+                raise SimulationError(
+                    f"the uncertainty could not be carried from {span.start:g} to {span.end:g} to "
+                    f"rtol={_SPREAD * self.rtol:g}: the equations are singular or extremely fast there"
+                )
+            x1, z1 = self._flow(method, steps, x, z)
+
+    def _sensitivity(self, method: int, steps: Array, x: Array, z: Array) -> Array:
+        """Return the sensitivity of the end to the start, ``(n, n)``."""
+        n = len(x)
+        end = self.functions.move[method](carried(x[None], z[None], np.eye(n)), [steps], self.shared)
+        return end[0, -n * n :].reshape(n, n).T
+
+    def _sensitivity_error(self, method: int, rough: Array, fine: Array) -> float:
+        """Return the error of the coarser of two sensitivities, relative to magnitude plus nominal value."""
+        share = 2.0 ** METHODS[method].order / (2.0 ** METHODS[method].order - 1.0)
+        found = share * (np.abs(fine - rough) @ self.scale) / (self.scale + np.abs(fine) @ self.scale)
+        error = float(found.max(initial=0.0))
+        return math.inf if math.isnan(error) else error
 
     def _count(self, like: Span, length: float) -> int:
         share = length / (like.end - like.start) if like.end > like.start else 1.0
