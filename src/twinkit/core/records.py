@@ -128,6 +128,11 @@ class Prediction:
     in_domain: bool = True
     made_by: str = ""
 
+    @property
+    def defers(self) -> bool:
+        """Whether the answer is "defer to the laboratory": out of the domain, or what was observed deviates."""
+        return self.deviation or not self.in_domain
+
 
 class AuditSink(Protocol):
     """Where a decision worth recording goes. The default (`no_audit`) forgets it: research carries no GMP weight."""

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from twinkit.core.terms import Combine
+    from twinkit.hybrid.conforming import Conformal, Guarantee, conformal
+    from twinkit.hybrid.coverage import CalibrationReport, calibration_report
     from twinkit.hybrid.gaussian_process import GaussianProcess, fit_gaussian_process
     from twinkit.hybrid.learners import InducingGP, Learner, NeuralNetwork, Polynomial
     from twinkit.hybrid.model import HybridModel
@@ -14,10 +16,13 @@ if TYPE_CHECKING:
     from twinkit.hybrid.terms import TERMS, GaussianProcessTerm, Kernel, NeuralNetworkTerm, PolynomialTerm
 
 _HOMES = {
+    "CalibrationReport": "twinkit.hybrid.coverage",
     "Combine": "twinkit.core.terms",
+    "Conformal": "twinkit.hybrid.conforming",
     "Forecast": "twinkit.hybrid.predicting",
     "GaussianProcess": "twinkit.hybrid.gaussian_process",
     "GaussianProcessTerm": "twinkit.hybrid.terms",
+    "Guarantee": "twinkit.hybrid.conforming",
     "HybridModel": "twinkit.hybrid.model",
     "InducingGP": "twinkit.hybrid.learners",
     "Kernel": "twinkit.hybrid.terms",
@@ -30,6 +35,8 @@ _HOMES = {
     "Residual": "twinkit.hybrid.residual",
     "Selection": "twinkit.hybrid.selecting",
     "TERMS": "twinkit.hybrid.terms",
+    "calibration_report": "twinkit.hybrid.coverage",
+    "conformal": "twinkit.hybrid.conforming",
     "fit_gaussian_process": "twinkit.hybrid.gaussian_process",
     "select": "twinkit.hybrid.selecting",
 }
@@ -42,7 +49,7 @@ def __getattr__(name: str) -> Any:
 
 
 __all__ = [
-    "TERMS", "Combine", "Forecast", "GaussianProcess", "GaussianProcessTerm", "HybridModel", "InducingGP", "Kernel",
+    "TERMS", "CalibrationReport", "Combine", "Conformal", "Forecast", "Guarantee", "GaussianProcess", "GaussianProcessTerm", "HybridModel", "InducingGP", "Kernel",
     "Learner", "NeuralNetwork", "NeuralNetworkTerm", "Polynomial", "PolynomialTerm", "Propagation", "Residual",
-    "Selection", "fit_gaussian_process", "select",
+    "Selection", "calibration_report", "conformal", "fit_gaussian_process", "select",
 ]  # fmt: skip

@@ -251,6 +251,12 @@ class HybridModel:
         (found,) = self.forecast(batch, times=[when], **how)
         return found.predictions(0)
 
+    def calibration_report(self, batches: Any, **how: Any) -> Any:
+        """Return coverage, PIT, CRPS and sharpness on batches; see `twinkit.hybrid.calibration_report`."""
+        from twinkit.hybrid.coverage import calibration_report
+
+        return calibration_report(self, batches, **how)
+
     # -- files -------------------------------------------------------------------------------------------------
     def save(self, folder: Any) -> Any:
         """Write ``hybrid.json`` and ``hybrid.npz`` into a folder; see `twinkit.hybrid.files`."""
