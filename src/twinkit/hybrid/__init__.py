@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from twinkit.hybrid.coverage import CalibrationReport, calibration_report
     from twinkit.hybrid.gaussian_process import GaussianProcess, fit_gaussian_process
     from twinkit.hybrid.learners import InducingGP, Learner, NeuralNetwork, Polynomial
+    from twinkit.hybrid.learning import LearningCurve, learning_curve
     from twinkit.hybrid.model import HybridModel
     from twinkit.hybrid.predicting import Forecast, Propagation
     from twinkit.hybrid.residual import Residual
@@ -26,6 +27,7 @@ _HOMES = {
     "HybridModel": "twinkit.hybrid.model",
     "InducingGP": "twinkit.hybrid.learners",
     "Kernel": "twinkit.hybrid.terms",
+    "LearningCurve": "twinkit.hybrid.learning",
     "Learner": "twinkit.hybrid.learners",
     "NeuralNetwork": "twinkit.hybrid.learners",
     "NeuralNetworkTerm": "twinkit.hybrid.terms",
@@ -38,6 +40,7 @@ _HOMES = {
     "calibration_report": "twinkit.hybrid.coverage",
     "conformal": "twinkit.hybrid.conforming",
     "fit_gaussian_process": "twinkit.hybrid.gaussian_process",
+    "learning_curve": "twinkit.hybrid.learning",
     "select": "twinkit.hybrid.selecting",
 }
 
@@ -49,7 +52,29 @@ def __getattr__(name: str) -> Any:
 
 
 __all__ = [
-    "TERMS", "CalibrationReport", "Combine", "Conformal", "Forecast", "Guarantee", "GaussianProcess", "GaussianProcessTerm", "HybridModel", "InducingGP", "Kernel",
-    "Learner", "NeuralNetwork", "NeuralNetworkTerm", "Polynomial", "PolynomialTerm", "Propagation", "Residual",
-    "Selection", "calibration_report", "conformal", "fit_gaussian_process", "select",
+    "TERMS",
+    "CalibrationReport",
+    "Combine",
+    "Conformal",
+    "Forecast",
+    "GaussianProcess",
+    "GaussianProcessTerm",
+    "Guarantee",
+    "HybridModel",
+    "InducingGP",
+    "Kernel",
+    "Learner",
+    "LearningCurve",
+    "NeuralNetwork",
+    "NeuralNetworkTerm",
+    "Polynomial",
+    "PolynomialTerm",
+    "Propagation",
+    "Residual",
+    "Selection",
+    "calibration_report",
+    "conformal",
+    "fit_gaussian_process",
+    "learning_curve",
+    "select",
 ]  # fmt: skip

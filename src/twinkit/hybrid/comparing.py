@@ -16,7 +16,7 @@ from twinkit.core.units import affine
 from twinkit.hybrid.training.observations import converted
 
 Array = npt.NDArray[np.float64]
-CHANCE = 1e-3
+CHANCE = 5e-3
 """Share of undisturbed batches that may be called deviating, at each time."""
 
 

@@ -47,9 +47,9 @@ def least_groups(coverage: float) -> int:
 class Conformal:
     """A fitted model whose intervals hold measurements of new batches with a guaranteed probability.
 
-    The guarantee needs no model to be right. It holds on average over calibration sets and new batches, if the new batch
-    and those of calibration are exchangeable (none is special, such as a new strategy or a later, drifted one) and none
-    of them was trained on.
+    The guarantee needs no model to be right. It holds on average over calibration sets and new batches, if the new
+    batch and those of calibration are exchangeable (none is special, such as a new strategy or a later, drifted one)
+    and none of them was trained on.
 
     Attributes
     ----------
@@ -86,7 +86,7 @@ class Conformal:
         return digest([self.model.content_hash, self.coverage, self.guarantee.value, self.factor, self.made_from])
 
     def forecast(self, batches: Any, **how: Any) -> tuple[Forecast, ...]:
-        """Predict batches; the intervals are for *measurements*, noise included. Arguments as `HybridModel.forecast`."""
+        """Predict batches as `HybridModel.forecast` does; intervals are for *measurements*, noise included."""
         if "coverage" in how:
             raise InvalidValueError(
                 f"the coverage was chosen when the correction was made ({self.coverage:g}); make another for another"
@@ -126,8 +126,8 @@ def conformal(
     guarantee
         For a random measurement of a new batch (default), or for all of them at once.
     groups
-        One label per batch: batches of one label (a site, a campaign) count as one. Then the guarantee is for a batch of
-        a new group. Default: every batch by itself.
+        One label per batch: batches of one label (a site, a campaign) count as one. Then the guarantee is for a batch
+        of a new group. Default: every batch by itself.
     propagation, n
         As for `HybridModel.forecast`.
 

@@ -91,11 +91,11 @@ class CalibrationReport:
 
     def __repr__(self) -> str:
         lines = [f"{'':<22}{'nominal':>8}{'covered':>9}{'95 % bounds':>16}{'width':>8}{'values':>8}"]
-        for row in self.rows:
-            lines.append(
-                f"{row.by + ' ' + row.part:<22.22}{row.level:>8.0%}{row.share:>9.1%}"
-                f"{f'{row.low:.1%} to {row.high:.1%}':>16}{row.width:>8.1%}{row.count:>8}"
-            )
+        lines += [
+            f"{row.by + ' ' + row.part:<22.22}{row.level:>8.0%}{row.share:>9.1%}"
+            f"{f'{row.low:.1%} to {row.high:.1%}':>16}{row.width:>8.1%}{row.count:>8}"
+            for row in self.rows
+        ]
         lines += [f"CRPS {tag}: {value:.4g}" for tag, value in self.crps.items()]
         lines.append(f"silent failures {self.silent:.1%}, deferred to the laboratory {self.deferred:.1%}")
         return "\n".join(lines)
@@ -270,8 +270,8 @@ def _row(level: float, k: int, by: str, part: str, values: _Values, mask: npt.ND
 def effective(inside: npt.NDArray[np.bool_], batch: npt.NDArray[np.int_]) -> float:
     """Return the number of independent values that say as much about a share as these, which come in batches.
 
-    Korn & Graubard (1998), Survey Methodology 24:193: the number divided by the design effect, the variance of the share
-    between batches over that of independent values.
+    Korn & Graubard (1998), Survey Methodology 24:193: the number divided by the design effect, the variance of the
+    share between batches over that of independent values.
     """
     kinds, place = np.unique(batch, return_inverse=True)
     count, share = len(inside), float(inside.mean())
