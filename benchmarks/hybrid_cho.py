@@ -118,15 +118,20 @@ def scores(
     }
 
 
-def trajectory_fit(model: tk.Model, seed: int, count: int, samples: int, prior: float) -> dict[str, float]:
-    """Fit a model to the first batches of a seed and judge it; `prior` is the relative spread of its parameters."""
+def trajectory_fit(
+    model: tk.Model, seed: int, count: int, samples: int, prior: float, *, tested: int | None = None
+) -> dict[str, float]:
+    """Fit a model to the first batches of a seed and judge it on all test batches, or the first `tested` of each kind.
+
+    `prior` is the relative spread of the mechanism's parameters.
+    """
     free = dict.fromkeys(Candidate.free, prior)
     began = time.process_time()
     fitted = tk.hybrid.HybridModel(model, parameters=free, progress=False).fit(batches(seed, "train", count))
     found = {"cpu": time.process_time() - began}
     ranges = np.array([fitted.trained_.ranges[tag] for tag in COLUMNS])
     for kind in TESTS:
-        test = batches(seed, f"test_{kind}")
+        test = batches(seed, f"test_{kind}", tested)
         made = fitted.forecast(test, times=TIMES, tags=tuple(COLUMNS), n=samples)
         parts = (np.array([getattr(each, name) for each in made]) for name in ("low", "median", "high"))
         exact = truth(test)

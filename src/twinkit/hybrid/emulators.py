@@ -117,7 +117,7 @@ class Chebyshev(Emulator):
         powers = _powers(u.shape[1], degree)
         a = EmulatedChebyshev(powers, np.empty(0)).features(u)
         normal = a.T @ a + _RIDGE * len(a) * np.eye(len(powers))
-        return EmulatedChebyshev(powers, np.linalg.solve(normal, a.T @ y))
+        return EmulatedChebyshev(powers, np.asarray(np.linalg.solve(normal, a.T @ y), dtype=np.float64))
 
 
 @dataclass(frozen=True, eq=False)
@@ -251,7 +251,7 @@ class GaussianProcesses(Emulator):
     """
 
     rows: int = 300
-    iterations: int = 30
+    iterations: int = 150
 
     def trained(self, u: Array, y: Array, seed: int) -> EmulatedProcesses:
         """Train one process per coefficient."""

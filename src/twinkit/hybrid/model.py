@@ -159,7 +159,7 @@ class HybridModel:
         self.batches_ = tuple(batch.name for batch in batches)
         self.data_hash_ = digest([batch.content_hash for batch in batches])
         self.parent_ = None if self.inherits is None else self.inherits.parent
-        self.qualification_ = None
+        self.qualification_: str | None = None
 
     @property
     def model_(self) -> Model:

@@ -56,7 +56,7 @@ class SurrogateComponent:
         self._check(self._at)
         self._inputs = {
             name: Port(
-                name, layout.find(name).variable.unit, Causality.INPUT, default=values.get(name),
+                name, layout.find(name).variable.unit, Causality.INPUT, default=_number(values.get(name)),
                 doc=layout.find(name).variable.doc,
             )
             for name in held
@@ -151,3 +151,7 @@ class SurrogateComponent:
 
     def close(self) -> None:
         """Do nothing: there is nothing to give back."""
+
+
+def _number(value: Any) -> float | None:
+    return None if value is None else float(value)

@@ -310,7 +310,7 @@ def _runs(
     from tqdm.auto import tqdm
 
     exponent = int(np.ceil(np.log2(count)))
-    u = 2.0 * qmc.Sobol(len(box), seed=seed).random_base2(exponent)[:count] - 1.0
+    u = 2.0 * qmc.Sobol(len(box), rng=np.random.default_rng(seed)).random_base2(exponent)[:count] - 1.0
     low, high = np.array(list(box.values())).T
     columns = dict(zip(box, (low + 0.5 * (u + 1.0) * (high - low)).T, strict=True))
     held = [name for name in box if name in model.layout.inputs]
