@@ -173,6 +173,13 @@ def median_over(seeds: list[int], run: Callable[[int], dict[str, float]]) -> dic
     return {name: float(np.median([each[name] for each in found])) for name in found[0]}
 
 
+def cold_start(seed: int, samples: int) -> tk.hybrid.LearningCurve:
+    """Return how error and width inside the box fall with 0, 1, 3, 5, 10 and 20 batches."""
+    model = tk.hybrid.HybridModel(hybrid(), parameters=dict.fromkeys(Candidate.free, 1.0), progress=False)
+    test = batches(seed, "test_interpolation", 4)
+    return tk.hybrid.learning_curve(model, batches(seed, "train"), test, n=samples, progress=False)
+
+
 def main(argv: list[str] | None = None) -> int:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.hybrid_cho", description=__doc__.split("\n")[0])
@@ -180,7 +187,11 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--samples", type=int, default=100)
     parser.add_argument("--prior", type=float, default=1.0)
     parser.add_argument("--seeds", type=int, nargs="+", default=list(HELD_OUT))
+    parser.add_argument("--cold-start", action="store_true", help="the learning curve of the first seed instead")
     chosen = parser.parse_args(argv)
+    if chosen.cold_start:
+        print(cold_start(chosen.seeds[0], chosen.samples))
+        return 0
     how = (chosen.batches, chosen.samples, chosen.prior)
     made = {
         name: median_over(chosen.seeds, lambda seed, model=model: trajectory_fit(model, seed, *how))

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from twinkit.hybrid.learning import LearningCurve, learning_curve
     from twinkit.hybrid.model import HybridModel
     from twinkit.hybrid.predicting import Forecast, Propagation
+    from twinkit.hybrid.regressor import GaussianProcessRegressor
     from twinkit.hybrid.residual import Residual
     from twinkit.hybrid.selecting import Selection, select
     from twinkit.hybrid.surrogates import Surrogate, surrogate
@@ -29,6 +30,7 @@ _HOMES = {
     "Fidelity": "twinkit.hybrid.fidelity",
     "Forecast": "twinkit.hybrid.predicting",
     "GaussianProcess": "twinkit.hybrid.gaussian_process",
+    "GaussianProcessRegressor": "twinkit.hybrid.regressor",
     "GaussianProcessTerm": "twinkit.hybrid.terms",
     "GaussianProcesses": "twinkit.hybrid.emulators",
     "Guarantee": "twinkit.hybrid.conforming",
@@ -73,6 +75,7 @@ __all__ = [
     "Fidelity",
     "Forecast",
     "GaussianProcess",
+    "GaussianProcessRegressor",
     "GaussianProcessTerm",
     "GaussianProcesses",
     "Guarantee",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -18,8 +19,7 @@ _RATE = 0.1
 
 def _torch() -> tuple[Any, Any]:
     try:
-        import gpytorch
-        import torch
+        gpytorch, torch = import_module("gpytorch"), import_module("torch")
     except ImportError as error:
         raise missing_torch(error) from None
     return torch, gpytorch
