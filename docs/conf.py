@@ -120,8 +120,18 @@ def write_mathml(self, node: nodes.Element) -> None:
     raise nodes.SkipNode
 
 
+def name_references(app: Sphinx, what: str, name: str, obj: object, options: object, lines: list[str]) -> None:
+    """Give the numbered references of each docstring names of their own: many docstrings share a page."""
+    label = re.sub(r"\W", "-", name)
+    lines[:] = [
+        re.sub(r"\[(\d)\]_", rf"[#{label}-\1]_", re.sub(r"^\.\. \[(\d)\]", rf".. [#{label}-\1]", line))
+        for line in lines
+    ]
+
+
 def setup(app: Sphinx) -> None:
     """Register what this file adds to Sphinx."""
+    app.connect("autodoc-process-docstring", name_references)
     app.add_html_math_renderer("mathml", (write_mathml, None), (write_mathml, None))
 
 

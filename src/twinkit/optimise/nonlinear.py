@@ -35,9 +35,9 @@ class StageProblem:
     advance
         Per interval: ``(x, w) -> x`` at its end.
     cost
-        Per node: ``x -> `` cost.
+        Per node: ``x -> cost``.
     path
-        Per node: ``x ->`` constrained quantities.
+        Per node: ``x -> constrained quantities``.
     low, high
         Bounds on the states, ``(n,)``.
     path_low, path_high

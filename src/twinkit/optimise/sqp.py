@@ -8,8 +8,6 @@ References
 ----------
 .. [1] J. Nocedal, S. J. Wright, Numerical Optimization, 2nd ed., Springer 2006, section 18.3 and theorem 17.3.
    doi:10.1007/978-0-387-40065-5
-.. [2] E. Hairer, G. Wanner, Solving Ordinary Differential Equations II, 2nd ed., Springer 1996.
-   doi:10.1007/978-3-642-05221-7
 """
 
 from __future__ import annotations
@@ -81,7 +79,7 @@ class Step(Generic[PointT]):
 class Contraction:
     """How much smaller a step was than the one before it, measured on problems like the one at hand.
 
-    It bounds the next step before that is computed, as in [2]_, section IV.8: where the bound is below the tolerance,
+    It bounds the next step before that is computed, as in [1]_, section IV.8: where the bound is below the tolerance,
     the quadratic programme that would only confirm convergence need not be solved. A full step of `size` left one of
     ``ratio * size``; for a longer step the ratio is taken to grow in proportion, as it does for Newton's method.
 
@@ -93,6 +91,11 @@ class Contraction:
         The step it was measured at, in units of the tolerance.
     left
         How many more solutions may rest on it before it is measured again.
+
+    References
+    ----------
+    .. [1] E. Hairer, G. Wanner, Solving Ordinary Differential Equations II, 2nd ed., Springer 1996.
+       doi:10.1007/978-3-642-05221-7
     """
 
     ratio: float

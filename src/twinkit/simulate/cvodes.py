@@ -327,6 +327,10 @@ def build_integrator(
     if z.numel():
         # The start is consistent already (see `consistent`); what IDAS needs are the slopes that go with it.
         options["calc_ic"] = True
+    else:
+        # CasADi's own QR gives NaN where the squares of a Jacobian's entries are too small for a double (1e-160).
+        # For IDAS it stays: it keeps linear constraints to rounding.
+        options["linear_solver"] = "csparse"
     solver = "idas" if z.numel() else "cvodes"
     made = ca.integrator("run", solver, dae, 0.0, [float(f) for f in fractions], options)
     return made, system.x_scale, system.z_scale

@@ -162,3 +162,10 @@ def test_a_model_without_states_says_so(solver):
 
     with pytest.raises(tk.SimulationError, match="no states"):
         tk.simulate(Static(), 1.0, solver=solver)
+
+
+@pytest.mark.parametrize("F", [1e-150, 1e-160, 1e-165, 6.4e-171, 1e-300])
+def test_entries_of_the_jacobian_may_be_tiny(F, solver):
+    """Their squares underflow, which a factorisation must survive."""
+    feed = {"F": F, "S_feed": 2.0, "kLa": 17.0}
+    assert tk.simulate(tk.unitops.YeastBottleneck(), "48 h", inputs=feed, outputs=101, solver=solver).success

@@ -270,7 +270,7 @@ class Calibration:
         return self.parameters.draw(self.start_model, count=count, seed=seed)
 
     def adaptations(self, names: Iterable[str] | None = None, *, noise: Any = 0.0) -> dict[str, Adaptation]:
-        """Return `Adaptation`s for an estimator that goes on learning these parameters.
+        """Return an `Adaptation` of each parameter, for an estimator that goes on learning these parameters.
 
         Parameters
         ----------
