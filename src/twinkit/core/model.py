@@ -57,9 +57,9 @@ class Model:
     ``equations(self, v, m)``: `v` gives the variables (and `v.t`), `m` the mathematics. It returns one dict:
     a state's name -> its derivative per `time_unit`, an algebraic variable's name -> its residual, an output's
     name -> its value. A class attribute that is a model is a sub-model, connected by calling it:
-    ``jacket = v.jacket(T_vessel=v.T)``. `conserved` declares balances by name, `plotted` the variables a solution draws by
-    itself; `streams` says which variables make a material stream in a graph: ``{"inlet": {"flow": "F", "temperature":
-    "T_in", "composition": "c_in"}}``.
+    ``jacket = v.jacket(T_vessel=v.T)``. `conserved` declares balances by name, `plotted` the variables that a solution
+    draws by itself; `streams` says which variables make a material stream in a graph: ``{"inlet": {"flow": "F",
+    "temperature": "T_in", "composition": "c_in"}}``.
 
     Parameters
     ----------
