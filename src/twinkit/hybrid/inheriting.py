@@ -144,11 +144,12 @@ def handed_on(parent: Model, to: Model) -> Model:
             continue
         for correction in part.corrections.values():
             rate = path + correction.rate
-            if rate not in to.rates:
-                raise unknown_name("rate", rate, to.rates, "the new model (what the parent's term corrects)")
+            if rate not in to.named_rates:
+                raise unknown_name("rate", rate, to.named_rates, "the new model (what the parent's term corrects)")
             if to.named_rates[rate] != correction.unit:
                 raise InvalidValueError(
-                    f"the rate {rate!r} is in {to.named_rates[rate]!r} in the new model, in {correction.unit!r} in the parent"
+                    f"the rate {rate!r} is in {to.named_rates[rate]!r} in the new model, and in {correction.unit!r} in the "
+                    "parent"
                 )
         grown = own.with_terms({c: part.submodels[c.name] for c in part.corrections.values()})
         to = grown if not path else to.with_({path.rstrip("."): grown})
