@@ -148,8 +148,7 @@ def handed_on(parent: Model, to: Model) -> Model:
                 raise unknown_name("rate", rate, to.named_rates, "the new model (what the parent's term corrects)")
             if to.named_rates[rate] != correction.unit:
                 raise InvalidValueError(
-                    f"the rate {rate!r} is in {to.named_rates[rate]!r} in the new model, and in {correction.unit!r} in the "
-                    "parent"
+                    f"the new model has the rate {rate!r} in {to.named_rates[rate]!r}, the parent in {correction.unit!r}"
                 )
         grown = own.with_terms({c: part.submodels[c.name] for c in part.corrections.values()})
         to = grown if not path else to.with_({path.rstrip("."): grown})
