@@ -132,6 +132,7 @@ def handed_on(parent: Model, to: Model) -> Model:
     """Return a model with the terms of another: its own if it has the same, else those of the parent."""
     if not isinstance(to, Model):
         raise InvalidValueError(f"transfer(to=...) needs a model, not {to!r}")
+    units = to.named_rates
     for path, part in parent.walk():
         if not part.corrections:
             continue
@@ -144,11 +145,11 @@ def handed_on(parent: Model, to: Model) -> Model:
             continue
         for correction in part.corrections.values():
             rate = path + correction.rate
-            if rate not in to.named_rates:
-                raise unknown_name("rate", rate, to.named_rates, "the new model (what the parent's term corrects)")
-            if to.named_rates[rate] != correction.unit:
+            if rate not in units:
+                raise unknown_name("rate", rate, units, "the new model (what the parent's term corrects)")
+            if units[rate] != correction.unit:
                 raise InvalidValueError(
-                    f"the new model has the rate {rate!r} in {to.named_rates[rate]!r}, the parent in {correction.unit!r}"
+                    f"the rate {rate!r} is in {units[rate]!r} in the new model, in {correction.unit!r} in the parent"
                 )
         grown = own.with_terms({c: part.submodels[c.name] for c in part.corrections.values()})
         to = grown if not path else to.with_({path.rstrip("."): grown})
