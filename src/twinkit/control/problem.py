@@ -18,10 +18,11 @@ from twinkit.control.functions import Functions
 from twinkit.control.region import ALLOWED
 from twinkit.control.shooting import Moved, Shooting
 from twinkit.core.component import Array
-from twinkit.optimise import StageProgram, StageSolution, Step, solve_stages
+from twinkit.optimise import Sides, StageProgram, StageSolution, Step, bounded_stages, solve_stages
 
 _FIRST_RADIUS, _LAST_RADIUS = 0.5, 1e3
 _NOTHING = 1e-9  # of the cost: a smaller gain is none
+_FEASIBLE = 1e-7  # sum of scaled violations
 _SLIGHT = 1e-8  # curvature of what has none of its own, in scaled units
 
 
@@ -229,6 +230,7 @@ class PlanProblem:
     def __init__(self, task: Task, fast: bool = False) -> None:
         self.task, self._fast = task, fast
         self._reachable, self._last = _FIRST_RADIUS, (None, None)
+        self._sides: Sides | None = None
 
     def radius(self, at: Linear) -> float:
         """Return how far the scaled controls may move in one step: further after a full one, less after a short one.
@@ -309,8 +311,7 @@ class PlanProblem:
         """Return the trajectory of the model with the same controls, from the same start."""
         t = self.task
         x, z = point.x.copy(), point.z.copy()
-        for k in range(t.count):
-            x[k + 1], z[k + 1] = t.shooting.ahead(k, x[k], point.u[k], z[k])
+        x[1:], z[1:] = t.shooting.ahead(0, x[0], point.u, z[0])
         return replace(point, x=x, z=z)
 
     # -- the quadratic programme ---------------------------------------------------------------------------------
@@ -326,14 +327,18 @@ class PlanProblem:
                 break
         if isinstance(found, str):
             return found
-        return self.stepped(at, found, gradient, hessian, radius)
+        step = self.stepped(at, found, gradient, hessian, radius)
+        if self._fast and step.size > 1.0 and at.violation < _FEASIBLE and not step.cost < at.cost:
+            self._fast = False  # so near the optimum the quick settings are not accurate enough
+            return self.step(at)
+        return step
 
     def stepped(self, at: Linear, found: StageSolution, gradient: Array, hessian: Array, radius: float) -> Step[Point]:
         """Return the step that a solution of the quadratic programme means."""
         t = self.task
         step = self._taken(at, found, gradient, hessian, t.functions.states, t.functions.states + len(t.remembered))
         self._last = at.point.u, step.point.u
-        if at.violation < 1e-8 and abs(at.cost - step.cost) < _NOTHING * max(1.0, abs(at.cost)):
+        if at.violation < _FEASIBLE and abs(at.cost - step.cost) < _NOTHING * max(1.0, abs(at.cost)):
             step = replace(step, size=min(step.size, 1.0))  # there is nothing left to gain
         if np.abs(found.u[:, : t.functions.controls] * t.free).max() > 0.99 * radius:
             step = replace(step, size=max(step.size, 2.0))  # held back, so not converged
@@ -344,6 +349,9 @@ class PlanProblem:
     ) -> StageSolution | str:
         """Return the solution of the quadratic programme within a radius; a text says why there is none."""
         program, kept = loosened(self.program(at, gradient, hessian, radius), slack), None
+        if self._fast and (found := bounded_stages(program, self.sides(at), self.task.functions.native)):
+            self._sides = found[1]
+            return found[0]
         if self.task.exact:
             program, kept = convexified(program, self.fixed(at))
         found = solve_stages(program, self._fast)
@@ -367,6 +375,14 @@ class PlanProblem:
         found = np.einsum("kr,kri->ki", prices, at.ends[1])
         found[-1] += pull[-1] @ at.moved.slopes[-1]
         return found
+
+    def sides(self, at: Linear) -> Sides:
+        """Return a guess which inputs of the programme are at which bound: those that were the last time."""
+        if self._sides is None:
+            force = at.point.bound_force * self.task.u_scale
+            slacks = np.full((self.task.count, len(self.task.slacked)), -1)
+            self._sides = np.hstack([np.where(self.fixed(at)[:, : force.shape[1]], np.sign(force), 0), slacks])
+        return self._sides.astype(np.int8)
 
     def fixed(self, at: Linear) -> npt.NDArray[np.bool_]:
         """Return the inputs of the programme that the last one held at a bound."""

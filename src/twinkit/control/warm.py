@@ -49,8 +49,9 @@ def shifted(warm: Warm, task: Task, scenario: int = 0) -> Point:
         held = np.maximum.accumulate(np.where(task.free[:, j], np.arange(len(u)), 0))
         u[:, j] = u[held, j]
     beyond = np.flatnonzero(times > old[-1] + slack)
-    for k in beyond.tolist():  # where the last plan ended, the model goes on with its last controls
-        x[k], z[k] = task.shooting.ahead(k - 1, x[k - 1], u[k - 1], z[k - 1])
+    if beyond.size:  # where the last plan ended, the model goes on with its last controls
+        k = int(beyond[0]) - 1
+        x[beyond], z[beyond] = task.shooting.ahead(k, x[k], u[k:], z[k])
     if not np.isfinite(x).all():
         x[beyond] = p.x[-1]
     return Point(x, u, z, p.adjoint[steps], p.force[steps], p.bound_force[steps], p.rate_force[steps])

@@ -1,0 +1,181 @@
+"""Quadratic programmes of stages in which only bounds of the inputs bind: Riccati recursions and an active set.
+
+Which bounds bind is guessed, and known when the guess is confirmed: inputs that leave their bounds are put there, those
+whose multiplier has the wrong sign are let go, until nothing changes (a primal-dual active set method). Each guess
+costs one Riccati recursion, and the solution is exact to rounding. A stage may be indefinite, as long as the programme
+is convex along its equations; the recursion finds out. Everything else is for an interior-point method.
+
+References
+----------
+M. Hintermüller, K. Ito, K. Kunisch (2002), The primal-dual active set strategy as a semismooth Newton method, SIAM J.
+Optim. 13:865-888, doi:10.1137/S1052623401383558
+
+J. B. Rawlings, D. Q. Mayne, M. Diehl (2017), Model Predictive Control, 2nd ed., section 8.8.3 (Riccati recursion)
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+
+import casadi as ca
+import numpy as np
+import numpy.typing as npt
+
+from twinkit.core.component import Array
+from twinkit.optimise.native import Path
+from twinkit.optimise.quadratic import StageProgram, StageSolution
+from twinkit.readings.casadi import SYMBOLIC
+
+Sides = npt.NDArray[np.int8]
+_GUESSES = 8
+_LEAST = 1e-7  # smallest curvature along the model, in scaled units
+_ROUNDING = 1e-9
+
+
+@dataclass(frozen=True)
+class _Recursion:
+    """The two recursions for stages with `n` states and `m` inputs.
+
+    Attributes
+    ----------
+    back
+        ``(P, p, smallest pivot, K, k; A B by rows, b, H by rows, g, free, value)``, from the last stage on.
+    ahead
+        ``(x, u; A B by rows, b, K, k)``, from the first stage on; K and k by rows.
+    """
+
+    back: Path
+    ahead: Path
+
+
+def bounded_stages(p: StageProgram, sides: Sides, native: bool) -> tuple[StageSolution, Sides] | None:
+    """Solve a programme whose first state is fixed.
+
+    Parameters
+    ----------
+    p
+        The programme, in variables of order one.
+    sides
+        A guess which inputs are at their lower (-1) or upper (1) bound, ``(N, m)``.
+    native
+        Whether to use a C compiler.
+
+    Returns
+    -------
+    The solution and which inputs are at a bound; None where constraints other than bounds of the inputs bind, where the
+    programme is not convex, or where no guess was confirmed.
+    """
+    count, n, m, _, _ = p.sizes
+    with SYMBOLIC:
+        recursion = _recursion(n, m, native)
+    packed = np.empty((count, n * (n + m) + n + (n + m) ** 2 + n + 3 * m))
+    parts = _filled(packed, p)
+    start = np.zeros(n * n + n + 1 + m * n + m)
+    start[: n * n], start[n * n : n * n + n], start[n * n + n] = p.Q[-1].ravel(), p.q[-1], np.inf
+    same = p.u_low == p.u_high
+    for _ in range(_GUESSES):
+        sides = np.where(same, np.int8(1), sides)
+        at = sides != 0
+        parts[0][:], parts[1][:] = ~at, np.where(sides > 0, p.u_high, np.where(sides < 0, p.u_low, 0.0))
+        found = recursion.back(start, packed[::-1], np.zeros(1))[::-1]
+        if not found[0, n * n + n] > _LEAST:  # also NaN
+            return None
+        x, u = _forwards(recursion, p, packed, found)
+        costs = np.concatenate([found, start[None]])
+        adjoint = (costs[:, : n * n].reshape(-1, n, n) @ x[:, :, None])[:, :, 0] + costs[:, n * n : n * n + n]
+        stage = np.concatenate([x[:-1], u], axis=1)
+        slopes = np.concatenate([p.S, p.R], axis=2)
+        pull = p.r + (slopes @ stage[:, :, None])[:, :, 0] + (adjoint[1:, None, :] @ p.B)[:, 0]
+        after = np.where(at, np.where(pull * sides <= _ROUNDING, sides, 0), 0).astype(np.int8)
+        after[~at & (u > p.u_high + _ROUNDING)] = 1
+        after[~at & (u < p.u_low - _ROUNDING)] = -1
+        after[same] = 1
+        if (after == sides).all():
+            return _checked(p, x, u, adjoint, np.where(at, -pull, 0.0), sides)
+        sides = after
+    return None
+
+
+def _filled(packed: Array, p: StageProgram) -> tuple[Array, Array]:
+    """Write a programme into rows; return the parts for what is free and for the values of what is not."""
+    count, n, m, _, _ = p.sizes
+    width, at = n + m, n * (n + m)
+    slopes = packed[:, :at].reshape(count, n, width)
+    slopes[:, :, :n], slopes[:, :, n:] = p.A, p.B
+    packed[:, at : at + n] = p.b
+    hessian = packed[:, at + n : at + n + width * width].reshape(count, width, width)
+    hessian[:, :n, :n], hessian[:, n:, :n], hessian[:, n:, n:] = p.Q[:-1], p.S, p.R
+    hessian[:, :n, n:] = p.S.transpose(0, 2, 1)
+    at += n + width * width
+    packed[:, at : at + n], packed[:, at + n : at + width] = p.q[:-1], p.r
+    return packed[:, at + width : at + width + m], packed[:, at + width + m :]
+
+
+def _forwards(recursion: _Recursion, p: StageProgram, packed: Array, found: Array) -> tuple[Array, Array]:
+    count, n, m, _, _ = p.sizes
+    items = np.concatenate([packed[:, : n * (n + m) + n], found[:, n * n + n + 1 :]], axis=1)
+    path = recursion.ahead(np.concatenate([p.b_first, np.zeros(m)]), items, np.zeros(1))
+    return np.concatenate([p.b_first[None], path[:, :n]]), path[:, n:]
+
+
+def _checked(
+    p: StageProgram, x: Array, u: Array, adjoint: Array, force: Array, sides: Sides
+) -> tuple[StageSolution, Sides] | None:
+    """Return the solution, unless it breaks some other constraint."""
+    values = (p.C[:-1] @ x[:-1, :, None] + p.D @ u[:, :, None])[:, :, 0]
+    kept = (values >= p.path_low[:-1] - _ROUNDING) & (values <= p.path_high[:-1] + _ROUNDING)
+    last = p.C[-1] @ x[-1]
+    end = (last >= p.path_low[-1] - _ROUNDING) & (last <= p.path_high[-1] + _ROUNDING)
+    if not (kept.all() and end.all() and (x >= p.x_low).all() and (x <= p.x_high).all()):
+        return None
+    rows = np.zeros((len(x), p.C.shape[1]))
+    inside = np.clip(u, p.u_low, p.u_high)
+    return StageSolution(np.zeros(p.sizes[3]), x, inside, adjoint, np.zeros_like(x), rows, force), sides
+
+
+@functools.lru_cache(maxsize=64)
+def _recursion(n: int, m: int, native: bool) -> _Recursion:
+    """Return the recursions as functions of CasADi."""
+    width = n + m
+    carried = ca.SX.sym("carried", n * n + n + 1 + m * n + m)
+    item = ca.SX.sym("item", n * width + n + width**2 + width + 2 * m)
+    parts = ca.vertsplit(item, np.cumsum([0, n * width, n, width**2, width, m, m]).tolist())
+    slopes, b = ca.reshape(parts[0], width, n).T, parts[1]
+    later, pull = ca.reshape(carried[: n * n], n, n), carried[n * n : n * n + n]
+    hessian = ca.reshape(parts[2], width, width) + slopes.T @ (later @ slopes)
+    gradient = parts[3] + slopes.T @ (pull + later @ b)
+    free, value = parts[4], parts[5]
+    gradient = gradient + hessian[:, n:] @ ((1 - free) * value)
+    every = ca.vertcat(ca.SX.ones(n), free)
+    hessian = hessian * (every @ every.T)
+    worst, gains, steps = carried[n * n + n], ca.SX(m, n), ca.SX(m, 1)
+    for j in range(m):
+        hessian[n + j, n + j] += 1 - free[j]
+        gradient[n + j] = free[j] * gradient[n + j] - (1 - free[j]) * value[j]
+    rows = list[tuple[ca.SX, ca.SX]]()
+    for j in range(width - 1, n - 1, -1):  # eliminate one input after the other
+        pivot = hessian[j, j]
+        worst = ca.fmin(worst, pivot)
+        row, share = hessian[j, :j] / pivot, gradient[j] / pivot
+        rows.insert(0, (row, share))
+        for i in range(j):
+            for k in range(i + 1):
+                hessian[i, k] -= hessian[j, i] * row[k]
+                hessian[k, i] = hessian[i, k]
+            gradient[i] -= hessian[j, i] * share
+    for j, (row, share) in enumerate(rows):  # u[j] = -row @ (x, u before) - share
+        gains[j, :] = -row[:n] - (row[n:] @ gains[:j, :] if j else 0)
+        steps[j] = -share - (row[n:] @ steps[:j] if j else 0)
+    end = ca.vertcat(ca.vec(hessian[:n, :n]), gradient[:n], worst, ca.vec(gains.T), steps)
+    back = ca.Function("back", [carried, item, ca.SX.sym("shared", 1)], [ca.densify(end)])
+    return _Recursion(Path(back, native), Path(_ahead(n, m), native))
+
+
+def _ahead(n: int, m: int) -> ca.Function:
+    carried, item = ca.SX.sym("carried", n + m), ca.SX.sym("item", n * (n + m) + n + m * n + m)
+    parts = ca.vertsplit(item, np.cumsum([0, n * (n + m), n, m * n, m]).tolist())
+    x = carried[:n]
+    u = ca.reshape(parts[2], n, m).T @ x + parts[3]
+    end = ca.reshape(parts[0], n + m, n).T @ ca.vertcat(x, u) + parts[1]
+    return ca.Function("ahead", [carried, item, ca.SX.sym("shared", 1)], [ca.densify(ca.vertcat(end, u))])
