@@ -34,6 +34,7 @@ from twinkit.core.component import Array
 from twinkit.core.identity import digest
 from twinkit.core.units import as_number
 from twinkit.optimise import Converged
+from twinkit.simulate.signals import Program
 
 
 @dataclass(frozen=True, eq=False)
@@ -192,6 +193,16 @@ class MPC:
             return None
         return self.terminal.numbers(self.model, bool(self.settings.running), self.settings.size)
 
+    @cached_property
+    def _steady(self) -> Program:
+        """The inputs where none is given: they never change."""
+        return inputs_over(self.model, self.settings, {}, 0.0, 1.0)
+
+    @cached_property
+    def _kept(self) -> dict[Any, Any]:
+        """What is the same in all plans, made for the first one."""
+        return {}
+
     @property
     def goal(self) -> str:
         """The objective in words."""
@@ -337,10 +348,13 @@ class MPC:
             return found
         times, stretch = found
         end = times[0] + max(1.0, stretch[1]) * (times[-1] - times[0])
-        inputs = inputs_over(self.model, s, given, min(here.time, time), end)
+        begin = min(here.time, time)
+        inputs = (
+            inputs_over(self.model, s, given, begin, end) if given else replace(self._steady, knots=np.array([begin]))
+        )
         horizon = Horizon(
             self.model, s, here, times, stretch, inputs, before, *functions, self._terminal, self.exact,
-            self.tolerance,
+            self.tolerance, self._kept,
         )  # fmt: skip
         return _forward(horizon, time) if here.time < time - 1e-9 * max(1.0, abs(time)) else horizon
 

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from twinkit.control.convex import convexified
+from twinkit.control.form import Form
 from twinkit.control.functions import Functions
 from twinkit.control.region import ALLOWED
 from twinkit.control.shooting import Moved, Shooting
@@ -68,6 +69,8 @@ class Task:
     ----------
     functions, shooting
         The model.
+    form
+        The form of the quadratic programmes.
     times, inputs
         Nodes ``(N + 1,)``; inputs just before the node that ends each step ``(N, inputs)``, and just after its start.
     start, guess
@@ -98,6 +101,7 @@ class Task:
 
     functions: Functions
     shooting: Shooting
+    form: Form
     times: Array
     inputs: tuple[Array, Array]
     start: Array
@@ -126,55 +130,6 @@ class Task:
     def count(self) -> int:
         """Number of steps."""
         return len(self.times) - 1
-
-    @cached_property
-    def remembered(self) -> list[int]:
-        """Controls whose last value matters."""
-        kept = np.isfinite(self.rate).any(axis=0) | (self.penalty > 0.0) | ~self.free.all(axis=0)
-        return np.flatnonzero(kept).tolist()
-
-    @cached_property
-    def limited(self) -> list[int]:
-        """Controls with a limited rate."""
-        return np.flatnonzero(np.isfinite(self.rate).any(axis=0)).tolist()
-
-    @cached_property
-    def rows(self) -> list[tuple[int, bool, int, float]]:
-        """Limits as rows: the quantity, whether at the end of a step, its slack (-1: none), the sign of the slack."""
-        limited = np.isfinite(self.low).any(axis=0) | np.isfinite(self.high).any(axis=0)
-        found: list[tuple[int, bool, int, float]] = []
-        for at_end in (True, False):
-            for r in np.flatnonzero(limited).tolist():
-                if not (at_end or self.functions.direct[r]):
-                    continue
-                if not np.isfinite(self.soft[r]):
-                    found.append((r, at_end, -1, 0.0))
-                    continue
-                slack = self.slacked.index(r)
-                if np.isfinite(self.high[:, r]).any():
-                    found.append((r, at_end, slack, -1.0))
-                if np.isfinite(self.low[:, r]).any():
-                    found.append((r, at_end, slack, 1.0))
-        return found
-
-    @cached_property
-    def slacked(self) -> list[int]:
-        """Quantities with soft limits."""
-        limited = np.isfinite(self.low).any(axis=0) | np.isfinite(self.high).any(axis=0)
-        return np.flatnonzero(limited & np.isfinite(self.soft)).tolist()
-
-    @cached_property
-    def spreads(self) -> Array:
-        """Per step, what takes the variables of the programme to states and applied controls, scaled."""
-        n, c, keep = self.functions.states, self.functions.controls, self.remembered
-        head = n + len(keep)
-        found = np.zeros((self.count, n + c, head + c + len(self.slacked)))
-        found[:, range(n), range(n)] = 1.0
-        for j in range(c):
-            found[:, n + j, head + j] = self.free[:, j]
-            if j in keep:
-                found[:, n + j, n + keep.index(j)] = ~self.free[:, j]
-        return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -261,7 +216,7 @@ class PlanProblem:
         slopes = own[:, :, :n] @ moved.slopes
         slopes[:, :, n:] += own[:, :, n:]
         starts = None
-        if any(not at_end for _, at_end, _, _ in t.rows):
+        if any(not at_end for _, at_end, _, _ in t.form.rows):
             starts = self._see(t.times[:-1], point.x[:-1], point.u, point.z[:-1], t.inputs[1])[1:]
         cost, beyond = self._cost(moved.ends, point.u, y, None if starts is None else starts[0])
         gap = float(np.sum(np.abs(moved.ends - point.x[1:]) / t.x_scale))
@@ -336,7 +291,9 @@ class PlanProblem:
     def stepped(self, at: Linear, found: StageSolution, gradient: Array, hessian: Array, radius: float) -> Step[Point]:
         """Return the step that a solution of the quadratic programme means."""
         t = self.task
-        step = self._taken(at, found, gradient, hessian, t.functions.states, t.functions.states + len(t.remembered))
+        step = self._taken(
+            at, found, gradient, hessian, t.functions.states, t.functions.states + len(t.form.remembered)
+        )
         self._last = at.point.u, step.point.u
         if at.violation < _FEASIBLE and abs(at.cost - step.cost) < _NOTHING * max(1.0, abs(at.cost)):
             step = replace(step, size=min(step.size, 1.0))  # there is nothing left to gain
@@ -380,17 +337,17 @@ class PlanProblem:
         """Return a guess which inputs of the programme are at which bound: those that were the last time."""
         if self._sides is None:
             force = at.point.bound_force * self.task.u_scale
-            slacks = np.full((self.task.count, len(self.task.slacked)), -1)
+            slacks = np.full((self.task.count, len(self.task.form.slacked)), -1)
             self._sides = np.hstack([np.where(self.fixed(at)[:, : force.shape[1]], np.sign(force), 0), slacks])
         return self._sides.astype(np.int8)
 
     def fixed(self, at: Linear) -> npt.NDArray[np.bool_]:
         """Return the inputs of the programme that the last one held at a bound."""
         t, c = self.task, self.task.functions.controls
-        found = np.zeros((t.count, c + len(t.slacked)), dtype=bool)
+        found = np.zeros((t.count, c + len(t.form.slacked)), dtype=bool)
         u, force, close = at.point.u, at.point.bound_force * t.u_scale, 1e-7 * t.u_scale
         found[:, :c] = (u >= t.u_high - close) & (force > 1e-6) | (u <= t.u_low + close) & (force < -1e-6)
-        return found & np.hstack([t.free, np.ones((t.count, len(t.slacked)), dtype=bool)])
+        return found & np.hstack([t.free, np.ones((t.count, len(t.form.slacked)), dtype=bool)])
 
     def model(self, at: Linear) -> tuple[Array, Array]:
         """Return gradient and second derivatives of the smooth cost with respect to scaled states and controls."""
@@ -424,8 +381,8 @@ class PlanProblem:
     def program(self, at: Linear, gradient: Array, hessian: Array, radius: float) -> StageProgram:
         """Return the quadratic programme at a point, from what `model` returned, for steps within a radius."""
         t, n, c = self.task, self.task.functions.states, self.task.functions.controls
-        keep, spread, count = t.remembered, t.spreads, t.count
-        head, total = n + len(keep), t.spreads.shape[2]
+        keep, spread, count = t.form.remembered, t.form.spreads, t.count
+        head, total = n + len(keep), t.form.spreads.shape[2]
         h = spread.transpose(0, 2, 1) @ hessian @ spread
         g = np.einsum("kij,ki->kj", spread, gradient)
         self._add_changes(at, h, g)
@@ -433,7 +390,7 @@ class PlanProblem:
         h[:, dummy, dummy] += np.where(t.free, _SLIGHT, 1.0)
         slacks = list(range(head + c, total))
         h[:, slacks, slacks] += _SLIGHT
-        g[:, slacks] += t.soft[t.slacked]
+        g[:, slacks] += t.soft[t.form.slacked]
         scale = np.concatenate([t.x_scale, t.u_scale])
         dynamics = at.moved.slopes * scale / t.x_scale[:, None] @ spread
         after = np.concatenate([dynamics, spread[:, [n + j for j in keep]]], axis=1)
@@ -461,7 +418,7 @@ class PlanProblem:
 
     def _add_changes(self, at: Linear, h: Array, g: Array) -> None:
         """Add the price of changing controls."""
-        t, n, keep = self.task, self.task.functions.states, self.task.remembered
+        t, n, keep = self.task, self.task.functions.states, self.task.form.remembered
         change = np.diff(np.vstack([t.before, at.point.u]), axis=0) / t.u_scale
         for place, j in enumerate(keep):
             if t.penalty[j] > 0.0:
@@ -474,15 +431,15 @@ class PlanProblem:
     def _path(self, at: Linear, spread: Array) -> tuple[Array, Array, Array]:
         """Return the rows of limits, of rates and of the terminal set, with their bounds."""
         t, n = self.task, self.task.functions.states
-        keep, limited = t.remembered, t.limited
+        keep, limited = t.form.remembered, t.form.limited
         count, total = t.count, spread.shape[2]
         head, c = n + len(keep), t.functions.controls
         inside = t.terminal is not None and np.isfinite(t.terminal.level)
-        size = len(t.rows) + len(limited) + int(inside)
+        size = len(t.form.rows) + len(limited) + int(inside)
         path = np.zeros((count, size, total))
         low, high = np.full((count, size), -np.inf), np.full((count, size), np.inf)
         scale = np.concatenate([t.x_scale, t.u_scale])
-        for i, (r, at_end, slack, sign) in enumerate(t.rows):
+        for i, (r, at_end, slack, sign) in enumerate(t.form.rows):
             values, slopes = at.ends if at_end else at.starts  # type: ignore[misc]
             path[:, i] = np.einsum("kj,kji->ki", slopes[:, r] * scale / t.y_scale[r], spread)
             if slack >= 0:
@@ -492,7 +449,7 @@ class PlanProblem:
             if sign >= 0.0:
                 low[:, i] = (t.low[:, r] - values[:, r]) / t.y_scale[r]
         change = np.diff(np.vstack([t.before, at.point.u]), axis=0)
-        for i, j in enumerate(limited, len(t.rows)):
+        for i, j in enumerate(limited, len(t.form.rows)):
             free = t.free[:, j]
             path[:, i, head + j] = free
             path[:, i, n + keep.index(j)] = -1.0 * free
@@ -516,20 +473,20 @@ class PlanProblem:
         """Return the full step, what the quadratic model promises there, and its size."""
         t, c = self.task, self.task.functions.controls
         stage = np.hstack([found.x[:-1], found.u])
-        moved = np.einsum("kij,kj->ki", t.spreads, stage)
+        moved = np.einsum("kij,kj->ki", t.form.spreads, stage)
         x = at.point.x + np.vstack([moved[:, :n], found.x[-1:, :n]]) * t.x_scale
         u = np.clip(at.point.u + moved[:, n:] * t.u_scale, *self._reach)
         change = [np.diff(np.vstack([t.before, one]), axis=0) / t.u_scale for one in (at.point.u, u)]
         cost = at.cost - self._soft(at)
         cost += float(np.sum(gradient * moved)) + 0.5 * float(np.einsum("ki,kij,kj->", moved, hessian, moved))
         cost += float(np.sum(t.penalty * (change[1] ** 2 - change[0] ** 2)))
-        cost += float(np.sum(found.u[:, c:] * t.soft[t.slacked]))
+        cost += float(np.sum(found.u[:, c:] * t.soft[t.form.slacked]))
         force = np.zeros_like(at.point.force)
-        for i, (r, at_end, _, _) in enumerate(t.rows):
+        for i, (r, at_end, _, _) in enumerate(t.form.rows):
             if at_end:
                 force[:, r] += found.path_force[:-1, i] / t.y_scale[r]
         rate_force = np.zeros_like(u)
-        for i, j in enumerate(t.limited, len(t.rows)):
+        for i, j in enumerate(t.form.limited, len(t.form.rows)):
             rate_force[:, j] = found.path_force[:-1, i] / t.u_scale[j]
         adjoint = found.adjoint[1:, :n] / t.x_scale
         multiplier = max(float(np.abs(found.adjoint[1:, :n]).max()), float(np.abs(found.path_force).max(initial=0.0)))
@@ -548,9 +505,9 @@ class PlanProblem:
         """Return what exceeded soft limits cost at a point."""
         t, total = self.task, 0.0
         for values in (at.ends[0], None if at.starts is None else at.starts[0]):
-            if values is not None and t.slacked:
+            if values is not None and t.form.slacked:
                 over = np.maximum(np.maximum(t.low - values, values - t.high), 0.0) / t.y_scale
                 if values is not at.ends[0]:
                     over = over * np.array(t.functions.direct)
-                total += float(np.sum(over[:, t.slacked] * t.soft[t.slacked]))
+                total += float(np.sum(over[:, t.form.slacked] * t.soft[t.form.slacked]))
         return total
