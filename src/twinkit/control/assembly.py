@@ -18,7 +18,6 @@ from twinkit.control.plan import Binding, MoveSchedule, Plan, PredictedTrack
 from twinkit.control.problem import Linear, PlanProblem, Task
 from twinkit.control.region import derived_places
 from twinkit.control.status import PlanStatus
-from twinkit.control.warm import Warm
 from twinkit.core.component import Array
 from twinkit.core.positions import positions
 
@@ -65,10 +64,7 @@ def plan_of(
     }
     warm = None if previous is None else previous.warm
     if status.fresh:
-        warm = Warm(
-            h.times, tuple(r.attempt.point for r in found.results), tuple(r.check.margins for r in found.results),
-            *found.substeps,
-        )  # fmt: skip
+        warm = found.warm
     between = dict.fromkeys(name for result in found.results for name in result.check.between)
     values = [_value(mpc, result) for result in found.results]
     shares = [branch.share for branch in mpc.branches] or [1.0]
