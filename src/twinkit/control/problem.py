@@ -19,11 +19,12 @@ from twinkit.control.functions import Functions
 from twinkit.control.region import ALLOWED
 from twinkit.control.shooting import Moved, Shooting
 from twinkit.core.component import Array
-from twinkit.optimise import Sides, StageProgram, StageSolution, Step, bounded_stages, solve_stages
+from twinkit.optimise import Active, StageProgram, StageSolution, Step, bounded_stages, solve_stages
 
 _FIRST_RADIUS, _LAST_RADIUS = 0.5, 1e3
 _NOTHING = 1e-9  # of the cost: a smaller gain is none
 _FEASIBLE = 1e-7  # sum of scaled violations
+_PULLING = 1e-7  # scaled: a smaller multiplier is none
 _SLIGHT = 1e-8  # curvature of what has none of its own, in scaled units
 
 
@@ -185,7 +186,7 @@ class PlanProblem:
     def __init__(self, task: Task, fast: bool = False) -> None:
         self.task, self._fast = task, fast
         self._reachable, self._last = _FIRST_RADIUS, (None, None)
-        self._sides: Sides | None = None
+        self._active: Active | None = None
 
     def radius(self, at: Linear) -> float:
         """Return how far the scaled controls may move in one step: further after a full one, less after a short one.
@@ -306,8 +307,8 @@ class PlanProblem:
     ) -> StageSolution | str:
         """Return the solution of the quadratic programme within a radius; a text says why there is none."""
         program, kept = loosened(self.program(at, gradient, hessian, radius), slack), None
-        if self._fast and (found := bounded_stages(program, self.sides(at), self.task.functions.native)):
-            self._sides = found[1]
+        if self._fast and (found := bounded_stages(program, self.active(at), self.task.functions.native)):
+            self._active = found[1]
             return found[0]
         if self.task.exact:
             program, kept = convexified(program, self.fixed(at))
@@ -333,13 +334,27 @@ class PlanProblem:
         found[-1] += pull[-1] @ at.moved.slopes[-1]
         return found
 
-    def sides(self, at: Linear) -> Sides:
-        """Return a guess which inputs of the programme are at which bound: those that were the last time."""
-        if self._sides is None:
-            force = at.point.bound_force * self.task.u_scale
-            slacks = np.full((self.task.count, len(self.task.form.slacked)), -1)
-            self._sides = np.hstack([np.where(self.fixed(at)[:, : force.shape[1]], np.sign(force), 0), slacks])
-        return self._sides.astype(np.int8)
+    def active(self, at: Linear) -> Active:
+        """Return a guess which constraints of the programme bind: those that did the last time."""
+        if self._active is None:
+            t, form = self.task, self.task.form
+            pull = at.point.bound_force * t.u_scale
+            slacks = np.full((t.count, len(form.slacked)), -1)
+            sides = np.hstack([np.where(self.fixed(at)[:, : pull.shape[1]], np.sign(pull), 0), slacks])
+            force = np.zeros((t.count + 1, self.path_rows))
+            for i, (r, at_end, _, sign) in enumerate(form.rows):
+                if at_end:
+                    one = at.point.force[:, r] * t.y_scale[r]
+                    force[:-1, i] = np.where(one * sign <= 0.0, one, 0.0)
+            self._active = Active(sides.astype(np.int8), np.where(np.abs(force) > _PULLING, force, 0.0))
+        return self._active
+
+    @property
+    def path_rows(self) -> int:
+        """Number of rows of limits, of rates and of the terminal set."""
+        t = self.task
+        inside = t.terminal is not None and np.isfinite(t.terminal.level)
+        return len(t.form.rows) + len(t.form.limited) + int(inside)
 
     def fixed(self, at: Linear) -> npt.NDArray[np.bool_]:
         """Return the inputs of the programme that the last one held at a bound."""
@@ -435,7 +450,7 @@ class PlanProblem:
         count, total = t.count, spread.shape[2]
         head, c = n + len(keep), t.functions.controls
         inside = t.terminal is not None and np.isfinite(t.terminal.level)
-        size = len(t.form.rows) + len(limited) + int(inside)
+        size = self.path_rows
         path = np.zeros((count, size, total))
         low, high = np.full((count, size), -np.inf), np.full((count, size), np.inf)
         scale = np.concatenate([t.x_scale, t.u_scale])

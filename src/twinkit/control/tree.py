@@ -21,7 +21,7 @@ import numpy as np
 from twinkit.control.convex import convexified
 from twinkit.control.problem import Linear, PlanProblem, Point, Task, attempts, loosened
 from twinkit.core.component import Array
-from twinkit.optimise import Sides, StageProgram, StageSolution, Step, bounded_stages, solve_stages
+from twinkit.optimise import Active, StageProgram, StageSolution, Step, bounded_stages, solve_stages
 
 Points = tuple[Point, ...]
 
@@ -64,7 +64,7 @@ class TreeProblem:
     def __init__(self, tasks: Sequence[Task], shared: int, fast: bool = False) -> None:
         self._parts = [PlanProblem(task) for task in tasks]
         self._shared, self._fast = shared, fast
-        self._sides: Sides | None = None
+        self._active: Active | None = None
 
     def linearise(self, point: Points) -> Branched:
         """Evaluate all scenarios."""
@@ -125,12 +125,14 @@ class TreeProblem:
 
     def _bounded(self, chain: StageProgram, at: Branched) -> StageSolution | None:
         """Return the solution where only bounds of inputs bind."""
-        if self._sides is None:
-            self._sides = np.concatenate([part.sides(one) for part, one in zip(self._parts, at.parts, strict=True)])
-        found = bounded_stages(chain, self._sides, self._parts[0].task.functions.native)
+        if self._active is None:
+            parts = [part.active(one) for part, one in zip(self._parts, at.parts, strict=True)]
+            force = np.concatenate([*(one.force[:-1] for one in parts), parts[-1].force[-1:]])
+            self._active = Active(np.concatenate([one.sides for one in parts]), force)
+        found = bounded_stages(chain, self._active, self._parts[0].task.functions.native)
         if found is None:
             return None
-        self._sides = found[1]
+        self._active = found[1]
         return found[0]
 
     def _tied(self, scenario: int) -> np.ndarray:

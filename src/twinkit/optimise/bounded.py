@@ -1,14 +1,18 @@
-"""Quadratic programmes of stages in which only bounds of the inputs bind: Riccati recursions and an active set.
+"""Quadratic programmes of stages by Riccati recursions and an active set.
 
-Which bounds bind is guessed, and known when the guess is confirmed: inputs that leave their bounds are put there, those
-whose multiplier has the wrong sign are let go, until nothing changes (a primal-dual active set method). Each guess
-costs one Riccati recursion, and the solution is exact to rounding. A stage may be indefinite, as long as the programme
-is convex along its equations; the recursion finds out. Everything else is for an interior-point method.
+Which constraints bind is guessed, and known when the guess is confirmed: inputs that leave their bounds are put there,
+those whose multiplier has the wrong sign are let go, until nothing changes (a primal-dual active set method). Path
+constraints that bind are kept by an augmented Lagrangian. Each guess costs one recursion, and the solution is exact
+almost to rounding, where an interior-point method stops at its tolerance. A stage may be indefinite, as long as the
+programme is convex along its equations; the recursion finds out. Everything else is for an interior-point method.
 
 References
 ----------
 M. Hintermüller, K. Ito, K. Kunisch (2002), The primal-dual active set strategy as a semismooth Newton method, SIAM J.
 Optim. 13:865-888, doi:10.1137/S1052623401383558
+
+J. Nocedal, S. J. Wright (2006), Numerical Optimization, 2nd ed., section 17.3 (augmented Lagrangian),
+doi:10.1007/978-0-387-40065-5
 
 J. B. Rawlings, D. Q. Mayne, M. Diehl (2017), Model Predictive Control, 2nd ed., section 8.8.3 (Riccati recursion)
 """
@@ -28,9 +32,26 @@ from twinkit.optimise.quadratic import StageProgram, StageSolution
 from twinkit.readings.casadi import SYMBOLIC
 
 Sides = npt.NDArray[np.int8]
-_GUESSES = 8
+_GUESSES = 20
 _LEAST = 1e-7  # smallest curvature along the model, in scaled units
 _ROUNDING = 1e-9
+_STIFF = 1e5  # weight of squares of what breaks a path constraint, relative to the largest curvature
+
+
+@dataclass(frozen=True, eq=False)
+class Active:
+    """A guess which constraints bind.
+
+    Attributes
+    ----------
+    sides
+        Which inputs are at their lower (-1) or upper (1) bound, ``(N, m)``.
+    force
+        Multipliers of the path constraints, positive at an upper limit, ``(N + 1, g)``; 0 where none binds.
+    """
+
+    sides: Sides
+    force: Array
 
 
 @dataclass(frozen=True)
@@ -49,52 +70,121 @@ class _Recursion:
     ahead: Path
 
 
-def bounded_stages(p: StageProgram, sides: Sides, native: bool) -> tuple[StageSolution, Sides] | None:
-    """Solve a programme whose first state is fixed.
+def bounded_stages(p: StageProgram, guess: Active, native: bool) -> tuple[StageSolution, Active] | None:
+    """Solve a programme whose first state is fixed and whose states have no bounds.
 
     Parameters
     ----------
     p
         The programme, in variables of order one.
-    sides
-        A guess which inputs are at their lower (-1) or upper (1) bound, ``(N, m)``.
+    guess
+        Which constraints bind.
     native
         Whether to use a C compiler.
 
     Returns
     -------
-    The solution and which inputs are at a bound; None where constraints other than bounds of the inputs bind, where the
-    programme is not convex, or where no guess was confirmed.
+    The solution and which constraints bind; None where the programme is not convex, has no solution, or no guess was
+    confirmed.
     """
     count, n, m, _, _ = p.sizes
+    if np.isfinite(p.x_low).any() or np.isfinite(p.x_high).any():
+        return None
     with SYMBOLIC:
         recursion = _recursion(n, m, native)
     packed = np.empty((count, n * (n + m) + n + (n + m) ** 2 + n + 3 * m))
     parts = _filled(packed, p)
-    start = np.zeros(n * n + n + 1 + m * n + m)
-    start[: n * n], start[n * n : n * n + n], start[n * n + n] = p.Q[-1].ravel(), p.q[-1], np.inf
-    same = p.u_low == p.u_high
+    sides, rows, same = guess.sides, _Rows(p, guess.force), p.u_low == p.u_high
     for _ in range(_GUESSES):
         sides = np.where(same, np.int8(1), sides)
         at = sides != 0
         parts[0][:], parts[1][:] = ~at, np.where(sides > 0, p.u_high, np.where(sides < 0, p.u_low, 0.0))
+        end = rows.added(packed)
+        start = np.concatenate([end[0].ravel(), end[1], [np.inf], np.zeros(m * n + m)])
         found = recursion.back(start, packed[::-1], np.zeros(1))[::-1]
         if not found[0, n * n + n] > _LEAST:  # also NaN
             return None
         x, u = _forwards(recursion, p, packed, found)
+        kept = rows.judged(x, u)
         costs = np.concatenate([found, start[None]])
         adjoint = (costs[:, : n * n].reshape(-1, n, n) @ x[:, :, None])[:, :, 0] + costs[:, n * n : n * n + n]
         stage = np.concatenate([x[:-1], u], axis=1)
         slopes = np.concatenate([p.S, p.R], axis=2)
         pull = p.r + (slopes @ stage[:, :, None])[:, :, 0] + (adjoint[1:, None, :] @ p.B)[:, 0]
+        pull += (rows.force[:-1, None, :] @ p.D)[:, 0]
         after = np.where(at, np.where(pull * sides <= _ROUNDING, sides, 0), 0).astype(np.int8)
         after[~at & (u > p.u_high + _ROUNDING)] = 1
         after[~at & (u < p.u_low - _ROUNDING)] = -1
         after[same] = 1
-        if (after == sides).all():
-            return _checked(p, x, u, adjoint, np.where(at, -pull, 0.0), sides)
+        if kept and (after == sides).all():
+            force = np.where(at, -pull, 0.0)
+            inside = np.clip(u, p.u_low, p.u_high)
+            found = StageSolution(np.zeros(p.sizes[3]), x, inside, adjoint, np.zeros_like(x), rows.force, force)
+            return found, Active(sides, rows.force)
         sides = after
     return None
+
+
+class _Rows:
+    """The path constraints of a programme, and which of them bind.
+
+    Parameters
+    ----------
+    p
+        The programme.
+    force
+        A guess of their multipliers.
+    """
+
+    def __init__(self, p: StageProgram, force: Array) -> None:
+        self.p, self.force, self._some = p, force, bool(force.any())
+        largest = max(float(np.abs(p.Q).max()), float(np.abs(p.R).max()), 1e-3)
+        self._weight, self._plain = _STIFF * largest, None
+
+    def added(self, packed: Array) -> tuple[Array, Array]:
+        """Write Hessian and gradient with what binds into the rows of a programme; return those of the last state."""
+        p = self.p
+        if not self._some:
+            if self._plain is not None:
+                packed[:] = self._restored(packed)
+            return p.Q[-1], p.q[-1]
+        count, n, m, _, g = p.sizes
+        width, at = n + m, n * (n + m) + n
+        middle, end = slice(at, at + width * width), slice(at + width * width, at + width * width + width)
+        if self._plain is None:
+            self._plain = packed[:, at : end.stop].copy()
+        binds = self.force != 0.0
+        limit = np.where(self.force > 0.0, p.path_high, np.where(binds, p.path_low, 0.0))
+        rows = np.concatenate([np.concatenate([p.C[:-1], p.D], axis=2), np.zeros((1, g, width))])
+        rows[-1, :, :n] = p.C[-1]
+        rows = rows * binds[:, :, None]
+        hessian = self._weight * (rows.transpose(0, 2, 1) @ rows)
+        gradient = (rows.transpose(0, 2, 1) @ (self.force - self._weight * limit)[:, :, None])[:, :, 0]
+        packed[:, middle] = self._plain[:, : width * width] + hessian[:-1].reshape(count, -1)
+        packed[:, end] = self._plain[:, width * width :] + gradient[:-1]
+        return p.Q[-1] + hessian[-1, :n, :n], p.q[-1] + gradient[-1, :n]
+
+    def _restored(self, packed: Array) -> Array:
+        _, n, m, _, _ = self.p.sizes
+        at, found = n * (n + m) + n, packed.copy()
+        found[:, at : at + self._plain.shape[1]] = self._plain  # type: ignore[union-attr, index]
+        return found
+
+    def judged(self, x: Array, u: Array) -> bool:
+        """Take the multipliers a solution means; return whether all constraints were kept and no guess has changed."""
+        p = self.p
+        values = np.concatenate([(p.C[:-1] @ x[:-1, :, None] + p.D @ u[:, :, None])[:, :, 0], (p.C[-1] @ x[-1])[None]])
+        above, below = values - p.path_high, p.path_low - values
+        if not self._some and (above <= _ROUNDING).all() and (below <= _ROUNDING).all():
+            return True
+        upper = np.where(self.force > 0.0, self.force, 0.0) + self._weight * above
+        lower = np.where(self.force < 0.0, -self.force, 0.0) + self._weight * below
+        after = np.where((upper > 0.0) & ((self.force > 0.0) | (above > _ROUNDING)), upper, 0.0)
+        after -= np.where((lower > 0.0) & ((self.force < 0.0) | (below > _ROUNDING)), lower, 0.0)
+        broken = np.where(after > 0.0, np.abs(above), np.where(after < 0.0, np.abs(below), 0.0))
+        same = bool((np.sign(after) == np.sign(self.force)).all() and broken.max(initial=0.0) <= _ROUNDING)
+        self.force, self._some = after, bool(after.any())
+        return same
 
 
 def _filled(packed: Array, p: StageProgram) -> tuple[Array, Array]:
@@ -113,25 +203,10 @@ def _filled(packed: Array, p: StageProgram) -> tuple[Array, Array]:
 
 
 def _forwards(recursion: _Recursion, p: StageProgram, packed: Array, found: Array) -> tuple[Array, Array]:
-    count, n, m, _, _ = p.sizes
+    _, n, m, _, _ = p.sizes
     items = np.concatenate([packed[:, : n * (n + m) + n], found[:, n * n + n + 1 :]], axis=1)
     path = recursion.ahead(np.concatenate([p.b_first, np.zeros(m)]), items, np.zeros(1))
     return np.concatenate([p.b_first[None], path[:, :n]]), path[:, n:]
-
-
-def _checked(
-    p: StageProgram, x: Array, u: Array, adjoint: Array, force: Array, sides: Sides
-) -> tuple[StageSolution, Sides] | None:
-    """Return the solution, unless it breaks some other constraint."""
-    values = (p.C[:-1] @ x[:-1, :, None] + p.D @ u[:, :, None])[:, :, 0]
-    kept = (values >= p.path_low[:-1] - _ROUNDING) & (values <= p.path_high[:-1] + _ROUNDING)
-    last = p.C[-1] @ x[-1]
-    end = (last >= p.path_low[-1] - _ROUNDING) & (last <= p.path_high[-1] + _ROUNDING)
-    if not (kept.all() and end.all() and (x >= p.x_low).all() and (x <= p.x_high).all()):
-        return None
-    rows = np.zeros((len(x), p.C.shape[1]))
-    inside = np.clip(u, p.u_low, p.u_high)
-    return StageSolution(np.zeros(p.sizes[3]), x, inside, adjoint, np.zeros_like(x), rows, force), sides
 
 
 @functools.lru_cache(maxsize=64)
