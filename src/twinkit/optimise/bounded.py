@@ -137,7 +137,8 @@ class _Rows:
     """
 
     def __init__(self, p: StageProgram, force: Array) -> None:
-        self.p, self.force, self._some = p, force, bool(force.any())
+        possible = (force > 0.0) & np.isfinite(p.path_high) | (force < 0.0) & np.isfinite(p.path_low)
+        self.p, self.force, self._some = p, np.where(possible, force, 0.0), bool(possible.any())
         largest = max(float(np.abs(p.Q).max()), float(np.abs(p.R).max()), 1e-3)
         self._weight, self._plain = _STIFF * largest, None
 
