@@ -15,9 +15,10 @@ from twinkit.control.horizon import limits_over
 from twinkit.control.late import LateMapping, LateSequence
 from twinkit.control.objective import Kind
 from twinkit.control.plan import Binding, MoveSchedule, Plan, PredictedTrack
-from twinkit.control.problem import Linear, PlanProblem, Task
+from twinkit.control.problem import Linear, PlanProblem
 from twinkit.control.region import derived_places
 from twinkit.control.status import PlanStatus
+from twinkit.control.task import Task
 from twinkit.core.component import Array
 from twinkit.core.positions import positions
 
@@ -70,7 +71,8 @@ def plan_of(
     shares = [branch.share for branch in mpc.branches] or [1.0]
     names = [branch.name for branch in mpc.branches]
     return Plan(
-        status, float(h.times[0]), mpc.model.time_unit, float(expires), moves, LateMapping(partial(_predicted, mpc, check)),
+        status, float(h.times[0]), mpc.model.time_unit, float(expires), moves,
+        LateMapping(partial(_predicted, mpc, check)),
         LateSequence(partial(_bindings, mpc, found.results)) if status.fresh else (),
         sum(share * value for share, value in zip(shares, values, strict=True)), mpc.goal,
         LateMapping(partial(_sensitivity, mpc, first.task, attempt.at, shares[0])) if status.fresh else {},

@@ -42,19 +42,20 @@ def form_of(
     """Return the form for what a `Task` has under the same names."""
     limited = np.isfinite(rate).any(axis=0)
     remembered = np.flatnonzero(limited | (penalty > 0.0) | ~free.all(axis=0)).tolist()
-    below, above = np.isfinite(low).any(axis=0), np.isfinite(high).any(axis=0)
-    slacked = np.flatnonzero((below | above) & np.isfinite(soft)).tolist()
+    below, above = (np.flatnonzero(np.isfinite(side).any(axis=0)).tolist() for side in (low, high))
+    bounded = sorted({*below, *above})
+    slacked = [r for r in bounded if np.isfinite(soft[r])]
     rows: list[tuple[int, bool, int, float]] = []
     for at_end in (True, False):
-        for r in np.flatnonzero(below | above).tolist():
+        for r in bounded:
             if not (at_end or f.direct[r]):
                 continue
             if r not in slacked:
                 rows.append((r, at_end, -1, 0.0))
                 continue
-            if above[r]:
+            if r in above:
                 rows.append((r, at_end, slacked.index(r), -1.0))
-            if below[r]:
+            if r in below:
                 rows.append((r, at_end, slacked.index(r), 1.0))
     spreads = _spreads(free, remembered, f.states, len(slacked))
     return Form(remembered, np.flatnonzero(limited).tolist(), slacked, rows, spreads)

@@ -14,9 +14,9 @@ from twinkit.control.form import Form, form_of
 from twinkit.control.functions import Functions, Shape, plan_functions
 from twinkit.control.known import Known
 from twinkit.control.prediction import Predictor, predictor
-from twinkit.control.problem import Task, Terminal
 from twinkit.control.settings import Settings
 from twinkit.control.shooting import Shooting, pieces
+from twinkit.control.task import Task, Terminal
 from twinkit.core import InvalidValueError, Model
 from twinkit.core.component import Array
 from twinkit.core.errors import unknown_name

@@ -22,11 +22,11 @@ from twinkit.control.moves import Move
 from twinkit.control.objective import Objective
 from twinkit.control.plan import Plan
 from twinkit.control.prediction import Predictor, simulated, spread
-from twinkit.control.problem import Terminal
 from twinkit.control.rounds import first_algebraics, optimised
 from twinkit.control.scenarios import Branch, branches_of, under
 from twinkit.control.settings import Settings, settings_of
 from twinkit.control.status import Optimal, Suboptimal
+from twinkit.control.task import Terminal
 from twinkit.control.terminal import TerminalRegion
 from twinkit.control.warm import Warm
 from twinkit.core import DesignSpace, InvalidValueError, Model, SimulationError, StateEstimate
@@ -194,6 +194,10 @@ class MPC:
         return self.terminal.numbers(self.model, bool(self.settings.running), self.settings.size)
 
     @cached_property
+    def _model_hash(self) -> str:
+        return self.model.content_hash
+
+    @cached_property
     def _steady(self) -> Program:
         """The inputs where none is given: they never change."""
         return inputs_over(self.model, self.settings, {}, 0.0, 1.0)
@@ -289,7 +293,7 @@ class MPC:
         given = self.inputs if inputs is None else inputs
         check_inputs(self.model, self.settings, given)
         before = self.moves_in_force(time, previous, applied)
-        made_by = {"controller": self.content_hash, "model": self.model.content_hash, "estimate": here.made_by}
+        made_by = {"controller": self.content_hash, "model": self._model_hash, "estimate": here.made_by}
         if not here.finite:
             return fallback(self, "the estimate is not finite", (), time, previous, made_by, began)
         functions = functions_of(self.model, self.settings, here, self.native)

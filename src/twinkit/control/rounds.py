@@ -12,10 +12,11 @@ import numpy as np
 from twinkit.control.check import Checked, checked
 from twinkit.control.horizon import Horizon, task_of
 from twinkit.control.prediction import simulated
-from twinkit.control.problem import PlanProblem, Point, Task
+from twinkit.control.problem import PlanProblem
 from twinkit.control.region import ALLOWED
 from twinkit.control.scenarios import weighted
 from twinkit.control.solving import Attempt, solved
+from twinkit.control.task import Point, Task
 from twinkit.control.warm import Warm, guessed, left
 from twinkit.core import SimulationError
 from twinkit.core.component import Array

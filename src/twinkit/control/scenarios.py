@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from twinkit.control.horizon import Horizon
-from twinkit.control.problem import Task
+from twinkit.control.task import Task
 from twinkit.core import InvalidValueError, Model
 from twinkit.core.component import Array
 

@@ -10,7 +10,8 @@ from typing import Any
 import casadi as ca
 import numpy as np
 
-from twinkit.control.problem import Linear, PlanProblem, Point, Task
+from twinkit.control.problem import Linear, PlanProblem
+from twinkit.control.task import Point, Task
 from twinkit.control.tree import TreeProblem
 from twinkit.optimise import SOLVERS, Converged, Failed, Limits, StageProblem, Status, solve_nonlinear, sqp
 from twinkit.readings.casadi import SYMBOLIC

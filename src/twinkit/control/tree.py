@@ -19,7 +19,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from twinkit.control.convex import convexified
-from twinkit.control.problem import Linear, PlanProblem, Point, Task, attempts, loosened
+from twinkit.control.problem import Linear, PlanProblem, attempts, loosened
+from twinkit.control.task import Point, Task
 from twinkit.core.component import Array
 from twinkit.optimise import Active, StageProgram, StageSolution, Step, bounded_stages, solve_stages
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from twinkit.control.problem import Point, Task
+from twinkit.control.task import Point, Task
 from twinkit.core.component import Array
 
 _FURTHEST = 2.0  # beyond so many times the last change nothing is foretold from it

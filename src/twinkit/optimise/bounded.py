@@ -94,9 +94,9 @@ def bounded_stages(p: StageProgram, guess: Active, native: bool) -> tuple[StageS
         recursion = _recursion(n, m, native)
     packed = np.empty((count, n * (n + m) + n + (n + m) ** 2 + n + 3 * m))
     parts = _filled(packed, p)
-    sides, rows, same = guess.sides, _Rows(p, guess.force), p.u_low == p.u_high
+    sides, rows = np.where(p.u_low == p.u_high, np.int8(1), guess.sides), _Rows(p, guess.force)
+    slopes = np.concatenate([p.S, p.R], axis=2)
     for _ in range(_GUESSES):
-        sides = np.where(same, np.int8(1), sides)
         at = sides != 0
         parts[0][:], parts[1][:] = ~at, np.where(sides > 0, p.u_high, np.where(sides < 0, p.u_low, 0.0))
         end = rows.added(packed)
@@ -109,20 +109,25 @@ def bounded_stages(p: StageProgram, guess: Active, native: bool) -> tuple[StageS
         costs = np.concatenate([found, start[None]])
         adjoint = (costs[:, : n * n].reshape(-1, n, n) @ x[:, :, None])[:, :, 0] + costs[:, n * n : n * n + n]
         stage = np.concatenate([x[:-1], u], axis=1)
-        slopes = np.concatenate([p.S, p.R], axis=2)
         pull = p.r + (slopes @ stage[:, :, None])[:, :, 0] + (adjoint[1:, None, :] @ p.B)[:, 0]
         pull += (rows.force[:-1, None, :] @ p.D)[:, 0]
-        after = np.where(at, np.where(pull * sides <= _ROUNDING, sides, 0), 0).astype(np.int8)
-        after[~at & (u > p.u_high + _ROUNDING)] = 1
-        after[~at & (u < p.u_low - _ROUNDING)] = -1
-        after[same] = 1
+        after = _judged(p, sides, u, pull)
         if kept and (after == sides).all():
-            force = np.where(at, -pull, 0.0)
-            inside = np.clip(u, p.u_low, p.u_high)
+            force, inside = np.where(at, -pull, 0.0), np.clip(u, p.u_low, p.u_high)
             found = StageSolution(np.zeros(p.sizes[3]), x, inside, adjoint, np.zeros_like(x), rows.force, force)
             return found, Active(sides, rows.force)
         sides = after
     return None
+
+
+def _judged(p: StageProgram, sides: Sides, u: Array, pull: Array) -> Sides:
+    """Return which inputs are at a bound, from a solution and the derivative of the Lagrangian by the inputs."""
+    free = sides == 0
+    after = np.where(~free & (pull * sides <= _ROUNDING), sides, np.int8(0))
+    after[free & (u > p.u_high + _ROUNDING)] = 1
+    after[free & (u < p.u_low - _ROUNDING)] = -1
+    after[p.u_low == p.u_high] = 1
+    return after
 
 
 class _Rows:
