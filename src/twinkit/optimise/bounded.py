@@ -32,6 +32,7 @@ from twinkit.optimise.quadratic import StageProgram, StageSolution
 from twinkit.readings.casadi import SYMBOLIC
 
 Sides = npt.NDArray[np.int8]
+_LARGEST, _COMPILED = 16, 12  # states and inputs together: the recursion is unrolled, and a C compiler takes long
 _GUESSES = 20
 _LEAST = 1e-7  # smallest curvature along the model, in scaled units
 _ROUNDING = 1e-9
@@ -84,17 +85,19 @@ def bounded_stages(p: StageProgram, guess: Active, native: bool) -> tuple[StageS
 
     Returns
     -------
-    The solution and which constraints bind; None where the programme is not convex, has no solution, or no guess was
-    confirmed.
+    The solution and which constraints bind; None where the programme is not convex, not finite, has no solution or is
+    too large, or no guess was confirmed.
     """
     count, n, m, _, _ = p.sizes
-    if np.isfinite(p.x_low).any() or np.isfinite(p.x_high).any():
+    if n + m > _LARGEST or np.isfinite(p.x_low).any() or np.isfinite(p.x_high).any():
         return None
     with SYMBOLIC:
-        recursion = _recursion(n, m, native)
-    packed = np.empty((count, n * (n + m) + n + (n + m) ** 2 + n + 3 * m))
+        recursion = _recursion(n, m, native and n + m <= _COMPILED)
+    packed = np.zeros((count, n * (n + m) + n + (n + m) ** 2 + n + 3 * m))
     parts = _filled(packed, p)
-    sides, rows = np.where(p.u_low == p.u_high, np.int8(1), guess.sides), _Rows(p, guess.force)
+    if not all(np.isfinite(a).all() for a in (packed[:, : -2 * m], p.Q[-1], p.q[-1], p.C, p.D, p.b_first)):
+        return None
+    sides, rows = _possible(p, guess.sides), _Rows(p, guess.force)
     slopes = np.concatenate([p.S, p.R], axis=2)
     for _ in range(_GUESSES):
         at = sides != 0
@@ -118,6 +121,12 @@ def bounded_stages(p: StageProgram, guess: Active, native: bool) -> tuple[StageS
             return found, Active(sides, rows.force)
         sides = after
     return None
+
+
+def _possible(p: StageProgram, sides: Sides) -> Sides:
+    """Return a guess without bounds that do not exist, and with those that leave no choice."""
+    there = (sides > 0) & np.isfinite(p.u_high) | (sides < 0) & np.isfinite(p.u_low)
+    return np.where(p.u_low == p.u_high, np.int8(1), np.where(there, sides, np.int8(0)))
 
 
 def _judged(p: StageProgram, sides: Sides, u: Array, pull: Array) -> Sides:
