@@ -6,7 +6,7 @@ import math
 import time as clock
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from twinkit.control.fallback import fallback
 from twinkit.control.functions import Functions
 from twinkit.control.horizon import Horizon, check_inputs, functions_of, inputs_over, nodes
 from twinkit.control.known import Known, known
+from twinkit.control.late import LateMapping
 from twinkit.control.moves import Move
 from twinkit.control.objective import Objective
 from twinkit.control.plan import Plan
@@ -194,10 +195,6 @@ class MPC:
         return self.terminal.numbers(self.model, bool(self.settings.running), self.settings.size)
 
     @cached_property
-    def _model_hash(self) -> str:
-        return self.model.content_hash
-
-    @cached_property
     def _steady(self) -> Program:
         """The inputs where none is given: they never change."""
         return inputs_over(self.model, self.settings, {}, 0.0, 1.0)
@@ -293,7 +290,7 @@ class MPC:
         given = self.inputs if inputs is None else inputs
         check_inputs(self.model, self.settings, given)
         before = self.moves_in_force(time, previous, applied)
-        made_by = {"controller": self.content_hash, "model": self._model_hash, "estimate": here.made_by}
+        made_by = LateMapping(partial(_made_by, self, here))
         if not here.finite:
             return fallback(self, "the estimate is not finite", (), time, previous, made_by, began)
         functions = functions_of(self.model, self.settings, here, self.native)
@@ -405,6 +402,10 @@ class MPC:
                 found.append(low + (high - low) * (first + share * (last - first)))
         ones = np.ones((count, int(s.stretched)))
         return [np.hstack([one, ones]) for one in found]
+
+
+def _made_by(mpc: MPC, here: Known) -> dict[str, str]:
+    return {"controller": mpc.content_hash, "model": mpc.model.content_hash, "estimate": here.made_by}
 
 
 class _NoPlanError(Exception):

@@ -52,8 +52,6 @@ class Found:
         How it ended.
     substeps
         Integration method, and number of sub-steps of a step.
-    cost
-        What was minimised.
     followed
         What it was started from.
     """
@@ -61,8 +59,12 @@ class Found:
     results: tuple[Result, ...]
     status: Status
     substeps: tuple[int, int]
-    cost: float
     followed: Warm | None = None
+
+    @property
+    def cost(self) -> float:
+        """What was minimised."""
+        return sum(PlanProblem(r.task).cost(r.attempt.point, r.check.values) for r in self.results)
 
     @property
     def warm(self) -> Warm:
@@ -132,8 +134,7 @@ def optimised(
             found = reason
         else:
             parts = list(zip(horizons, tasks, attempt.parts(), checks, strict=True))
-            cost = sum(PlanProblem(t).cost(a.point, check.values) for _, t, a, check in parts)
-            found = Found(tuple(Result(*part) for part in parts), attempt.status, substeps, cost, warm)
+            found = Found(tuple(Result(*part) for part in parts), attempt.status, substeps, warm)
         moved = max(
             float(np.max(np.abs(check.margins - margin) / tasks[0].y_scale, initial=0.0))
             for check, margin in zip(checks, margins, strict=True)
