@@ -10,7 +10,8 @@ from typing import Any
 import casadi as ca
 import numpy as np
 
-from twinkit.control.problem import Linear, PlanProblem, Point, Task
+from twinkit.control.problem import Linear, PlanProblem
+from twinkit.control.task import Point, Task
 from twinkit.control.tree import TreeProblem
 from twinkit.optimise import SOLVERS, Converged, Failed, Limits, StageProblem, Status, solve_nonlinear, sqp
 from twinkit.readings.casadi import SYMBOLIC
@@ -114,13 +115,13 @@ def _sequential(tasks: Sequence[Task], guess: tuple[Point, ...], shared: int, it
 
 def _nonlinear(task: Task, problem: PlanProblem, guess: Point, solver: str, seconds: float) -> Attempt:
     """Solve the whole plan with one nonlinear solver."""
-    n, keep = task.functions.states, task.remembered
+    n, keep = task.functions.states, task.form.remembered
     start = problem.restored(guess)
     if not np.isfinite(start.x).all():
         start = replace(guess, x=np.tile(task.start, (task.count + 1, 1)))
     last = np.vstack([task.before, start.u])[:, keep] / task.u_scale[keep]
     x = np.hstack([start.x / task.x_scale, last])
-    w = np.hstack([start.u / task.u_scale, np.zeros((task.count, len(task.slacked)))])
+    w = np.hstack([start.u / task.u_scale, np.zeros((task.count, len(task.form.slacked)))])
     with SYMBOLIC:
         whole = _stages(task, start)
     _, x, w, ended = solve_nonlinear(whole, np.zeros(1), x, w, solver, seconds)
@@ -140,7 +141,7 @@ def _nonlinear(task: Task, problem: PlanProblem, guess: Point, solver: str, seco
 def _stages(task: Task, start: Point) -> StageProblem:
     """Return the plan as a problem of stages, in variables scaled by the nominal values."""
     f, shooting = task.functions, task.shooting
-    n, c, keep = f.states, f.controls, task.remembered
+    n, c, keep = f.states, f.controls, task.form.remembered
     shared = ca.DM(shooting.shared)
     xs, us = ca.DM(task.x_scale), ca.DM(task.u_scale)
     size, r = n + c, task.weight.shape[1]
@@ -178,7 +179,7 @@ def _stages(task: Task, start: Point) -> StageProblem:
                 total += task.penalty[j] * (u[j] - x[n + place]) ** 2
             dummies = [w[j] for j in range(c) if not task.free[k, j]]
             total += sum((0.5 * one**2 for one in dummies), ca.MX(0))
-            total += sum((task.soft[q] * w[c + i] for i, q in enumerate(task.slacked)), ca.MX(0))
+            total += sum((task.soft[q] * w[c + i] for i, q in enumerate(task.form.slacked)), ca.MX(0))
             if k == task.count - 1:
                 total += task.running * reached[n - 1]
                 if task.terminal is not None:
@@ -193,13 +194,13 @@ def _stages(task: Task, start: Point) -> StageProblem:
             reached = end(k, x, w)
             y, u = seen(k, reached, x, w) / ca.DM(task.y_scale), applied(k, x, w)
             rows = [y[q] + (sign * w[c + slack] if slack >= 0 else 0.0) for q, at_end, slack, sign in _ends(task)]
-            rows += [u[j] - x[n + keep.index(j)] for j in task.limited]
+            rows += [u[j] - x[n + keep.index(j)] for j in task.form.limited]
             return ca.vertcat(*rows) if rows else ca.MX(0, 1)
 
         return of
 
     low, high = _path_limits(task)
-    count, slacks = task.count, len(task.slacked)
+    count, slacks = task.count, len(task.form.slacked)
     infinite = np.full((count, c), np.inf)
     w_low = np.hstack([np.where(task.free, task.u_low / task.u_scale, -infinite), np.zeros((count, slacks))])
     w_high = np.hstack([np.where(task.free, task.u_high / task.u_scale, infinite), np.full((count, slacks), np.inf)])
@@ -215,7 +216,7 @@ def _stages(task: Task, start: Point) -> StageProblem:
 
 
 def _ends(task: Task) -> list[tuple[int, bool, int, float]]:
-    return [row for row in task.rows if row[1]]
+    return [row for row in task.form.rows if row[1]]
 
 
 def _path_limits(task: Task) -> tuple[np.ndarray, np.ndarray]:
@@ -223,7 +224,7 @@ def _path_limits(task: Task) -> tuple[np.ndarray, np.ndarray]:
     for r, _, _, sign in _ends(task):
         lows.append(task.low[:, r] / task.y_scale[r] if sign >= 0.0 else np.full(task.count, -np.inf))
         highs.append(task.high[:, r] / task.y_scale[r] if sign <= 0.0 else np.full(task.count, np.inf))
-    for j in task.limited:
+    for j in task.form.limited:
         lows.append(np.where(task.free[:, j], -task.rate[:, j] / task.u_scale[j], -np.inf))
         highs.append(np.where(task.free[:, j], task.rate[:, j] / task.u_scale[j], np.inf))
     if not lows:
