@@ -518,7 +518,7 @@ def _members(model: Model | type[Model], options: Mapping[str, Any], prefix: str
         kind = cast("Any", type(option.default))
         if isinstance(option.default, Enum) and isinstance(saved, str) and saved in kind.__members__:
             found[prefix + name] = kind[saved]
-        elif isinstance(option.default, PlainOption) and prefix + name in found:
+        elif isinstance(option.default, PlainOption) and prefix + name in found and not isinstance(saved, kind):
             found[prefix + name] = option.default.from_plain(saved)
     children = model.submodels if isinstance(model, Model) else {n: s.default for n, s in model._slots.items()}  # pyright: ignore[reportPrivateUsage]
     for name, child in children.items():
