@@ -52,6 +52,7 @@ INPUTS = {
     "PlugFlowReactor": {"F": (0.0, 5.0), "T_in": (0.0, 90.0), "c_in": (0.0, 10.0)},
     "PreparationTank": {"dosing": (0.0, 500.0), "F_in": (0.0, 2.0), "c_in": (0.0, 100.0), "F_draw": (0.0, 20.0)},
     "SeedTrain": {"S_medium": (0.0, 60.0)},
+    "SeedVessel": {"F_in": (0.0, 0.1), "X_in": (0.0, 5.0), "S_in": (0.0, 60.0)},
     "SemiBatchReactor": {"F": (0.0, 5.0), "T_in": (0.0, 90.0), "c_in": (0.0, 10.0)},
     "SingleUseBag": {
         "N": (0.0, 300.0), "P_V": (0.0, 1000.0), "v_s": (0.0, 0.02), "uptake": (0.0, 0.5), "acid": (0.0, 100.0)

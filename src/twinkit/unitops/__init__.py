@@ -32,6 +32,7 @@ _HOMES = {
     "PlugFlowReactor": "plug_flow_reactor",
     "PreparationTank": "vessels",
     "SeedTrain": "seed_train",
+    "SeedVessel": "seed_vessel",
     "SemiBatchReactor": "batch_reactor",
     "SingleUseBag": "vessels",
     "WalledJacket": "stirred_tank",
