@@ -17,8 +17,8 @@ class SeedVessel(tk.Model):
     """Vessel of a seed train: grows cells to a density, then pumps all of its culture to the next one (Monod growth).
 
     The cells of `SeedTrain`, one vessel at a time: in a graph the stream `outlet` of one vessel goes to the `inlet` of
-    the next, which waits with fresh medium. Twice `V_heel` stays behind. The last vessel (``last=True``) keeps its culture,
-    and the run stops when it is ready.
+    the next, which waits with fresh medium. Twice `V_heel` stays behind. The last vessel (``last=True``) keeps its
+    culture, and the run stops when it is ready.
 
     Examples
     --------
