@@ -1,8 +1,8 @@
 """Bioreactors without a published trajectory: their equations written out by hand, with numbers, for SciPy.
 
 Nothing here is computed by the models: constants are typed from the tables of the parameter sets, laws from their
-publications and the models' documentation. SciPy's LSODA at rtol 1e-11 is the reference; Radau at 1e-9 must agree with it. Tolerance: 1e-5
-of the largest value of each column over the whole trajectory.
+publications and the models' documentation. SciPy's LSODA at rtol 1e-11 is the reference; Radau at 1e-9 must agree with
+it. Tolerance: 1e-5 of the largest value of each column over the whole trajectory.
 """
 
 import numpy as np
