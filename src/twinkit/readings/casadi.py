@@ -240,7 +240,7 @@ class OnNumbers:
         for arrays, put in ((self._arguments, buffer.set_arg), (self._results, buffer.set_res)):
             for i, array in enumerate(arrays):
                 if array.size:
-                    put(i, memoryview(array))
+                    put(i, memoryview(array))  # pyright: ignore[reportArgumentType]
         self._kept = (function, buffer)  # CasADi keeps neither alive
 
     def __call__(self, *arguments: Any) -> tuple[Any, ...]:
