@@ -11,10 +11,12 @@ from __future__ import annotations
 import math
 
 from twinkit.core.errors import InvalidValueError
+from twinkit.core.units import as_number
 from twinkit.readings.numeric import NUMERIC
 from twinkit.unitops.phenomena.feeding import exponential_feed
 
 _MOST = 100_000
+_LARGEST = 600.0  # exp of more is no number any longer
 
 
 def exponential_points(
@@ -67,10 +69,13 @@ def exponential_points(
     2.1375
     """
     _positive(growth_rate=growth_rate, biomass=biomass, volume=volume, biomass_yield=biomass_yield, feed=feed)
+    stretches = _stretches(start, stop, every)
     if not limit > 0.0:
         raise InvalidValueError(f"limit must be positive, not {limit!r}")
+    if growth_rate * (float(stop) - float(start)) > _LARGEST:
+        raise InvalidValueError(f"growth at {growth_rate:g} until {stop:g} passes every number; limit the time")
     found = {0.0: 0.0}
-    for begin, end in _stretches(start, stop, every):
+    for begin, end in stretches:
         grown = growth_rate * (end - begin)
         first = float(exponential_feed(NUMERIC, begin - start, growth_rate, biomass, volume, biomass_yield, feed))
         found[begin] = min(limit, first * math.expm1(grown) / grown)
@@ -120,6 +125,7 @@ def pulse_points(*, volume: float, duration: float, every: float, start: float, 
 def _stretches(start: float, stop: float, every: float) -> list[tuple[float, float]]:
     """Return the stretches from `start` to `stop`, each `every` long but for the last."""
     _positive(every=every)
+    start, stop = as_number(start, "", "start"), as_number(stop, "", "stop")
     if not 0.0 <= start < stop < math.inf:
         raise InvalidValueError(f"a feed starts at 0 or later and stops after that; got {start!r} and {stop!r}")
     count = (stop - start) / every
@@ -132,5 +138,5 @@ def _stretches(start: float, stop: float, every: float) -> list[tuple[float, flo
 
 def _positive(**values: float) -> None:
     for name, value in values.items():
-        if not 0.0 < value < math.inf:
+        if not 0.0 < as_number(value, "", name) < math.inf:
             raise InvalidValueError(f"{name} must be a positive number, not {value!r}")

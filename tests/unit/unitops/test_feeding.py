@@ -119,7 +119,8 @@ def test_pulses_bring_their_volume_in_a_run_and_in_a_graph():
     [
         ({"growth_rate": 0.0}, "growth_rate"), ({"biomass": float("nan")}, "biomass"), ({"feed": -1.0}, "feed"),
         ({"every": 0.0}, "every"), ({"stop": 5.0}, "stops"), ({"start": -1.0}, "starts"), ({"limit": 0.0}, "limit"),
-        ({"every": 1e-9}, "points"), ({"stop": float("inf")}, "stops"), ({"limit": float("nan")}, "limit"),
+        ({"growth_rate": "fast"}, "growth_rate"), ({"stop": 1e5, "every": 10.0}, "limit the time"),
+        ({"every": 1e-9}, "points"), ({"stop": float("inf")}, "stop"), ({"limit": float("nan")}, "limit"),
     ],
 )  # fmt: skip
 def test_a_feed_that_makes_no_sense_is_refused(changes, words):
