@@ -2,6 +2,7 @@
 
 import inspect
 
+import matplotlib.pyplot as plt
 import pytest
 
 import twinkit as tk
@@ -58,6 +59,17 @@ def test_every_model_simulates_with_its_defaults(name):
     solution = tk.simulate(getattr(unitops, name)(), 10.0)
     assert solution.success
     assert solution.time[-1] == 10.0
+
+
+@pytest.mark.parametrize("name", unitops.__all__)
+def test_every_model_says_what_a_run_of_it_draws(name):
+    model = model_of(name)
+    assert 3 <= len(model.plotted) <= 9
+    assert len(set(model.plotted)) == len(model.plotted)
+    axes = tk.simulate(model, 1.0, outputs=3).plot()
+    labels = [axis.get_ylabel().split()[0] for axis in axes]
+    plt.close("all")
+    assert labels == [*model.plotted]
 
 
 def test_the_room_refuses_other_names():

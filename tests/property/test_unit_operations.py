@@ -34,7 +34,9 @@ INPUTS = {
     "CounterCurrentHeatExchanger": {
         "F_hot": (0.0, 20.0), "F_cold": (0.0, 20.0), "T_hot_in": (0.0, 95.0), "T_cold_in": (0.0, 95.0)
     },
+    "DOStatFeed": {"DOT": (0.0, 120.0)},
     "EColiOverflow": {"F": (0.0, 0.3), "S_feed": (0.0, 600.0), "kLa": (0.0, 800.0)},
+    "EColiOverflow with doses": {"F": (0.0, 0.3), "S_feed": (0.0, 600.0), "kLa": (0.0, 800.0)},
     "HeatExchanger": {"F_hot": (0.0, 20.0), "F_cold": (0.0, 20.0), "T_hot_in": (0.0, 95.0), "T_cold_in": (0.0, 95.0)},
     "HoldVessel": {"F_in": (0.0, 5.0), "F_draw": (0.0, 20.0), "c_in": (0.0, 10.0), "T_room": (0.0, 40.0)},
     "IndPenSim": {
@@ -46,25 +48,32 @@ INPUTS = {
     "LignocellulosicEthanol": {},
     "MixingTank": {"F_a": (0.0, 10.0), "F_b": (0.0, 10.0), "c_a": (0.0, 10.0), "c_b": (0.0, 10.0), "T_a": (0.0, 90.0)},
     "PenicillinFedBatch": {"F": (0.0, 0.5), "T": (10.0, 35.0), "pH": (3.0, 8.0), "power": (0.0, 200.0)},
+    "PenicillinFedBatch with doses": {"F": (0.0, 0.5), "power": (0.0, 200.0)},
     "PlugFlowReactor": {"F": (0.0, 5.0), "T_in": (0.0, 90.0), "c_in": (0.0, 10.0)},
     "PreparationTank": {"dosing": (0.0, 500.0), "F_in": (0.0, 2.0), "c_in": (0.0, 100.0), "F_draw": (0.0, 20.0)},
     "SeedTrain": {"S_medium": (0.0, 60.0)},
+    "SeedVessel": {"F_in": (0.0, 0.1), "X_in": (0.0, 5.0), "S_in": (0.0, 60.0)},
     "SemiBatchReactor": {"F": (0.0, 5.0), "T_in": (0.0, 90.0), "c_in": (0.0, 10.0)},
     "SingleUseBag": {
         "N": (0.0, 300.0), "P_V": (0.0, 1000.0), "v_s": (0.0, 0.02), "uptake": (0.0, 0.5), "acid": (0.0, 100.0)
     },
     "WalledJacket": {"T_vessel": (0.0, 95.0), "T_in": (0.0, 95.0), "F": (0.0, 100.0)},
     "YeastBottleneck": {"F": (0.0, 0.1), "S_feed": (0.0, 500.0), "kLa": (0.0, 1000.0)},
+    "YeastBottleneck with doses": {"F": (0.0, 0.1), "S_feed": (0.0, 500.0), "kLa": (0.0, 1000.0)},
 }  # fmt: skip
-LENGTH = {"EColiOverflow": 24.0, "IndPenSim": 50.0, "IndPenSimBatch": 24.0, "YeastBottleneck": 48.0}
+LENGTH = {"EColiOverflow": 24.0, "IndPenSim": 50.0, "IndPenSimBatch": 24.0, "YeastBottleneck": 48.0}  # h, not 240
+DOSED = {"bolus_every": 9, "sample_every": 4}
 OPTIONS = {
     "BatchReactor": {"thermal": Thermal.JACKET, "c": 1.0},
     "CHOFedBatch with oxygen in balance": {"oxygen": OxygenBalance.QUASI_STEADY},
     "ContinuousStirredTankReactor": {"thermal": Thermal.JACKET, "c": 1.0},
     "CounterCurrentHeatExchanger": {"n_cells": 5},
+    "EColiOverflow with doses": DOSED,
     "HoldVessel": {"c": 1.0, "k_loss": 0.01},
     "PlugFlowReactor": {"n_cells": 5, "thermal": Thermal.JACKET},
+    "PenicillinFedBatch with doses": DOSED,
     "SemiBatchReactor": {"thermal": Thermal.JACKET, "c": 1.0},
+    "YeastBottleneck with doses": DOSED,
 }
 JUMPING = {"transfer", "sample", "bolus"}  # events that add or take material at once: the ledger knows flows only
 
@@ -138,7 +147,7 @@ def test_nothing_negative_and_every_balance_closed(name, data):
     ledger = with_ledger(model).with_(inputs)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", tk.SimulationWarning)
-        run = tk.simulate(ledger, LENGTH.get(name, 240.0), outputs=101)
+        run = tk.simulate(ledger, LENGTH.get(name.partition(" ")[0], 240.0), outputs=101)
     assert run.success, run.status.reason
     for entry in model.layout.states:
         trace = run.trace(entry.name).data

@@ -112,6 +112,10 @@ class Variable(_Declared):
         UnitError, InvalidValueError, ShapeError, BoundsError
             Wrong unit; NaN or not a number; wrong length; outside the bounds.
         """
+        low, high = self.bounds
+        # A plain number within its bounds is most of what repeated runs give; NaN and infinity go the long way.
+        if size is None and type(raw) is float and low <= raw <= high and -np.inf < raw < np.inf:
+            return raw
         array = as_array(raw, self.unit, what)
         if size is None and array.ndim != 0:
             raise ShapeError(f"{what} is a single value, but an array of shape {array.shape} was given")
@@ -120,7 +124,6 @@ class Variable(_Declared):
                 array = np.full(size, float(array))
             if array.shape != (size,):
                 raise ShapeError(f"{what} has shape ({size},), but an array of shape {array.shape} was given")
-        low, high = self.bounds
         if np.any(array < low) or np.any(array > high):
             raise BoundsError(
                 f"{what} must be within [{low:g}, {high:g}] {self.unit}, but is "

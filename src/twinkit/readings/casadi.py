@@ -217,6 +217,40 @@ class CasadiModel:
         return self.function("jacobians", *blocks)
 
 
+class OnNumbers:
+    """A dense CasADi function called on NumPy vectors through buffers of its own, without CasADi's matrices.
+
+    Parameters
+    ----------
+    function
+        What is called; hold `SYMBOLIC` meanwhile.
+
+    Examples
+    --------
+    >>> import casadi as ca
+    >>> x = ca.SX.sym("x", 2)
+    >>> OnNumbers(ca.Function("double", [x], [2.0 * x]))([1.0, 2.0])
+    (array([2., 4.]),)
+    """
+
+    def __init__(self, function: Any) -> None:
+        self._arguments = [np.zeros(function.numel_in(i)) for i in range(function.n_in())]
+        self._results = [np.zeros(function.numel_out(i)) for i in range(function.n_out())]
+        buffer, self._run = function.buffer()
+        for arrays, put in ((self._arguments, buffer.set_arg), (self._results, buffer.set_res)):
+            for i, array in enumerate(arrays):
+                if array.size:
+                    put(i, memoryview(array))  # pyright: ignore[reportArgumentType]
+        self._kept = (function, buffer)  # CasADi keeps neither alive
+
+    def __call__(self, *arguments: Any) -> tuple[Any, ...]:
+        """Return the function's results as new vectors."""
+        for own, given in zip(self._arguments, arguments, strict=True):
+            own[:] = given
+        self._run()
+        return tuple(result.copy() for result in self._results)
+
+
 SYMBOLIC = threading.RLock()
 """Held while CasADi objects are made or called: CasADi gives up the GIL and counts its references without locks, so
 two threads in it at once end in a segmentation fault (seen with 3.8.2)."""

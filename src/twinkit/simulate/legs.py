@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from twinkit.core.solution import Occurrence
+from twinkit.readings.casadi import OnNumbers
 from twinkit.simulate.consistent import consistent_algebraics
 from twinkit.simulate.cvodes import crossings
 from twinkit.simulate.problem import Array, Leg, Problem, Solver
@@ -147,7 +148,8 @@ class Walk:
         if not problem.reading.events:
             return np.empty(0)
         held = problem.held_values(point.t, point.modes)
-        return np.asarray(problem.reading.event_roots(point.t, point.x, point.z, held, problem.p)).ravel()
+        expressions = problem.once("roots", lambda: OnNumbers(problem.reading.event_roots))
+        return expressions(point.t, point.x, point.z, held, problem.p)[0]
 
     def settle(self) -> None:
         """Move the algebraic variables to where everything else wants them."""
@@ -206,8 +208,8 @@ class Walk:
         """Let one happening change states and modes; file the row just after it."""
         problem, point = self.problem, self.point
         held = problem.held_values(point.t, point.modes)
-        x, modes = problem.reading.after[name](point.t, point.x, point.z, held, problem.p)
-        point.x, point.modes = np.asarray(x).ravel(), np.asarray(modes).ravel()
+        after = problem.once(f"after {name}", lambda: OnNumbers(problem.reading.after[name]))
+        point.x, point.modes = after(point.t, point.x, point.z, held, problem.p)
         self.settle()
         if self.rows is not None:
             self.rows.add_point(point)

@@ -74,7 +74,7 @@ class Problem:
     @property
     def layout(self) -> Layout:
         """Positions in the flat vectors."""
-        return self.model.layout
+        return self.once("layout", lambda: self.model.layout)
 
     @property
     def reading(self) -> CasadiModel:

@@ -185,11 +185,17 @@ def _solve_at_once(problem: Problem, solver: Solver) -> Solution:
             rows.add_leg(problem, leg, point.modes)
             point = Point(float(leg.times[-1]), leg.x[-1], leg.z[-1], point.modes)
         return _assemble(problem, rows, statistics, [], Ending(point.t, point.x, leg.reason))
-    x = np.concatenate([point.x[None], leg.x])[plan.rows]
-    z = np.concatenate([point.z[None], leg.z])[plan.rows]
-    modes = np.broadcast_to(point.modes, (len(x), len(point.modes)))
+    x, z = _picked(point.x, leg.x, plan.rows), _picked(point.z, leg.z, plan.rows)
+    modes = np.broadcast_to(point.modes, (len(x), len(point.modes))) if point.modes.size else np.empty((len(x), 0))
     record = _settled(problem, Record(plan.times, x, z, modes, plan.before))
     return solution_of(problem, record, statistics, (), Ending(problem.end, leg.x[-1]))
+
+
+def _picked(start: Array, after: Array, rows: npt.NDArray[np.intp]) -> Array:
+    """Return some rows of a start and what came after it."""
+    if not start.size:
+        return np.empty((len(rows), 0))
+    return np.concatenate([start[None], after]).take(rows, axis=0)
 
 
 def _solve_by_legs(problem: Problem, solver: Solver) -> Solution:

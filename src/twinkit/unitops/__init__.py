@@ -1,6 +1,6 @@
 """Process models: one file each; rate laws in `phenomena`, cited parameter sets in `parameters`.
 
-``tk.unitops.list()`` is a table of them.
+``tk.unitops.list()`` is a table of them; `feeding` turns feeding strategies into inputs.
 """
 
 from importlib import import_module as _import_module
@@ -19,6 +19,7 @@ _HOMES = {
     "ContinuousStirredTankReactor": "stirred_tank_reactor",
     "CoolingJacket": "stirred_tank",
     "CounterCurrentHeatExchanger": "heat_exchanger",
+    "DOStatFeed": "do_stat_feed",
     "EColiOverflow": "ecoli_overflow",
     "HeatExchanger": "heat_exchanger",
     "HoldVessel": "vessels",
@@ -31,12 +32,13 @@ _HOMES = {
     "PlugFlowReactor": "plug_flow_reactor",
     "PreparationTank": "vessels",
     "SeedTrain": "seed_train",
+    "SeedVessel": "seed_vessel",
     "SemiBatchReactor": "batch_reactor",
     "SingleUseBag": "vessels",
     "WalledJacket": "stirred_tank",
     "YeastBottleneck": "yeast",
 }
-_FOLDERS = ("parameters", "phenomena")
+_FOLDERS = ("feeding", "parameters", "phenomena")
 _CHOICES = {"OxygenBalance": "cho_fed_batch"}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import twinkit.core as tk
+from twinkit.unitops._dosed_vessel import DosedVessel
 from twinkit.unitops.parameters import declare, load
 from twinkit.unitops.phenomena import inhibition, luedeking_piret, monod
 
@@ -71,7 +72,7 @@ class KorneckiCulture(tk.Model):
     K_gate = declare(_SET, "K_gate", "stops uptake at exhaustion", (1e-6, 10))
 
 
-class KorneckiFedBatch(KorneckiCulture):
+class KorneckiFedBatch(DosedVessel, KorneckiCulture):
     """The culture in a fed vessel with oxygen transfer; a base that leaves dissolved oxygen open."""
 
     V = tk.State("L", 1.0, bounds=(1e-6, None), nominal=1.0, doc="liquid volume")

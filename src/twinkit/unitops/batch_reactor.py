@@ -46,6 +46,8 @@ class BatchReactor(_Reactor):
     heat_released = tk.Output("kJ/min", doc="heat released by the reactions")
     duty = tk.Output("kJ/min", doc="heat into the liquid from outside: what the jacket gives, or what holding T takes")
 
+    plotted = ("c", "T", "heat_released")
+
     def equations(self, v: Any, m: Any) -> Mapping[str, Any]:
         """Return the mole balances and the energy balance."""
         c = [v.c[i] for i in range(self.reactions.n_species)]
@@ -112,6 +114,8 @@ class SemiBatchReactor(_Reactor):
 
     heat_released = tk.Output("kJ/min", doc="heat released by the reactions")
     duty = tk.Output("kJ/min", doc="heat into the liquid from outside: what the jacket gives, or what holding T takes")
+
+    plotted = ("c", "T", "V", "heat_released")
 
     def equations(self, v: Any, m: Any) -> Mapping[str, Any]:
         """Return the mole balances, the volume balance and the energy balance."""

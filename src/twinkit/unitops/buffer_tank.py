@@ -58,6 +58,7 @@ class BufferTank(tk.Model):
     F_titrant = tk.Output("L/min", doc="titrant that flows")
     charge = tk.Output("", doc="mean charges lost by a molecule of acid")
 
+    plotted = ("pH", "F_titrant", "V")
     conserved: ClassVar[Mapping[str, Any]] = {
         "weak acid": lambda v, m: tk.Balance(v.acid * v.V, inflow=v.F_in * v.acid_in),
         "strong ions": lambda v, m: tk.Balance(v.strong * v.V, inflow=v.F_in * v.strong_in + v.F_titrant * v.titrant),

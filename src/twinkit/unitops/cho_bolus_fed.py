@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import twinkit.core as tk
+from twinkit.unitops._dosed_vessel import DosedVessel, doses
 from twinkit.unitops.parameters import declare, load
 from twinkit.unitops.phenomena import arrhenius_from, cardinal_ph, death_of_slow_growth, inhibition, lysis, monod
 
@@ -13,7 +14,7 @@ _SET = load("craven2014")
 _SETTING = "setting of the run"
 
 
-class CHOBolusFed(tk.Model):
+class CHOBolusFed(DosedVessel):
     """CHO fed-batch whose cells die of slow growth, lyse, and whose glutamine degrades (after Craven et al. 2014).
 
     It differs from `CHOFedBatch` where models of CHO differ: death rises as growth stops instead of with lactate,
@@ -30,8 +31,6 @@ class CHOBolusFed(tk.Model):
     Craven S., Whelan J., Glennon B. (2014), Journal of Process Control 24:344, doi:10.1016/j.jprocont.2014.02.007
     """
 
-    time_unit = "h"
-
     Xv = tk.State("Gcell/L", 0.3, bounds=(0, None), nominal=10.0, doc="viable cells")
     Xd = tk.State("Gcell/L", 0.0, bounds=(0, None), nominal=1.0, doc="dead cells")
     Glc = tk.State("mmol/L", 30.0, bounds=(0, None), nominal=10.0, doc="glucose")
@@ -41,19 +40,14 @@ class CHOBolusFed(tk.Model):
     mAb = tk.State("g/L", 0.0, bounds=(0, None), nominal=1.0, doc="monoclonal antibody")
     V = tk.State("L", 1.0, bounds=(1e-6, None), nominal=1.0, doc="liquid volume")
 
-    bolus_every = tk.Option(0, bounds=(0, 1000), doc="hours between bolus feeds; 0: none")
-    sample_every = tk.Option(0, bounds=(0, 1000), doc="hours between samples; 0: none")
-
     F = tk.Input("L/h", 0.0, bounds=(0, None), nominal=1e-3, doc="continuous feed rate")
     GlcF = tk.Input("mmol/L", 653.0, bounds=(0, None), doc="glucose in the feed")
     GlnF = tk.Input("mmol/L", 58.8, bounds=(0, None), doc="glutamine in the feed")
     T = tk.Input("degC", 37.0, bounds=(25, 42), doc="temperature")
     pH = tk.Input("", 7.1, bounds=(5, 9), doc="pH")
 
-    bolus = tk.Parameter("L", 0.02, bounds=(0, 1), doc="volume of a bolus", source=_SETTING)
     bolus_Glc = tk.Parameter("mmol/L", 653.0, bounds=(0, 5e3), doc="glucose in a bolus", source=_SETTING)
     bolus_Gln = tk.Parameter("mmol/L", 58.8, bounds=(0, 5e3), doc="glutamine in a bolus", source=_SETTING)
-    sample = tk.Parameter("L", 0.005, bounds=(0, 1), doc="volume of a sample", source=_SETTING)
     mu_max = declare(_SET, "mu_max", "maximum specific growth rate", (0, 0.2))
     k_d_max = declare(_SET, "k_d_max", "death rate without growth", (0, 0.1))
     k_mu = declare(_SET, "k_mu", "growth rate at which death is half of that", (1e-6, 1))
@@ -118,16 +112,5 @@ class CHOBolusFed(tk.Model):
 
     def events(self, v: Any, m: Any) -> Mapping[str, Any]:
         """Return the bolus feeds and the samples, where the options ask for them."""
-        found: dict[str, Any] = {}
-        if self.bolus_every:
-            thinner = v.V / (v.V + v.bolus)
-            mixed = {name: getattr(v, name) * thinner for name in ("Xv", "Xd", "Lac", "Amm", "mAb")}
-            mixed["Glc"] = v.Glc * thinner + v.bolus_Glc * (1.0 - thinner)
-            mixed["Gln"] = v.Gln * thinner + v.bolus_Gln * (1.0 - thinner)
-            mixed["V"] = v.V + v.bolus
-            found["bolus"] = tk.Schedule(every=self.bolus_every, start=self.bolus_every, set=mixed)
-        if self.sample_every:
-            # A vessel cannot be sampled dry: the last millionth of a litre stays.
-            left = m.maximum(v.V - v.sample, m.quantity(1e-6, "L"))
-            found["sample"] = tk.Schedule(every=self.sample_every, start=self.sample_every, set={"V": left})
-        return found
+        mixed = ("Xv", "Xd", "Glc", "Gln", "Lac", "Amm", "mAb")
+        return doses(self, v, m, mixed, {"Glc": v.bolus_Glc, "Gln": v.bolus_Gln})

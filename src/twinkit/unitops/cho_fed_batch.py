@@ -8,6 +8,7 @@ from typing import Any
 
 import twinkit.core as tk
 from twinkit.unitops._cho import KorneckiFedBatch, cho_rates, fed_batch_balances
+from twinkit.unitops._dosed_vessel import doses
 from twinkit.unitops.phenomena import gas_transfer, monod, saturable_balance
 
 
@@ -31,6 +32,9 @@ class CHOFedBatch(KorneckiFedBatch):
     ``oxygen=OxygenBalance.QUASI_STEADY`` oxygen balances itself at every instant,
     ``kLa (O2* - O2) = q Xv O2 / (K + O2) + D O2``, a quadratic equation with one positive solution: it is an output
     then, there are eight states, and the model is not stiff. After the first minutes both agree.
+
+    Feed comes continuously (`F`) or as a bolus of the same feed every `bolus_every` hours; every `sample_every` hours
+    a sample takes volume away. A bolus brings no oxygen.
 
     References
     ----------
@@ -66,3 +70,10 @@ class CHOFedBatch(KorneckiFedBatch):
             uptake = v.q_O2 * rates.cells * monod(v.O2, v.K_O2)
             oxygen = gas_transfer(v.kLa, v.O2_sat, v.O2) - uptake - v.F / v.V * v.O2
         return {**fed_batch_balances(v, rates), "O2": oxygen}
+
+    def events(self, v: Any, m: Any) -> Mapping[str, Any]:
+        """Return the bolus feeds and the samples, where the options ask for them."""
+        mixed = ["Xv", "Xd", "Glc", "Gln", "Lac", "Amm", "mAb"]
+        if self.oxygen is OxygenBalance.DYNAMIC:
+            mixed.append("O2")
+        return doses(self, v, m, mixed, {"Glc": v.GlcF, "Gln": v.GlnF})

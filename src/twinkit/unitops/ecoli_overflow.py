@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import twinkit.core as tk
+from twinkit.unitops._dosed_vessel import DosedVessel, doses
 from twinkit.unitops.parameters import declare, load
 from twinkit.unitops.phenomena import gas_transfer, inhibition, monod, saturating_square
 
 _SET = load("anane2017")
 
 
-class EColiOverflow(tk.Model):
+class EColiOverflow(DosedVessel):
     """E. coli on glucose with overflow to acetate, its cycling, and a lagging oxygen probe (Anane et al. 2017).
 
     Six states: volume, biomass, glucose, acetate, dissolved oxygen tension and what the probe shows of it. Batch
@@ -23,12 +24,13 @@ class EColiOverflow(tk.Model):
     One addition: maintenance and the oxidation of acetate stop where there is no oxygen, else the oxygen tension
     would become negative. It acts far below any tension a probe can see.
 
+    A bolus of the feed every `bolus_every` hours and a sample every `sample_every` hours are options; a bolus leaves
+    the oxygen tension, as the continuous feed does.
+
     References
     ----------
     Anane E. et al. (2017), Biochemical Engineering Journal 125:23, doi:10.1016/j.bej.2017.05.013
     """
-
-    time_unit = "h"
 
     V = tk.State("L", 2.0, bounds=(1e-6, None), nominal=1.0, doc="liquid volume")
     X = tk.State("g/L", 0.17, bounds=(0, None), nominal=1.0, doc="biomass, dry weight")
@@ -63,6 +65,8 @@ class EColiOverflow(tk.Model):
     DOT_sat = declare(_SET, "DOT_sat", "oxygen tension in equilibrium with the gas", (0, 1000))
     tau_probe = declare(_SET, "tau_probe", "time constant of the probe", (0.1, 600))
     K_gate = declare(_SET, "K_gate", "stops respiration at exhaustion", (1e-9, 1))
+
+    bolus = DosedVessel.bolus.altered(default=0.01)
 
     mu = tk.Output("1/h", doc="specific growth rate")
     q_S = tk.Output("g/g/h", doc="specific glucose uptake")
@@ -100,3 +104,7 @@ class EColiOverflow(tk.Model):
             "q_S": uptake,
             "OUR": oxygen_uptake * biomass,
         }
+
+    def events(self, v: Any, m: Any) -> Mapping[str, Any]:
+        """Return the bolus feeds and the samples, where the options ask for them."""
+        return doses(self, v, m, ("X", "S", "A"), {"S": v.S_feed})

@@ -58,6 +58,7 @@ class HeatExchanger(tk.Model):
     effectiveness = tk.Output("", doc="share of the largest possible duty")
     duty = tk.Output("kJ/min", doc="heat exchanged")
 
+    plotted = ("T_hot", "T_cold", "duty")
     conserved: ClassVar[Mapping[str, Any]] = {
         "energy": lambda v, m: tk.Balance(
             v.rho_cp_hot * v.V_hot * (v.T_hot - m.quantity(0.0, "degC"))
@@ -139,6 +140,7 @@ class CounterCurrentHeatExchanger(tk.Model):
     effectiveness = tk.Output("", doc="share of the largest possible duty that the hot side gives")
     duty = tk.Output("kJ/min", doc="heat that the cold side takes")
 
+    plotted = ("T_hot_out", "T_cold_out", "duty")
     conserved: ClassVar[Mapping[str, Any]] = {
         "energy": lambda v, m: tk.Balance(
             (

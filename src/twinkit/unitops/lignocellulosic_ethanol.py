@@ -89,6 +89,8 @@ class LignocellulosicEthanol(tk.Model):
     glucose_total = tk.Output("g/L", doc="what an analyser reports as glucose")
     sugar_uptake = tk.Output("g/L/h", doc="glucose and xylose taken up")
 
+    plotted = ("biomass", "glucose", "xylose", "ethanol", "furfural")
+
     def equations(self, v: Any, m: Any) -> Mapping[str, Any]:
         """Return the mass balances of the batch."""
         cells = v.activity * m.maximum(v.biomass, 0.0)

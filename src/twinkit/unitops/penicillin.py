@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import twinkit.core as tk
+from twinkit.unitops._dosed_vessel import DosedVessel, doses
 from twinkit.unitops.parameters import declare, load
 from twinkit.unitops.phenomena import (
     activation_and_loss,
@@ -27,7 +28,7 @@ def _evaporation(v: Any, m: Any) -> Any:
     return v.V * v.evaporation * (m.exp(5.0 * above) - 1.0)
 
 
-class PenicillinFedBatch(tk.Model):
+class PenicillinFedBatch(DosedVessel):
     """Penicillium chrysogenum making penicillin in a fed, aerated vessel (Birol, Undey & Cinar 2002, "PenSim").
 
     Five states: biomass, glucose, dissolved oxygen, penicillin, volume. Growth follows Contois' law in glucose and
@@ -38,13 +39,13 @@ class PenicillinFedBatch(tk.Model):
     Two additions, marked illustrative: maintenance stops where glucose or oxygen is exhausted, without which either
     would become negative.
 
+    A bolus of the feed every `bolus_every` hours and a sample every `sample_every` hours are options.
+
     References
     ----------
     Birol G., Undey C., Cinar A. (2002), Computers & Chemical Engineering 26:1553,
     doi:10.1016/S0098-1354(02)00127-8
     """
-
-    time_unit = "h"
 
     X = tk.State("g/L", 0.1, bounds=(0, None), nominal=1.0, doc="biomass, dry weight")
     S = tk.State("g/L", 15.0, bounds=(0, None), nominal=1.0, doc="glucose")
@@ -89,6 +90,9 @@ class PenicillinFedBatch(tk.Model):
     K_gate = declare(_SET, "K_gate", "stops maintenance at exhaustion of glucose", (1e-9, 1))
     K_gate_oxygen = declare(_SET, "K_gate_oxygen", "stops maintenance at exhaustion of oxygen", (1e-9, 1))
 
+    bolus = DosedVessel.bolus.altered(default=0.5, bounds=(0, 50))
+    sample = DosedVessel.sample.altered(default=0.1, bounds=(0, 50))
+
     mu = tk.Output("1/h", doc="specific growth rate")
     formation = tk.Output("1/h", doc="specific penicillin formation")
     kLa = tk.Output("1/h", doc="oxygen transfer coefficient")
@@ -131,3 +135,7 @@ class PenicillinFedBatch(tk.Model):
             "kLa": kLa,
             "titre": v.P * v.V,
         }
+
+    def events(self, v: Any, m: Any) -> Mapping[str, Any]:
+        """Return the bolus feeds and the samples, where the options ask for them."""
+        return doses(self, v, m, ("X", "S", "Cl", "P"), {"S": v.S_feed})

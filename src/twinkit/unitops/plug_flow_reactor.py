@@ -72,6 +72,8 @@ class PlugFlowReactor(_Reactor):
     heat_released = tk.Output("kJ/min", doc="heat released by the reactions")
     duty = tk.Output("kJ/min", doc="heat into the liquid from outside: what the jacket gives, or what holding T takes")
 
+    plotted = ("c_out", "T_out", "heat_released")
+
     def equations(self, v: Any, m: Any) -> Mapping[str, Any]:
         """Return the mole balances and the energy balance of every cell."""
         species, n = range(self.reactions.n_species), self.n_cells

@@ -26,6 +26,7 @@ class CoolingJacket(tk.Model):
     rho_cp = tk.Parameter("kJ/L/delta_degC", 4.17, bounds=(0.1, 10), doc="heat capacity of the coolant", source=_WATER)
     heat = tk.Output("kJ/min", doc="heat taken from the vessel")
 
+    plotted = ("T", "T_vessel", "heat")
     conserved: ClassVar[Mapping[str, Any]] = {
         "energy": lambda v, m: tk.Balance(
             v.rho_cp * v.V * (v.T - m.quantity(0.0, "degC")), inflow=v.rho_cp * v.F * (v.T_in - v.T) + v.heat
@@ -76,6 +77,7 @@ class WalledJacket(tk.Model):
     rho_cp = CoolingJacket.rho_cp.altered()
     heat = CoolingJacket.heat.altered()
 
+    plotted = ("T", "T_wall", "T_vessel", "heat")
     conserved: ClassVar[Mapping[str, Any]] = {
         "energy": lambda v, m: tk.Balance(
             v.C_wall * (v.T_wall - m.quantity(0.0, "degC")) + v.rho_cp * v.V * (v.T - m.quantity(0.0, "degC")),
@@ -106,6 +108,8 @@ class JacketedTank(tk.Model):
     V = tk.Parameter("L", 500.0, bounds=(1, 1e5), doc="liquid volume", source=_ILLUSTRATIVE)
     rho_cp = tk.Parameter("kJ/L/delta_degC", 4.17, bounds=(0.1, 10), doc="heat capacity of the liquid", source=_WATER)
     jacket = CoolingJacket()
+
+    plotted = ("T", "jacket.T", "Q")
 
     def equations(self, v: Any, m: Any) -> Mapping[str, Any]:
         """Return the energy balance of the liquid; the jacket takes its heat from it."""

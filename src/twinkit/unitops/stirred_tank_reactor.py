@@ -62,6 +62,8 @@ class ContinuousStirredTankReactor(_Reactor):
     heat_released = tk.Output("kJ/min", doc="heat released by the reactions")
     duty = tk.Output("kJ/min", doc="heat into the liquid from outside: what the jacket gives, or what holding T takes")
 
+    plotted = ("c", "T", "heat_released")
+
     def equations(self, v: Any, m: Any) -> Mapping[str, Any]:
         """Return the mole balances and the energy balance."""
         species = range(self.reactions.n_species)

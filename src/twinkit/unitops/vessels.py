@@ -77,6 +77,7 @@ class PreparationTank(tk.Model):
     F_out = tk.Output("L/min", doc="flow leaving")
     conductivity = tk.Output("mS/cm", doc="conductivity")
 
+    plotted = ("solid", "c", "V", "conductivity")
     conserved: ClassVar[Mapping[str, Any]] = {
         "solute": lambda v, m: tk.Balance(v.solid + v.c * v.V, inflow=v.dosing + v.F_in * v.c_in - v.F_out * v.c),
     }
@@ -143,6 +144,7 @@ class MixingTank(tk.Model):
     F_out = tk.Output("L/min", doc="flow leaving")
     c_out = tk.Output("mol/L", shape="n_components", doc="concentrations leaving")
 
+    plotted = ("c_first", "c_second", "T_second")
     conserved: ClassVar[Mapping[str, Any]] = {
         "heat, in volumes of liquid": lambda v, m: tk.Balance(
             v.V
@@ -219,6 +221,7 @@ class HoldVessel(tk.Model):
     F_out = tk.Output("L/min", doc="flow leaving")
     loss = tk.Output("mol/min", shape="n_components", doc="what is lost")
 
+    plotted = ("V", "c", "T", "age")
     conserved: ClassVar[Mapping[str, Any]] = {
         "components": lambda v, m: tk.Balance(
             v.V * m.sum(v.c), inflow=v.F_in * m.sum(v.c_in) - v.F_out * m.sum(v.c) - m.sum(v.loss)
@@ -293,6 +296,7 @@ class SingleUseBag(tk.Model):
     supplied = tk.Output("mmol/min", doc="oxygen from the gas")
     used = tk.Output("mmol/min", doc="oxygen taken up")
 
+    plotted = ("tracer_stirred", "tracer_slow", "O2_stirred", "O2_slow")
     conserved: ClassVar[Mapping[str, Any]] = {
         "tracer": lambda v, m: tk.Balance(
             v.V * ((1.0 - v.slow) * v.tracer_stirred + v.slow * v.tracer_slow), inflow=v.acid

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import twinkit.core as tk
+from twinkit.unitops._dosed_vessel import DosedVessel, doses
 from twinkit.unitops.parameters import declare, load
 from twinkit.unitops.phenomena import gas_transfer, inhibition, monod
 
@@ -14,20 +15,19 @@ _SET = load("sonnleitner1986")
 _GLUCOSE, _ETHANOL, _CARBON_DIOXIDE, _BIOMASS = 12.011 / 30.026, 24.022 / 46.069, 12.011 / 44.009, 12.011 / 25.036
 
 
-class YeastBottleneck(tk.Model):
+class YeastBottleneck(DosedVessel):
     """Saccharomyces cerevisiae on glucose and ethanol with a limited respiratory capacity (Sonnleitner & Kaeppeli).
 
     Glucose is respired as far as the capacity for oxygen goes; what is taken up beyond it becomes ethanol (the
     Crabtree effect). What capacity is left respires ethanol. Six states: volume, biomass, glucose, ethanol, oxygen,
     and the carbon dioxide that has left, which closes the carbon balance by its composition. The parameters are mostly
-    recalled, not looked up: each says so.
+    recalled, not looked up: each says so. A bolus of the feed every `bolus_every` hours and a sample every
+    `sample_every` hours are options.
 
     References
     ----------
     Sonnleitner B., Kaeppeli O. (1986), Biotechnology and Bioengineering 28:927, doi:10.1002/bit.260280615
     """
-
-    time_unit = "h"
 
     V = tk.State("L", 1.0, bounds=(1e-6, None), nominal=1.0, doc="liquid volume")
     X = tk.State("g/L", 0.5, bounds=(0, None), nominal=1.0, doc="biomass, dry weight")
@@ -54,6 +54,8 @@ class YeastBottleneck(tk.Model):
     Y_os = declare(_SET, "Y_os", "oxygen for glucose", (1e-3, 5))
     Y_oe = declare(_SET, "Y_oe", "oxygen for ethanol", (1e-3, 5))
     O2_sat = declare(_SET, "O2_sat", "oxygen at saturation", (0, 1))
+
+    bolus = DosedVessel.bolus.altered(default=0.01)
 
     mu = tk.Output("1/h", doc="specific growth rate")
     OUR = tk.Output("g/L/h", doc="oxygen uptake")
@@ -95,3 +97,7 @@ class YeastBottleneck(tk.Model):
             "OUR": oxygen_uptake * biomass,
             "CER": gas * biomass,
         }
+
+    def events(self, v: Any, m: Any) -> Mapping[str, Any]:
+        """Return the bolus feeds and the samples, where the options ask for them."""
+        return doses(self, v, m, ("X", "S", "E", "O2"), {"S": v.S_feed})

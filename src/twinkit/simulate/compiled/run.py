@@ -242,8 +242,9 @@ class _State:
 
     def outcome(self, system: System, t_out: NDArray) -> Runs:
         """Blank what was not reached and return to the model's order of states."""
-        for i in np.flatnonzero(self.done < t_out.size):
-            self.y_out[i, self.done[i] :] = np.nan
+        if self.done.min() < t_out.size:
+            for i in np.flatnonzero(self.done < t_out.size):
+                self.y_out[i, self.done[i] :] = np.nan
         y, y_out = self.y, self.y_out
         if not system.natural:
             back = np.argsort(system.order)
