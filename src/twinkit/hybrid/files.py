@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import math
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -47,7 +48,8 @@ def save(hybrid: HybridModel, folder: Any) -> Path:
         "format": _FORMAT, "arrays": hashlib.sha256(content).hexdigest(), "content_hash": hybrid.content_hash,
         "model": json.loads(trained.model.to_json()), "start": json.loads(hybrid.model.to_json()),
         "posterior": {"names": posterior.names, "logarithmic": posterior.logarithmic,
-                      "positive": posterior.positive, "sizes": posterior.sizes},
+                      "positive": posterior.positive, "sizes": posterior.sizes,
+                      "bounds": [[end if math.isfinite(end) else None for end in pair] for pair in posterior.bounds]},
         "noise": trained.noise, "domains": list(trained.domains), "hyper": list(trained.hyper), "tags": trained.tags,
         "ranges": trained.ranges, "report": trained.report, "batches": hybrid.batches_, "data_hash": hybrid.data_hash_,
         "arguments": {key: value for key, value in hybrid.get_params().items() if key not in ("model", "inherits")},
@@ -102,6 +104,7 @@ def _rebuilt(document: Any, arrays: Any, model: type[Model]) -> HybridModel:
     posterior = Posterior(
         tuple(about["names"]), tuple(map(bool, about["logarithmic"])), tuple(map(bool, about["positive"])),
         tuple(map(int, about["sizes"])), arrays["mean"], arrays["factor"],
+        tuple((-math.inf if a is None else float(a), math.inf if b is None else float(b)) for a, b in about["bounds"]),
     )  # fmt: skip
     if posterior.factor.shape != (len(posterior.mean),) * 2 or sum(posterior.sizes) != len(posterior.mean):
         raise DataError("the posterior does not have the size its names say")

@@ -282,3 +282,21 @@ def test_selection_prefers_what_predicts():
     assert "mechanism" in repr(found)
     with pytest.raises(tk.InvalidValueError, match="at least 2 batches"):
         tk.hybrid.select(candidates, batches(1))
+
+
+class Bounded(Growth):
+    """Growth whose true yield lies above the bound of the declaration."""
+
+    Y = tk.Parameter("g/g", 0.4, bounds=(1e-6, 0.45), doc="yield", source="illustrative")
+
+
+class TestBounds:
+    def test_a_parameter_the_data_push_out_of_its_bounds_stays_within(self, tmp_path):
+        made = HybridModel(Bounded(), parameters={"mu_max": 0.5, "Y": 1.0}, rounds=2, progress=False).fit(batches(2))
+        assert 0.44 < made.model_.Y <= 0.45
+        place = made.posterior_.names.index("Y")
+        draws = made.posterior_.values(made.posterior_.drawn(200, np.random.default_rng(0)))[:, place]
+        assert draws.max() <= 0.45
+        assert draws.min() < 0.45
+        made.save(tmp_path)
+        assert HybridModel.load(tmp_path, Bounded).posterior_.bounds == made.posterior_.bounds
