@@ -2,10 +2,11 @@
 
     python -m benchmarks.hybrid_fermentation
 
-There is one batch, so no batch can be left out. Two questions are asked of its 34 samples. *Between*: fit to every other
-sample, predict those in between, and the other way round. *Ahead*: fit to the first half (glucose), predict the second
-(xylose). The first sample is the start for all. Priors are those of the demo's settings where it has them. The whole
-set-up, questions, rates, inputs of the terms and priors, was written down before any score was seen, and not changed.
+There is one batch, so no batch can be left out. Two questions are asked of its 34 samples. *Between*: fit to every
+other sample, predict those in between, and the other way round. *Ahead*: fit to the first half (glucose), predict the
+second (xylose). The first sample is the start for all. Priors are those of the demo's settings where it has them.
+The whole set-up, questions, rates, inputs of the terms and priors, was written down before any score was seen, and
+not changed.
 Needs GPyTorch for the pure Gaussian process.
 """
 

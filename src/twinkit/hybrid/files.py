@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from twinkit.core.errors import DataError
+from twinkit.core.errors import DataError, InvalidValueError
 from twinkit.core.files import write_atomically
-from twinkit.core.identity import plain
+from twinkit.core.identity import digest, plain
 from twinkit.core.model import Model
 from twinkit.hybrid.domain import Domain
 from twinkit.hybrid.model import HybridModel
@@ -23,6 +23,10 @@ from twinkit.hybrid.terms import TERMS
 from twinkit.hybrid.training.fit import Trained
 
 _FORMAT = "twinkit-hybrid/1"
+_DAMAGE = (
+    OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, RecursionError, MemoryError,
+    zipfile.BadZipFile,
+)  # fmt: skip
 _TEXT, _ARRAYS = "hybrid.json", "hybrid.npz"
 
 
@@ -34,6 +38,8 @@ def save(hybrid: HybridModel, folder: Any) -> Path:
     _ = hybrid.model_  # refuses what is not fitted
     trained = hybrid.trained_
     target = Path(folder)
+    if target.exists() and not target.is_dir():
+        raise InvalidValueError(f"a hybrid model is saved in a folder, and {target} is a file")
     target.mkdir(parents=True, exist_ok=True)
     arrays = {"mean": trained.posterior.mean, "factor": trained.posterior.factor}
     for k, domain in enumerate(trained.domains.values()):
@@ -56,7 +62,8 @@ def save(hybrid: HybridModel, folder: Any) -> Path:
         "parent": hybrid.parent_, "qualification": hybrid.qualification_,
     }  # fmt: skip
     write_atomically(target / _ARRAYS, content)
-    return write_atomically(target / _TEXT, json.dumps(plain(document), indent=1).encode()).parent
+    text = json.dumps({**plain(document), "checksum": digest(document)}, indent=1)
+    return write_atomically(target / _TEXT, text.encode()).parent
 
 
 def load(folder: Any, model: type[Model]) -> HybridModel:
@@ -82,18 +89,29 @@ def load(folder: Any, model: type[Model]) -> HybridModel:
             raise DataError(f"{source} holds {document['format']!r}; this twinkit reads {_FORMAT!r}")
         if hashlib.sha256(content).hexdigest() != document["arrays"]:
             raise DataError(f"{source / _ARRAYS} is not the archive that {_TEXT} was written with, or is damaged")
-        with np.load(io.BytesIO(content), allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-        hybrid = _rebuilt(document, arrays, model)
+        checksum = document.pop("checksum")
+        if digest(document) != checksum:
+            raise DataError(f"{source / _TEXT} is damaged: its content does not match its checksum")
+        hybrid = _rebuilt(document, _arrays(content), model)
+        same = hybrid.content_hash == document["content_hash"]
     except FileNotFoundError as error:
         raise DataError(f"{source} holds no saved hybrid model: {error.filename} is missing") from None
     except DataError:
         raise
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, zipfile.BadZipFile) as error:
+    except _DAMAGE as error:
         raise DataError(f"{source} is not a hybrid model saved by twinkit, or is damaged ({error!r})") from None
-    if hybrid.content_hash != document["content_hash"]:
+    if not same:
         raise DataError(f"{source} is damaged: its content does not match its hash")
     return hybrid
+
+
+def _arrays(content: bytes) -> dict[str, Any]:
+    """Return the arrays of an archive; what `save` writes is not compressed, so it cannot be larger than it looks."""
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        if any(item.compress_type != zipfile.ZIP_STORED for item in archive.infolist()):
+            raise DataError(f"{_ARRAYS} is compressed: it was not written by twinkit")
+    with np.load(io.BytesIO(content), allow_pickle=False) as file:
+        return {name: file[name] for name in file.files}
 
 
 def _rebuilt(document: Any, arrays: Any, model: type[Model]) -> HybridModel:
@@ -112,7 +130,7 @@ def _rebuilt(document: Any, arrays: Any, model: type[Model]) -> HybridModel:
     hybrid.trained_ = Trained(
         read("model"), posterior, {tag: (float(a), float(b)) for tag, (a, b) in document["noise"].items()},
         {name: Domain(arrays[f"domain{k}"], arrays[f"batch{k}"]) for k, name in enumerate(document["domains"])},
-        tuple(document["tags"]), document["ranges"],
+        tuple(document["tags"]), {tag: float(size) for tag, size in document["ranges"].items()},
         {name: arrays[f"hyper{k}"] for k, name in enumerate(document["hyper"])}, document["report"],
     )  # fmt: skip
     hybrid.parent_, hybrid.qualification_ = (None if document[k] is None else str(document[k])

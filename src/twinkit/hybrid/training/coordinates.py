@@ -75,13 +75,14 @@ def free_parameters(model: Model, chosen: Any, terms: Sequence[str]) -> tuple[Fr
         Prefixes of the learned terms: their parameters are not free in this sense.
     """
     layout = model.layout.parameters
-    stds: Mapping[str, float] = chosen if isinstance(chosen, Mapping) else dict.fromkeys(chosen or (), 1.0)
+    chosen = (chosen,) if isinstance(chosen, str) else chosen
+    stds: Mapping[str, Any] = chosen if isinstance(chosen, Mapping) else dict.fromkeys(chosen or (), 1.0)
     names = [entry.name for entry in layout if entry.size is None and not entry.name.startswith(tuple(terms))]
     found: list[FreeParameter] = []
     for name, std in stds.items():
         if name not in names:
             raise unknown_name("parameter", name, names, type(model).__name__)
-        if not (np.isfinite(std) and std > 0):
+        if not isinstance(std, (int, float, np.number)) or not (np.isfinite(std) and std > 0):
             raise InvalidValueError(f"the prior standard deviation of {name!r} must be positive, not {std!r}")
         entry, value = layout[name], float(model.parameters[name])
         low, high = entry.variable.bounds
