@@ -197,6 +197,16 @@ class TestRefusals:
         with pytest.raises(tk.InvalidValueError, match="'X' has no usable value"):
             HybridModel(hybrid(), **HOW).fit(bad)
 
+    def test_a_column_of_a_table_without_any_value(self):
+        table = {"batch_id": ["A", "A"], "time": [0.0, 1.0], "X": [1.0, 2.0], "S": [None, np.nan]}
+        with pytest.raises(tk.DataError, match="'S' has no value in any row"):
+            tk.Batch.from_table(table, units={"X": "g/L", "S": "g/L"})
+
+    def test_too_many_times(self):
+        many = tk.Batch("A", [tk.Measurement("X", 1.0, "g/L", 1e-3 * k) for k in range(10_000)])
+        with pytest.raises(tk.InvalidValueError, match=r"measured at 10000 times.*keep every 50th"):
+            HybridModel(hybrid(), **HOW).fit(many)
+
     def test_two_values_at_one_time(self):
         both = [tk.Measurement("X", value, "g/L", 1.0) for value in (1.0, 2.0)]
         with pytest.raises(tk.InvalidValueError, match="two different values of 'X'"):

@@ -103,6 +103,18 @@ class TestReport:
         apart = np.random.default_rng(0).uniform(size=200) < 0.8
         assert effective(apart, batch) > 80
 
+    def test_bounds_from_few_batches_hold_the_share(self):
+        """Bounds are to hold the true share 95 times of 100; six batches that differ are the hard case."""
+        random = np.random.default_rng(0)
+        batch = np.repeat(np.arange(6), 20)
+        held = []
+        for _ in range(400):
+            inside = random.uniform(size=(6, 20)) < random.beta(0.9 * 9, 0.1 * 9, 6)[:, None]
+            size = effective(inside.ravel(), batch)
+            low, high = clopper_pearson(inside.mean() * size, size)
+            held.append(low <= 0.9 <= high)
+        assert np.mean(held) > 0.95 - 3 * np.sqrt(0.95 * 0.05 / 400)
+
 
 class TestConformal:
     def test_the_least_number_of_batches_is_stated(self, fitted):
