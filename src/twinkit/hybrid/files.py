@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import math
-import zipfile
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from twinkit.core.errors import DataError, InvalidValueError
 from twinkit.core.files import write_atomically
 from twinkit.core.identity import digest, plain
 from twinkit.core.model import Model
+from twinkit.hybrid.archives import DAMAGE, packed, unpacked
 from twinkit.hybrid.domain import Domain
 from twinkit.hybrid.model import HybridModel
 from twinkit.hybrid.posterior import Posterior
@@ -23,10 +20,6 @@ from twinkit.hybrid.terms import TERMS
 from twinkit.hybrid.training.fit import Trained
 
 _FORMAT = "twinkit-hybrid/1"
-_DAMAGE = (
-    OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, RecursionError, MemoryError,
-    zipfile.BadZipFile,
-)  # fmt: skip
 _TEXT, _ARRAYS = "hybrid.json", "hybrid.npz"
 
 
@@ -46,9 +39,7 @@ def save(hybrid: HybridModel, folder: Any) -> Path:
         arrays |= {f"domain{k}": domain.inputs, f"batch{k}": domain.batch}
     for k, hyper in enumerate(trained.hyper.values()):
         arrays[f"hyper{k}"] = hyper
-    buffer = io.BytesIO()
-    np.savez(buffer, **arrays)  # pyright: ignore[reportArgumentType]
-    content = buffer.getvalue()
+    content = packed(**arrays)
     posterior = trained.posterior
     document = {
         "format": _FORMAT, "arrays": hashlib.sha256(content).hexdigest(), "content_hash": hybrid.content_hash,
@@ -92,26 +83,17 @@ def load(folder: Any, model: type[Model]) -> HybridModel:
         checksum = document.pop("checksum")
         if digest(document) != checksum:
             raise DataError(f"{source / _TEXT} is damaged: its content does not match its checksum")
-        hybrid = _rebuilt(document, _arrays(content), model)
+        hybrid = _rebuilt(document, unpacked(content), model)
         same = hybrid.content_hash == document["content_hash"]
     except FileNotFoundError as error:
         raise DataError(f"{source} holds no saved hybrid model: {error.filename} is missing") from None
     except DataError:
         raise
-    except _DAMAGE as error:
+    except DAMAGE as error:
         raise DataError(f"{source} is not a hybrid model saved by twinkit, or is damaged ({error!r})") from None
     if not same:
         raise DataError(f"{source} is damaged: its content does not match its hash")
     return hybrid
-
-
-def _arrays(content: bytes) -> dict[str, Any]:
-    """Return the arrays of an archive; what `save` writes is not compressed, so it cannot be larger than it looks."""
-    with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        if any(item.compress_type != zipfile.ZIP_STORED for item in archive.infolist()):
-            raise DataError(f"{_ARRAYS} is compressed: it was not written by twinkit")
-    with np.load(io.BytesIO(content), allow_pickle=False) as file:
-        return {name: file[name] for name in file.files}
 
 
 def _rebuilt(document: Any, arrays: Any, model: type[Model]) -> HybridModel:

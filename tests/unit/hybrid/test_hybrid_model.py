@@ -13,7 +13,16 @@ from tests.hybrid_examples import NOISE, Growth, Truth, batches
 
 import twinkit as tk
 from twinkit.core.identity import digest
-from twinkit.hybrid import HybridModel, InducingGP, NeuralNetwork, Polynomial, Propagation, Residual
+from twinkit.hybrid import (
+    GaussianProcess,
+    HybridModel,
+    InducingGP,
+    Kernel,
+    NeuralNetwork,
+    Polynomial,
+    Propagation,
+    Residual,
+)
 from twinkit.hybrid.training.observations import observed
 from twinkit.readings import check_dimensions
 from twinkit.testing import check_model
@@ -372,6 +381,23 @@ class TestHostileFiles:
         text.write_text(altered(json.loads(text.read_text()), ["arrays"], hashlib.sha256(content).hexdigest()))
         with pytest.raises(tk.DataError):
             HybridModel.load(tmp_path, Growth)
+
+    @pytest.mark.parametrize("kind", ["empty", "without a hash", "compressed"])
+    def test_files_of_gaussian_processes(self, tmp_path, kind):
+        path = tmp_path / "gp.npz"
+        one = np.ones(1)
+        GaussianProcess(Kernel.RBF, np.ones((1, 1)), one, 1.0, 0.0, one, np.ones((1, 1)), 0.1).save(path)
+        with np.load(path) as file:
+            arrays = {name: file[name] for name in file.files}
+        document = json.loads(bytes(arrays["document"]).decode())
+        if kind == "without a hash":
+            document.pop("content_hash")
+        arrays["document"] = np.frombuffer(json.dumps(document).encode(), dtype=np.uint8)
+        (np.savez_compressed if kind == "compressed" else np.savez)(path, **arrays)
+        if kind == "empty":
+            path.write_bytes(b"")
+        with pytest.raises(tk.DataError):
+            GaussianProcess.load(path)
 
     def test_a_file_is_no_folder(self, fitted, tmp_path):
         (tmp_path / "here").write_text("")
