@@ -160,7 +160,7 @@ class GaussianProcess:
         try:
             found = unpacked(Path(path).read_bytes())
             document: Mapping[str, Any] = json.loads(bytes(found["document"]).decode())
-            arrays = {name: found[name] for name in ("points", "lengths", "weights", "loss")}
+            arrays: dict[str, Any] = {name: found[name] for name in ("points", "lengths", "weights", "loss")}
             if document["format"] != _FORMAT:
                 raise DataError(f"{path} holds {document['format']!r}; this twinkit reads {_FORMAT!r}")
             numbers = {name: float(document[name]) for name in ("amplitude", "level", "noise")}
