@@ -113,11 +113,25 @@ def hybrid_errors() -> Iterator[tuple[str, float]]:
     yield "hybrid/surrogate of cho, p99.9 [%]", accuracy.p999
 
 
+def fermentation_errors() -> Iterator[tuple[str, float]]:
+    """Hybrid model of the demo's fermentation: samples in between, and the second half from the first."""
+    from benchmarks import hybrid_fermentation
+
+    fitted = hybrid_fermentation.trajectories(hybrid_fermentation.hybrid())
+    mechanism = hybrid_fermentation.trajectories(hybrid_fermentation.LignocellulosicEthanol())
+    for question in hybrid_fermentation.splits():
+        error, covered = hybrid_fermentation.score(fitted, question)
+        yield f"hybrid/fermentation, {question}, nrmse [%]", error
+        yield f"hybrid/fermentation, {question}, coverage_95, missing to 100 [%]", 100.0 - covered
+        alone, _ = hybrid_fermentation.score(mechanism, question)
+        yield f"hybrid/fermentation, {question}, hybrid over mechanism", error / alone
+
+
 def measured(*, quick: bool) -> dict[str, float]:
     """Return every metric; all are errors, smaller is better."""
     parts = [cho_errors, ensemble_errors, event_errors, dae_errors, sensitivity_errors]
     if not quick and importlib.util.find_spec("twinkit.app") and importlib.util.find_spec("twinkit.app.fermentation"):
-        parts.append(demo_errors)
+        parts += [demo_errors, fermentation_errors]
     if not quick:
         parts += [calibration_errors, control.optimum_errors, hybrid_errors]
     return {name: value for part in parts for name, value in part()}

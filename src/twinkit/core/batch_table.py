@@ -61,7 +61,7 @@ def from_table(
     ShapeError
         If columns differ in length.
     DataError
-        For a cell that is not a number, or a row without time or batch; names the row.
+        For a cell that is not a number, a row without time or batch (names the row), or a column without any value.
 
     Examples
     --------
@@ -89,7 +89,7 @@ def from_table(
     if not gathered:
         raise InvalidValueError("the table has no rows, so there is no batch in it")
     recipes: dict[str, Recipe] = {"inputs": inputs, "initial": initial, "settings": settings}
-    return _made(gathered, recipes, until, time_unit)
+    return _made(list(units), gathered, recipes, until, time_unit)
 
 
 def from_xarray(
@@ -149,12 +149,18 @@ def from_xarray(
                 if not math.isnan(value)
             ]
     recipes: dict[str, Recipe] = {"inputs": inputs, "initial": initial, "settings": settings}
-    return _made(gathered, recipes, until, str(data[time].attrs.get("units", "h")))
+    measured = [str(key) for key in data.data_vars]
+    return _made(measured, gathered, recipes, until, str(data[time].attrs.get("units", "h")))
 
 
 def _made(
-    gathered: Mapping[str, list[Measurement]], recipes: Mapping[str, Recipe], until: Any, time_unit: str
-) -> tuple[Batch, ...]:
+    tags: list[str], gathered: Mapping[str, list[Measurement]], recipes: Mapping[str, Recipe], until: Any,
+    time_unit: str,
+) -> tuple[Batch, ...]:  # fmt: skip
+    found = {item.tag for items in gathered.values() for item in items}
+    for tag in tags:
+        if tag not in found:
+            raise DataError(f"{tag!r} has no value in any row (all are empty): leave it out, or check the table")
     for part, given in recipes.items():
         if isinstance(given, Mapping):
             _known([*cast("Mapping[str, Any]", given)], gathered, f"a batch of the table, for {part}")

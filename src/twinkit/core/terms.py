@@ -133,14 +133,32 @@ class RateBook:
 
     def __call__(self, name: str, value: Any) -> Any:
         """Return the rate as it enters the equations."""
+        if not (isinstance(name, str) and name.isidentifier()):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ModelDefinitionError(
+                f"{type(self._model).__name__}.equations names a rate {name!r}: a name is made of letters, digits and _"
+            )
         if name in self._known:
             raise ModelDefinitionError(f"{type(self._model).__name__}.equations names the rate {name!r} twice")
         correction = self._model.corrections.get(name)
         if correction is not None:
+            self._check(correction, value)
             value = correction.applied(value, self._v, self._m, self._known)
         self._known[name] = value
         self._run.rates[self._prefix + name] = value
         return value
+
+    def _check(self, correction: Correction, value: Any) -> None:
+        if self._m.size(value) is not None:
+            raise ModelDefinitionError(
+                f"the rate {correction.rate!r} of {type(self._model).__name__} is a vector; a term corrects a single "
+                "value: name its elements one by one"
+            )
+        for name in (*correction.variables, *(gate for gate, _, _ in correction.gates)):
+            if name in self._known and (name == "t" or name in self._model.declared):
+                raise ModelDefinitionError(
+                    f"the term on {correction.rate!r} looks at {name!r}, which is both a rate and a variable of "
+                    f"{type(self._model).__name__}: give the rate another name"
+                )
 
     def close(self) -> None:
         """Raise unless every corrected rate was named."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
+from scipy import linalg, stats
 
 from twinkit.core.batch import Batch
 from twinkit.core.model import Model
@@ -16,6 +16,7 @@ from twinkit.core.units import affine
 from twinkit.hybrid.training.observations import converted
 
 Array = npt.NDArray[np.float64]
+_ROUNDING = 1e-10  # of each variance: keeps the covariance of many measurements positive definite
 CHANCE = 5e-3
 """Share of undisturbed batches that may be called deviating, at each time."""
 
@@ -74,7 +75,7 @@ def deviates(seen: Measured, middle: Array, spread: Array, noise: Array) -> npt.
     Parameters
     ----------
     seen
-        The measurements.
+        The measurements, in the order of their times.
     middle
         Predicted values ``(times, tags)``.
     spread
@@ -85,16 +86,21 @@ def deviates(seen: Measured, middle: Array, spread: Array, noise: Array) -> npt.
     found = np.zeros(len(middle), dtype=bool)
     errors = seen.value - middle[seen.row, seen.column]
     rows = spread[:, seen.row, seen.column]
-    covariance = rows.T @ rows + np.diag(noise**2 + 1e-12 * (1e-300 + middle[seen.row, seen.column] ** 2))
-    for row in np.unique(seen.row):
-        upto = seen.row <= row
-        try:
-            distance = float(errors[upto] @ np.linalg.solve(covariance[np.ix_(upto, upto)], errors[upto]))
-        except np.linalg.LinAlgError:
-            continue
-        if distance > stats.chi2.isf(CHANCE, int(upto.sum())):
-            found[row:] = True
-            break
+    floor = 1e-12 * (1e-300 + middle[seen.row, seen.column] ** 2)
+    size = np.sqrt(np.sum(rows**2, axis=0) + noise**2 + floor)
+    # Nothing is said from where the prediction is without bound; its interval is, so it is not in the domain.
+    bounded = np.logical_and.accumulate(np.isfinite(size) & np.isfinite(errors))
+    rows, size, errors = rows[:, bounded] / size[bounded], size[bounded], errors[bounded]
+    if not len(errors):
+        return found
+    covariance = rows.T @ rows + np.diag((noise[bounded] ** 2 + floor[bounded]) / size**2 + _ROUNDING)
+    # Row by row of the Cholesky factor, so that the distance of all measurements up to each comes from one of them.
+    steps = linalg.solve_triangular(np.linalg.cholesky(covariance), errors / size, lower=True)
+    count = np.arange(1, len(steps) + 1)
+    beyond = np.cumsum(steps**2) > stats.chi2.isf(CHANCE, count)
+    last = np.append(np.diff(seen.row[bounded]) > 0, True)  # measurements of one time are judged together
+    if np.any(beyond & last):
+        found[seen.row[bounded][np.argmax(beyond & last)] :] = True
     return found
 
 

@@ -271,7 +271,8 @@ def effective(inside: npt.NDArray[np.bool_], batch: npt.NDArray[np.int_]) -> flo
     """Return the number of independent values that say as much about a share as these, which come in batches.
 
     Korn & Graubard (1998), Survey Methodology 24:193: the number divided by the design effect, the variance of the
-    share between batches over that of independent values.
+    share between batches over that of independent values; and less for few batches, from which that variance is not
+    known well (their ratio of Student's quantiles). At least one for every batch.
     """
     kinds, place = np.unique(batch, return_inverse=True)
     count, share = len(inside), float(inside.mean())
@@ -281,7 +282,9 @@ def effective(inside: npt.NDArray[np.bool_], batch: npt.NDArray[np.int_]) -> flo
         return float(count) if share == 1.0 and count == len(kinds) else float(len(kinds))
     sums = np.bincount(place, inside - share)
     variance = len(kinds) / (len(kinds) - 1) * float(sums @ sums) / count**2
-    return count / max(1.0, variance / (share * (1 - share) / count))
+    quantile: Callable[..., Any] = stats.t.ppf
+    few = (float(quantile(0.975, count - 1)) / float(quantile(0.975, len(kinds) - 1))) ** 2
+    return max(few * count / max(1.0, variance / (share * (1 - share) / count)), float(len(kinds)))
 
 
 def clopper_pearson(hits: float, count: float, confidence: float = _CONFIDENCE) -> tuple[float, float]:

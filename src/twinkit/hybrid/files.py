@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
-import zipfile
+import math
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from twinkit.core.errors import DataError
+from twinkit.core.errors import DataError, InvalidValueError
 from twinkit.core.files import write_atomically
-from twinkit.core.identity import plain
+from twinkit.core.identity import digest, plain
 from twinkit.core.model import Model
+from twinkit.hybrid.archives import DAMAGE, packed, unpacked
 from twinkit.hybrid.domain import Domain
 from twinkit.hybrid.model import HybridModel
 from twinkit.hybrid.posterior import Posterior
@@ -33,28 +31,30 @@ def save(hybrid: HybridModel, folder: Any) -> Path:
     _ = hybrid.model_  # refuses what is not fitted
     trained = hybrid.trained_
     target = Path(folder)
+    if target.exists() and not target.is_dir():
+        raise InvalidValueError(f"a hybrid model is saved in a folder, and {target} is a file")
     target.mkdir(parents=True, exist_ok=True)
     arrays = {"mean": trained.posterior.mean, "factor": trained.posterior.factor}
     for k, domain in enumerate(trained.domains.values()):
         arrays |= {f"domain{k}": domain.inputs, f"batch{k}": domain.batch}
     for k, hyper in enumerate(trained.hyper.values()):
         arrays[f"hyper{k}"] = hyper
-    buffer = io.BytesIO()
-    np.savez(buffer, **arrays)  # pyright: ignore[reportArgumentType]
-    content = buffer.getvalue()
+    content = packed(**arrays)
     posterior = trained.posterior
     document = {
         "format": _FORMAT, "arrays": hashlib.sha256(content).hexdigest(), "content_hash": hybrid.content_hash,
         "model": json.loads(trained.model.to_json()), "start": json.loads(hybrid.model.to_json()),
         "posterior": {"names": posterior.names, "logarithmic": posterior.logarithmic,
-                      "positive": posterior.positive, "sizes": posterior.sizes},
+                      "positive": posterior.positive, "sizes": posterior.sizes,
+                      "bounds": [[end if math.isfinite(end) else None for end in pair] for pair in posterior.bounds]},
         "noise": trained.noise, "domains": list(trained.domains), "hyper": list(trained.hyper), "tags": trained.tags,
         "ranges": trained.ranges, "report": trained.report, "batches": hybrid.batches_, "data_hash": hybrid.data_hash_,
         "arguments": {key: value for key, value in hybrid.get_params().items() if key not in ("model", "inherits")},
         "parent": hybrid.parent_, "qualification": hybrid.qualification_,
     }  # fmt: skip
     write_atomically(target / _ARRAYS, content)
-    return write_atomically(target / _TEXT, json.dumps(plain(document), indent=1).encode()).parent
+    text = json.dumps({**plain(document), "checksum": digest(document)}, indent=1)
+    return write_atomically(target / _TEXT, text.encode()).parent
 
 
 def load(folder: Any, model: type[Model]) -> HybridModel:
@@ -80,16 +80,18 @@ def load(folder: Any, model: type[Model]) -> HybridModel:
             raise DataError(f"{source} holds {document['format']!r}; this twinkit reads {_FORMAT!r}")
         if hashlib.sha256(content).hexdigest() != document["arrays"]:
             raise DataError(f"{source / _ARRAYS} is not the archive that {_TEXT} was written with, or is damaged")
-        with np.load(io.BytesIO(content), allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-        hybrid = _rebuilt(document, arrays, model)
+        checksum = document.pop("checksum")
+        if digest(document) != checksum:
+            raise DataError(f"{source / _TEXT} is damaged: its content does not match its checksum")
+        hybrid = _rebuilt(document, unpacked(content), model)
+        same = hybrid.content_hash == document["content_hash"]
     except FileNotFoundError as error:
         raise DataError(f"{source} holds no saved hybrid model: {error.filename} is missing") from None
     except DataError:
         raise
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, zipfile.BadZipFile) as error:
+    except DAMAGE as error:
         raise DataError(f"{source} is not a hybrid model saved by twinkit, or is damaged ({error!r})") from None
-    if hybrid.content_hash != document["content_hash"]:
+    if not same:
         raise DataError(f"{source} is damaged: its content does not match its hash")
     return hybrid
 
@@ -102,6 +104,7 @@ def _rebuilt(document: Any, arrays: Any, model: type[Model]) -> HybridModel:
     posterior = Posterior(
         tuple(about["names"]), tuple(map(bool, about["logarithmic"])), tuple(map(bool, about["positive"])),
         tuple(map(int, about["sizes"])), arrays["mean"], arrays["factor"],
+        tuple((-math.inf if a is None else float(a), math.inf if b is None else float(b)) for a, b in about["bounds"]),
     )  # fmt: skip
     if posterior.factor.shape != (len(posterior.mean),) * 2 or sum(posterior.sizes) != len(posterior.mean):
         raise DataError("the posterior does not have the size its names say")
@@ -109,7 +112,7 @@ def _rebuilt(document: Any, arrays: Any, model: type[Model]) -> HybridModel:
     hybrid.trained_ = Trained(
         read("model"), posterior, {tag: (float(a), float(b)) for tag, (a, b) in document["noise"].items()},
         {name: Domain(arrays[f"domain{k}"], arrays[f"batch{k}"]) for k, name in enumerate(document["domains"])},
-        tuple(document["tags"]), document["ranges"],
+        tuple(document["tags"]), {tag: float(size) for tag, size in document["ranges"].items()},
         {name: arrays[f"hyper{k}"] for k, name in enumerate(document["hyper"])}, document["report"],
     )  # fmt: skip
     hybrid.parent_, hybrid.qualification_ = (None if document[k] is None else str(document[k])

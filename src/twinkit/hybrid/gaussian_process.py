@@ -5,9 +5,7 @@ Training uses GPyTorch (extra ``hybrid``). A trained process is its kernel, its 
 
 from __future__ import annotations
 
-import io
 import json
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +18,7 @@ from twinkit.core.errors import DataError, InvalidValueError, MissingDependencyE
 from twinkit.core.files import write_atomically
 from twinkit.core.identity import digest
 from twinkit.core.maths import Maths
+from twinkit.hybrid.archives import DAMAGE, packed, unpacked
 from twinkit.hybrid.terms import Kernel, squared_distances
 from twinkit.readings.numeric import NUMERIC
 
@@ -146,9 +145,8 @@ class GaussianProcess:
     def save(self, path: Any) -> Any:
         """Write it to a ``.npz`` file: arrays, and a JSON text with the rest."""
         document = json.dumps({**self._plain(), "content_hash": self.content_hash})
-        buffer = io.BytesIO()
-        np.savez(buffer, document=np.frombuffer(document.encode(), dtype=np.uint8), **self._arrays())  # pyright: ignore[reportArgumentType]
-        return write_atomically(path, buffer.getvalue())
+        content = packed(document=np.frombuffer(document.encode(), dtype=np.uint8), **self._arrays())
+        return write_atomically(path, content)
 
     @classmethod
     def load(cls, path: Any) -> Self:
@@ -160,20 +158,21 @@ class GaussianProcess:
             If the file is damaged, or is something else.
         """
         try:
-            with np.load(io.BytesIO(Path(path).read_bytes()), allow_pickle=False) as file:
-                document: Mapping[str, Any] = json.loads(bytes(file["document"]).decode())
-                arrays = {name: file[name] for name in ("points", "lengths", "weights", "loss")}
+            found = unpacked(Path(path).read_bytes())
+            document: Mapping[str, Any] = json.loads(bytes(found["document"]).decode())
+            arrays: dict[str, Any] = {name: found[name] for name in ("points", "lengths", "weights", "loss")}
             if document["format"] != _FORMAT:
                 raise DataError(f"{path} holds {document['format']!r}; this twinkit reads {_FORMAT!r}")
             numbers = {name: float(document[name]) for name in ("amplitude", "level", "noise")}
             made = cls(Kernel(document["kernel"]), **numbers, **arrays, made_from=str(document["made_from"]))
+            same = made.content_hash == document["content_hash"]
         except FileNotFoundError:
             raise DataError(f"there is no file {path}") from None
-        except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+        except DAMAGE as error:
             if isinstance(error, DataError):
                 raise
             raise DataError(f"{path} is not a Gaussian process saved by twinkit, or is damaged ({error})") from None
-        if made.content_hash != document["content_hash"]:
+        if not same:
             raise DataError(f"{path} is damaged: its content does not match its hash")
         return made
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import html
 from collections.abc import Sequence
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -151,6 +152,9 @@ class HybridModel:
     def _plan(self) -> Plan:
         if not (isinstance(self.rounds, int) and self.rounds >= 1):
             raise InvalidValueError(f"rounds must be a positive whole number, not {self.rounds!r}")
+        if not (isinstance(self.widest, (int, float)) and self.widest > 0):
+            raise InvalidValueError(f"widest is a positive share of the range of the data, not {self.widest!r}")
+        _check_seed(self.random_state)
         inherited = {} if self.inherits is None else self.inherits.terms
         return Plan(self.parameters, self.rtol, self.rounds, self.random_state, self.progress, inherited)
 
@@ -199,9 +203,16 @@ class HybridModel:
 
     @property
     def content_hash(self) -> str:
-        """SHA-256 of the fitted model, of the uncertainty and of the batches it was fitted to."""
+        """SHA-256 of all that decides its predictions: model, uncertainty, noise, domain, and of its batches."""
+        trained = self._fitted
+        posterior = trained.posterior
         return digest({
-            "model": self.model_.content_hash, "factor": self.posterior_.factor, "data": self.data_hash_,
+            "model": trained.model.content_hash,
+            "posterior": [getattr(posterior, entry.name) for entry in fields(posterior)],
+            "noise": {tag: list(parts) for tag, parts in trained.noise.items()},
+            "domains": {name: [domain.inputs, domain.batch] for name, domain in trained.domains.items()},
+            "hyper": dict(trained.hyper), "tags": list(trained.tags), "ranges": dict(trained.ranges),
+            "widest": float(self.widest), "batches": list(self.batches_), "data": self.data_hash_,
             "parent": self.parent_,
         })  # fmt: skip
 
@@ -236,9 +247,11 @@ class HybridModel:
         random_state
             Seed (default: that of the constructor).
         """
+        seed = self.random_state if random_state is None else random_state
+        _check_seed(seed)
         return forecast(
             self._fitted, checked_batches(batches), tags=tags, times=times, coverage=coverage, propagation=propagation,
-            n=n, seed=self.random_state if random_state is None else random_state, widest=self.widest,
+            n=n, seed=seed, widest=self.widest,
             made_by=self.content_hash, progress=self.progress,
         )  # fmt: skip
 
@@ -355,3 +368,8 @@ class HybridModel:
             f"<b>{html.escape(repr(self))}</b><p>content hash {self.content_hash[:12]}</p><table><tr><th>tag</th>"
             f"<th>relative noise</th><th>absolute noise</th></tr>{rows}</table>"
         )
+
+
+def _check_seed(seed: Any) -> None:
+    if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
+        raise InvalidValueError(f"random_state is a whole number from 0 on, not {seed!r}")

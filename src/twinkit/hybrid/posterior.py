@@ -35,6 +35,8 @@ class Posterior:
         Centre, ``(n,)``.
     factor
         Square root of the covariance, ``(n, n)``.
+    bounds
+        For each name, the model's bounds: no value lies outside.
     """
 
     names: tuple[str, ...]
@@ -43,6 +45,7 @@ class Posterior:
     sizes: tuple[int, ...]
     mean: Array
     factor: Array
+    bounds: tuple[tuple[float, float], ...]
 
     @cached_property
     def _logs(self) -> npt.NDArray[np.bool_]:
@@ -64,7 +67,9 @@ class Posterior:
         """Return parameters from coordinates, ``(..., n)``."""
         theta = np.asarray(theta)
         floor = np.where(np.repeat(np.array(self.positive, dtype=bool), self.sizes), _FLOOR * self.mean, -np.inf)
-        return np.where(self._logs, np.exp(np.where(self._logs, theta, 0.0)), np.maximum(theta, floor))
+        low, high = np.repeat(np.reshape(self.bounds, (-1, 2)), self.sizes, axis=0).T
+        made = np.where(self._logs, np.exp(np.where(self._logs, theta, 0.0)), np.maximum(theta, floor))
+        return np.clip(made, low, high)
 
     def chained(self, derivatives: Array, theta: Array) -> Array:
         """Turn derivatives in the parameters (last axis) into derivatives in the coordinates."""

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from twinkit.core.batch import Batch
 from twinkit.core.errors import InvalidValueError, SimulationError, unknown_name
 from twinkit.core.records import Prediction
-from twinkit.core.units import affine, unit_label
+from twinkit.core.units import affine, as_number, unit_label
 from twinkit.hybrid.comparing import deviates, distrusted, measured, noise_table
 from twinkit.hybrid.terms import GaussianProcessTerm, squared_distances
 from twinkit.hybrid.training.fit import Trained, terms_of
@@ -56,7 +56,9 @@ class Forecast:
     time, time_unit
         Times ``(times,)``.
     median, low, high, std
-        ``(times, tags)``.
+        ``(times, tags)``. They are of the state itself: what is not known of functions and parameters, without the
+        noise of a measurement (`noise`; an interval for measurements needs both) and with the batch's start taken as
+        known.
     samples
         Sampled trajectories ``(samples, times, tags)``; empty unless `PATHWISE`. A run that failed is NaN.
     coverage
@@ -177,7 +179,7 @@ def forecast(
     if not isinstance(n, int) or n < 2:
         raise InvalidValueError(f"the number of samples is a whole number from 2 on, not {n!r}")
     layout = trained.model.layout
-    chosen = tuple(tags or trained.tags)
+    chosen = (tags,) if isinstance(tags, str) else tuple(tags or trained.tags)
     known = [entry.name for block in (layout.states, layout.outputs) for entry in block if entry.size is None]
     for tag in chosen:
         if tag not in known:
@@ -194,7 +196,8 @@ def forecast(
 def _times(batch: Batch, unit: str, given: Any) -> Array:
     scale, _ = affine(batch.time_unit, unit)
     if given is not None:
-        asked = np.atleast_1d(np.asarray(given, dtype=np.float64))
+        listed = [given] if isinstance(given, str) or np.ndim(given) == 0 else given
+        asked = np.array([as_number(item, unit, "a time") for item in listed])
         if np.any(asked < scale * batch.begin) or np.any(asked > scale * batch.end):
             raise InvalidValueError(
                 f"times must lie within batch {batch.name!r}, {scale * batch.begin:g} to {scale * batch.end:g} {unit}"
@@ -227,7 +230,8 @@ def _one(
         std = np.sqrt(np.sum(linear**2, axis=0))
         low, high = middle - factor * std, middle + factor * std
     else:
-        points = theta if propagation is Propagation.PATHWISE else posterior.sigma_points()
+        # Without anything learned there are no sigma points but the centre.
+        points = theta if propagation is Propagation.PATHWISE or not columns else posterior.sigma_points()
         rows = np.tile(mean, (len(points), 1))
         rows[:, list(columns)] = posterior.values(points)
         many = Predictor(Batched((problem,) * len(points)), tags)
@@ -255,7 +259,7 @@ def _one(
     for each in ignorance.values():
         inside &= (np.maximum.accumulate(each) <= _IGNORANT)[:, None]
     limits = np.array([widest * trained.ranges.get(tag, np.inf) for tag in tags])
-    inside &= (high - low) <= limits
+    inside &= ((high - low) <= limits) & np.isfinite(high - low)
     layout = model.layout
     pathwise = propagation is Propagation.PATHWISE
     return Forecast(

@@ -35,7 +35,7 @@ _REAL = 1.0 / (3.0 + 3.0 ** (2 / 3) - 3.0 ** (1 / 3))
 _E = _REAL / 3.0 * np.array([-13 - 7 * _ROOT6, -13 + 7 * _ROOT6, -1.0])
 _ITERATIONS = 8
 _CONVERGED = 1e-2  # of the tolerance
-_ATTEMPTS = 5_000
+_ATTEMPTS = 5_000  # beside those that end where a run must stop
 _SMALLEST = 1e-10  # of the run: shorter steps are given up
 
 
@@ -151,7 +151,7 @@ class _March:
                 self.xs[i][0, : self.states], self.ss[i][0] = problem.x, 0.0
 
     def to_the_end(self) -> Paths:
-        for _ in range(_ATTEMPTS):
+        for _ in range(_ATTEMPTS + max(map(len, self.marks))):
             active = np.flatnonzero((self.next < [len(marks) for marks in self.marks]) & ~self.failed)
             if not len(active):
                 break

@@ -98,8 +98,8 @@ class LignocellulosicEthanol(tk.Model):
         glucose = m.maximum(v.glucose, 0.0)
         share_glucose = monod(glucose, v.half_glucose) * ethanol_tolerance(m, v.ethanol, v.limit_glucose)
         share_xylose = monod(m.maximum(v.xylose, 0.0), v.half_xylose) * ethanol_tolerance(m, v.ethanol, v.limit_xylose)
-        on_glucose = active * v.uptake_glucose * share_glucose
-        on_xylose = active * v.uptake_xylose * share_xylose * inhibition(glucose, v.repression)
+        on_glucose = m.rate("on_glucose", active * v.uptake_glucose * share_glucose)
+        on_xylose = m.rate("on_xylose", active * v.uptake_xylose * share_xylose * inhibition(glucose, v.repression))
         detoxified = cells * v.uptake_furfural * monod(m.maximum(v.furfural, 0.0), v.half_furfural)
         growth = v.yield_biomass * (on_glucose + on_xylose)
         fermented = 1.0 - v.yield_biomass

@@ -80,6 +80,46 @@ class TestRates:
         with pytest.raises(tk.ModelDefinitionError, match="'r' twice"):
             _ = Twice().layout
 
+    @pytest.mark.parametrize("name", [1, None, "", "a.b", ["x"]])
+    def test_a_name_that_is_none_is_refused(self, name):
+        class Misnamed(tk.Model):
+            """Names a rate oddly."""
+
+            c = tk.State("g/L", 2.0)
+            k = tk.Parameter("1/s", 2.0)
+
+            def equations(self, v, m):
+                return {"c": v.c * m.rate(name, v.k)}
+
+        with pytest.raises(tk.ModelDefinitionError, match="a name is made of"):
+            _ = Misnamed().layout
+
+    def test_a_name_of_two_things_is_not_looked_at(self):
+        class Both(tk.Model):
+            """A rate with the name of a state."""
+
+            c = tk.State("g/L", 2.0)
+            k = tk.Parameter("1/s", 2.0)
+
+            def equations(self, v, m):
+                return {"c": v.c * m.rate("c", v.k) + v.c * m.rate("b", v.k)}
+
+        with pytest.raises(tk.ModelDefinitionError, match="both a rate and a variable"):
+            tk.hybrid.Residual(Both(), on={"b": ["c"]})
+
+    def test_a_vector_cannot_be_corrected(self):
+        class Several(tk.Model):
+            """A vector of rates."""
+
+            c = tk.State("g/L", 2.0, shape=2)
+            k = tk.Parameter("1/s", 2.0)
+
+            def equations(self, v, m):
+                return {"c": m.rate("r", v.k * v.c)}
+
+        with pytest.raises(tk.ModelDefinitionError, match="is a vector"):
+            tk.hybrid.Residual(Several(), on={"r": ["k"]})
+
 
 class TestTerms:
     def test_an_added_term_shifts_the_rate(self):

@@ -1,7 +1,10 @@
 """Fitting, predicting and saving hybrid models; and what they refuse."""
 
 import copy
+import hashlib
+import io
 import json
+import zipfile
 from dataclasses import replace
 
 import numpy as np
@@ -9,7 +12,17 @@ import pytest
 from tests.hybrid_examples import NOISE, Growth, Truth, batches
 
 import twinkit as tk
-from twinkit.hybrid import HybridModel, InducingGP, NeuralNetwork, Polynomial, Propagation, Residual
+from twinkit.core.identity import digest
+from twinkit.hybrid import (
+    GaussianProcess,
+    HybridModel,
+    InducingGP,
+    Kernel,
+    NeuralNetwork,
+    Polynomial,
+    Propagation,
+    Residual,
+)
 from twinkit.hybrid.training.observations import observed
 from twinkit.readings import check_dimensions
 from twinkit.testing import check_model
@@ -193,6 +206,16 @@ class TestRefusals:
         with pytest.raises(tk.InvalidValueError, match="'X' has no usable value"):
             HybridModel(hybrid(), **HOW).fit(bad)
 
+    def test_a_column_of_a_table_without_any_value(self):
+        table = {"batch_id": ["A", "A"], "time": [0.0, 1.0], "X": [1.0, 2.0], "S": [None, np.nan]}
+        with pytest.raises(tk.DataError, match="'S' has no value in any row"):
+            tk.Batch.from_table(table, units={"X": "g/L", "S": "g/L"})
+
+    def test_too_many_times(self):
+        many = tk.Batch("A", [tk.Measurement("X", 1.0, "g/L", 1e-3 * k) for k in range(10_000)])
+        with pytest.raises(tk.InvalidValueError, match=r"measured at 10000 times.*keep every 50th"):
+            HybridModel(hybrid(), **HOW).fit(many)
+
     def test_two_values_at_one_time(self):
         both = [tk.Measurement("X", value, "g/L", 1.0) for value in (1.0, 2.0)]
         with pytest.raises(tk.InvalidValueError, match="two different values of 'X'"):
@@ -282,3 +305,133 @@ def test_selection_prefers_what_predicts():
     assert "mechanism" in repr(found)
     with pytest.raises(tk.InvalidValueError, match="at least 2 batches"):
         tk.hybrid.select(candidates, batches(1))
+
+
+class Bounded(Growth):
+    """Growth whose true yield lies above the bound of the declaration."""
+
+    Y = tk.Parameter("g/g", 0.4, bounds=(1e-6, 0.45), doc="yield", source="illustrative")
+
+
+class TestBounds:
+    def test_a_parameter_the_data_push_out_of_its_bounds_stays_within(self, tmp_path):
+        made = HybridModel(Bounded(), parameters={"mu_max": 0.5, "Y": 1.0}, rounds=2, progress=False).fit(batches(2))
+        assert 0.44 < made.model_.Y <= 0.45
+        place = made.posterior_.names.index("Y")
+        draws = made.posterior_.values(made.posterior_.drawn(200, np.random.default_rng(0)))[:, place]
+        assert draws.max() <= 0.45
+        assert draws.min() < 0.45
+        made.save(tmp_path)
+        assert HybridModel.load(tmp_path, Bounded).posterior_.bounds == made.posterior_.bounds
+
+
+def altered(document, path, value):
+    """Return a saved text with one entry changed, and a checksum that agrees with it."""
+    *where, last = path
+    place = document
+    for key in where:
+        place = place[key]
+    place[last] = value
+    document.pop("checksum")
+    return json.dumps({**document, "checksum": digest(document)})
+
+
+class TestHostileFiles:
+    @pytest.mark.parametrize("part", ["noise", "ranges", "report", "qualification", "batches"])
+    def test_a_text_changed_by_hand_is_noticed(self, fitted, tmp_path, part):
+        fitted.save(tmp_path)
+        text = tmp_path / "hybrid.json"
+        document = json.loads(text.read_text())
+        document[part] = "VAL-0001"
+        text.write_text(json.dumps(document))
+        with pytest.raises(tk.DataError, match="checksum"):
+            HybridModel.load(tmp_path, Growth)
+
+    @pytest.mark.parametrize(
+        ("path", "value"),
+        [(["noise", "X"], [0.0, 99.0]), (["ranges", "X"], 99.0), (["arguments", "widest"], 9.0), (["ranges"], None),
+         (["ranges"], 1), (["content_hash"], None), (["domains"], []), (["posterior", "bounds"], [])],
+    )  # fmt: skip
+    def test_whatever_decides_predictions_is_hashed(self, fitted, tmp_path, path, value):
+        fitted.save(tmp_path)
+        text = tmp_path / "hybrid.json"
+        text.write_text(altered(json.loads(text.read_text()), path, value))
+        with pytest.raises(tk.DataError, match="damaged"):
+            HybridModel.load(tmp_path, Growth)
+
+    @pytest.mark.parametrize("raw", [b"", b"[" * 200_000, b"\x00\xff", b"{}"])
+    def test_texts_that_are_none(self, fitted, tmp_path, raw):
+        fitted.save(tmp_path)
+        (tmp_path / "hybrid.json").write_bytes(raw)
+        with pytest.raises(tk.DataError, match="damaged"):
+            HybridModel.load(tmp_path, Growth)
+
+    @pytest.mark.parametrize("kind", ["empty", "lies about its size", "compressed"])
+    def test_archives_that_are_none(self, fitted, tmp_path, kind):
+        fitted.save(tmp_path)
+        buffer, header = io.BytesIO(), io.BytesIO()
+        form = zipfile.ZIP_DEFLATED if kind == "compressed" else zipfile.ZIP_STORED
+        about = {"descr": "<f8", "fortran_order": False, "shape": (10**13,)}
+        np.lib.format.write_array_header_1_0(header, about)
+        with zipfile.ZipFile(buffer, "w", form) as archive:
+            archive.writestr("mean.npy", header.getvalue())
+        content = b"" if kind == "empty" else buffer.getvalue()
+        (tmp_path / "hybrid.npz").write_bytes(content)
+        text = tmp_path / "hybrid.json"
+        text.write_text(altered(json.loads(text.read_text()), ["arrays"], hashlib.sha256(content).hexdigest()))
+        with pytest.raises(tk.DataError):
+            HybridModel.load(tmp_path, Growth)
+
+    @pytest.mark.parametrize("kind", ["empty", "without a hash", "compressed"])
+    def test_files_of_gaussian_processes(self, tmp_path, kind):
+        path = tmp_path / "gp.npz"
+        one = np.ones(1)
+        GaussianProcess(Kernel.RBF, np.ones((1, 1)), one, 1.0, 0.0, one, np.ones((1, 1)), 0.1).save(path)
+        with np.load(path) as file:
+            arrays = {name: file[name] for name in file.files}
+        document = json.loads(bytes(arrays["document"]).decode())
+        if kind == "without a hash":
+            document.pop("content_hash")
+        arrays["document"] = np.frombuffer(json.dumps(document).encode(), dtype=np.uint8)
+        (np.savez_compressed if kind == "compressed" else np.savez)(path, **arrays)
+        if kind == "empty":
+            path.write_bytes(b"")
+        with pytest.raises(tk.DataError):
+            GaussianProcess.load(path)
+
+    def test_a_file_is_no_folder(self, fitted, tmp_path):
+        (tmp_path / "here").write_text("")
+        with pytest.raises(tk.InvalidValueError, match="is a file"):
+            fitted.save(tmp_path / "here")
+
+
+class TestOddQuestions:
+    def test_times_and_tags_may_be_texts(self, fitted):
+        (found,) = fitted.forecast(batches(1), tags="cells", times=["60 min", 2.0], n=5)
+        assert found.tags == ("cells",)
+        assert found.time == pytest.approx([1.0, 2.0])
+
+    def test_nothing_learned_has_one_sigma_point(self, fresh):
+        certain = HybridModel(Growth(), **HOW).fit([])
+        for how in Propagation:
+            (found,) = certain.forecast(fresh[:1], times=[5.0], propagation=how, n=3)
+            assert found.low == pytest.approx(found.high)
+
+    def test_an_interval_without_end_is_not_believed(self, fitted):
+        """Also of what was never measured, which has no range to compare with."""
+        wild = copy.copy(fitted)
+        posterior = replace(fitted.posterior_, factor=1e6 * fitted.posterior_.factor)
+        wild.trained_ = replace(fitted.trained_, posterior=posterior)
+        (found,) = wild.forecast(batches(1), tags=["cells"], times=[20.0], n=10)
+        assert np.isfinite(found.high - found.low).all() or not found.in_domain.any()
+
+    @pytest.mark.parametrize(
+        "wrong", [{"widest": float("nan")}, {"random_state": -1}, {"random_state": None}, {"parameters": {"Y": "a"}}]
+    )
+    def test_wrong_arguments(self, wrong):
+        with pytest.raises(tk.InvalidValueError):
+            HybridModel(hybrid(), **{**HOW, **wrong}).fit(batches(1))
+
+    def test_parameters_may_be_one_name(self):
+        made = HybridModel(Growth(), parameters="mu_max", **HOW).fit([])
+        assert made.posterior_.names == ("mu_max",)

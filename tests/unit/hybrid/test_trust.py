@@ -103,6 +103,18 @@ class TestReport:
         apart = np.random.default_rng(0).uniform(size=200) < 0.8
         assert effective(apart, batch) > 80
 
+    def test_bounds_from_few_batches_hold_the_share(self):
+        """Bounds are to hold the true share 95 times of 100; six batches that differ are the hard case."""
+        random = np.random.default_rng(0)
+        batch = np.repeat(np.arange(6), 20)
+        held = []
+        for _ in range(400):
+            inside = random.uniform(size=(6, 20)) < random.beta(0.9 * 9, 0.1 * 9, 6)[:, None]
+            size = effective(inside.ravel(), batch)
+            low, high = clopper_pearson(inside.mean() * size, size)
+            held.append(low <= 0.9 <= high)
+        assert np.mean(held) > 0.95 - 3 * np.sqrt(0.95 * 0.05 / 400)
+
 
 class TestConformal:
     def test_the_least_number_of_batches_is_stated(self, fitted):
@@ -192,6 +204,39 @@ class TestDeferring:
             values = truth[seen.row, seen.column] + 0.1 * random.standard_normal(8)
             called += deviates(replace(seen, value=values), np.zeros((8, 2)), spread, np.full(8, 0.1))[-1]
         assert called <= 6
+
+    def test_measurements_are_judged_together_by_their_covariance(self):
+        """Against the distance of each leading part, solved by itself."""
+        from twinkit.hybrid.comparing import CHANCE, Measured
+
+        random = np.random.default_rng(3)
+        row, column = np.repeat(np.arange(12), 2), np.tile([0, 1], 12)
+        called = 0
+        for _ in range(40):
+            spread, noise = random.standard_normal((3, 12, 2)), np.full(24, 0.3)
+            seen = Measured(row, column, 1.35 * random.standard_normal(24), np.full(24, np.nan))
+            rows = spread[:, row, column]
+            covariance = rows.T @ rows + 0.09 * np.eye(24)
+            parts = [seen.value[: 2 * k] @ np.linalg.solve(covariance[: 2 * k, : 2 * k], seen.value[: 2 * k])
+                     for k in range(1, 13)]  # fmt: skip
+            beyond = np.array(parts) > stats.chi2.isf(CHANCE, 2 * np.arange(1, 13))
+            assert np.array_equal(deviates(seen, np.zeros((12, 2)), spread, noise), np.maximum.accumulate(beyond))
+            called += bool(beyond.any())
+        assert called > 10
+
+    def test_thousands_of_measurements_are_judged_in_seconds(self):
+        from time import perf_counter
+
+        from twinkit.hybrid.comparing import Measured
+
+        count = 1600
+        wave = np.random.default_rng(0).standard_normal((20, count, 1))
+        seen = Measured(np.arange(count), np.zeros(count, dtype=int), np.zeros(count), np.full(count, np.nan))
+        began = perf_counter()
+        assert not deviates(seen, np.zeros((count, 1)), wave, np.zeros(count)).any()
+        wave[:, 900:] = np.inf
+        assert not deviates(seen, np.zeros((count, 1)), wave, np.ones(count)).any()
+        assert perf_counter() - began < 20
 
     def test_a_bad_sensor_defers_until_it_is_well_again(self, fitted):
         (batch,) = fresh(1)

@@ -78,6 +78,13 @@ def test_a_run_that_fails_does_not_stop_the_others():
     assert np.isnan(found.x[1][-1, 0])
 
 
+def test_many_output_times_are_no_failure():
+    """A run stops at each; only steps beside those count towards giving up."""
+    found = Batched((make_problem(Growth(), 1.0, outputs=np.linspace(0.0, 1.0, 6001), rtol=1e-3),)).run()
+    assert found.finished.all()
+    assert np.isfinite(found.x[0]).all()
+
+
 def test_refusals():
     with pytest.raises(tk.InvalidValueError, match="no run"):
         Batched(())

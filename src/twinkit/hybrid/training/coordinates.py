@@ -34,6 +34,8 @@ class FreeParameter:
         Prior of its coordinate: its logarithm where it is positive, else itself.
     logarithmic
         Whether the coordinate is the logarithm.
+    low, high
+        Bounds of the parameter; infinite where there are none.
     """
 
     name: str
@@ -41,10 +43,19 @@ class FreeParameter:
     mean: float
     std: float
     logarithmic: bool
+    low: float = -np.inf
+    high: float = np.inf
 
-    def value(self, coordinate: float) -> float:
-        """Return the parameter."""
-        return float(np.exp(coordinate)) if self.logarithmic else coordinate
+    @property
+    def limits(self) -> tuple[float, float]:
+        """Bounds of the coordinate."""
+        if not self.logarithmic:
+            return self.low, self.high
+        return (float(np.log(self.low)) if self.low > 0 else -np.inf), float(np.log(self.high))
+
+    def value(self, coordinate: Any) -> Any:
+        """Return the parameter; rounding does not take it over a bound."""
+        return np.clip(np.exp(coordinate) if self.logarithmic else coordinate, self.low, self.high)
 
     def slope(self, coordinate: float) -> float:
         """Return the derivative of the parameter in its coordinate."""
@@ -64,21 +75,25 @@ def free_parameters(model: Model, chosen: Any, terms: Sequence[str]) -> tuple[Fr
         Prefixes of the learned terms: their parameters are not free in this sense.
     """
     layout = model.layout.parameters
-    stds: Mapping[str, float] = chosen if isinstance(chosen, Mapping) else dict.fromkeys(chosen or (), 1.0)
+    chosen = (chosen,) if isinstance(chosen, str) else chosen
+    stds: Mapping[str, Any] = chosen if isinstance(chosen, Mapping) else dict.fromkeys(chosen or (), 1.0)
     names = [entry.name for entry in layout if entry.size is None and not entry.name.startswith(tuple(terms))]
     found: list[FreeParameter] = []
     for name, std in stds.items():
         if name not in names:
             raise unknown_name("parameter", name, names, type(model).__name__)
-        if not (np.isfinite(std) and std > 0):
+        if not isinstance(std, (int, float, np.number)) or not (np.isfinite(std) and std > 0):
             raise InvalidValueError(f"the prior standard deviation of {name!r} must be positive, not {std!r}")
         entry, value = layout[name], float(model.parameters[name])
-        low = entry.variable.bounds[0]
-        positive = value > 0 and low is not None and float(low) >= 0
+        low, high = entry.variable.bounds
+        low, high = (-np.inf if low is None else float(low)), (np.inf if high is None else float(high))
+        positive = value > 0 and low >= 0
         scale = 1.0 if positive else abs(value) or float(entry.variable.scale)
         found.append(
-            FreeParameter(name, entry.start, float(np.log(value)) if positive else value, float(std) * scale, positive)
-        )
+            FreeParameter(
+                name, entry.start, float(np.log(value)) if positive else value, float(std) * scale, positive, low, high
+            )
+        )  # fmt: skip
     return tuple(found)
 
 
@@ -136,6 +151,13 @@ class Coordinates:
         tails = [t.basis.mean(h) for t, h in zip(self.terms, self.hyper, strict=True)]
         return np.concatenate([[item.mean for item in self.free], *tails])
 
+    @property
+    def limits(self) -> tuple[Array, Array]:
+        """Bounds of the vector: those of the parameters; a term's coordinates have none."""
+        ends = np.array([item.limits for item in self.free]).reshape(-1, 2)
+        open_ = np.full(len(self.columns) - len(self.free), np.inf)
+        return np.concatenate([ends[:, 0], -open_]), np.concatenate([ends[:, 1], open_])
+
     def with_hyper(self, hyper: Sequence[Array]) -> Coordinates:
         """Return the same coordinates with other hyperparameters."""
         return replace(self, hyper=tuple(hyper))
@@ -154,7 +176,7 @@ class Coordinates:
     def values(self, theta: Array) -> Array:
         """Return what `columns` hold, ``(len(columns),)`` or ``(members, len(columns))``."""
         theta = np.asarray(theta)
-        head = [np.exp(theta[..., k]) if item.logarithmic else theta[..., k] for k, item in enumerate(self.free)]
+        head = [item.value(theta[..., k]) for k, item in enumerate(self.free)]
         tail = [theta[..., part] @ w.T for part, w in zip(self.slices, self._to_weights, strict=True)]
         return np.concatenate([theta[..., :0], *(column[..., None] for column in head), *tail], axis=-1)
 
@@ -184,6 +206,7 @@ class Coordinates:
             (*(item.logarithmic and natural for item in self.free), *(False for _ in self.terms)),
             (*(1 for _ in self.free), *(len(term.columns) for term in self.terms)),
             mean, change @ factor,
+            (*((item.low, item.high) for item in self.free), *((-np.inf, np.inf) for _ in self.terms)),
         )  # fmt: skip
 
     def settings(self, theta: Array) -> dict[str, Any]:

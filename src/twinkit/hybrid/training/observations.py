@@ -16,6 +16,8 @@ from twinkit.core.units import affine
 from twinkit.simulate.problem import Problem, make_problem
 
 Array = npt.NDArray[np.float64]
+MOST_TIMES = 2000
+"""Times of one batch that training takes: the run stops, and is differentiated, at every one of them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,6 +122,11 @@ def observed(model: Model, batches: Sequence[Batch], rtol: float) -> Observation
         times = np.array(sorted({row[1] for row in rows if row[0] == i}))
         if len(times) == 0:
             raise InvalidValueError(f"batch {batch.name!r} has no usable measurement: leave it out")
+        if len(times) > MOST_TIMES:
+            raise InvalidValueError(
+                f"batch {batch.name!r} was measured at {len(times)} times; training stops at every one and takes "
+                f"{MOST_TIMES} at most: average over windows, or keep every {-(-len(times) // 200)}th"
+            )
         position |= {(i, t): j for j, t in enumerate(times)}
         problems.append(problem_of(model, batch, times, rtol))
     value = np.array([row[3] for row in rows])

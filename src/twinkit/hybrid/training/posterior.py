@@ -55,7 +55,10 @@ def find_mode(
     tolerance: float = 1e-3,
     tick: Callable[[], object] = lambda: None,
 ) -> Mode:
-    """Minimise by Levenberg-Marquardt in whitened coordinates.
+    """Minimise by Levenberg-Marquardt in whitened coordinates, within the bounds of the parameters.
+
+    A parameter at its bound that would leave it is held for that step (projected Gauss-Newton: Bertsekas 1982,
+    doi:10.1137/0320018).
 
     Parameters
     ----------
@@ -77,6 +80,8 @@ def find_mode(
     factor, mean = coordinates.factor, coordinates.mean
     chosen = np.arange(len(mean)) if moving is None else np.flatnonzero(moving)
     whitened: Array = np.asarray(np.linalg.solve(factor, theta - mean), dtype=np.float64)
+    # Only parameters of the mechanism have bounds, and their block of the prior is diagonal.
+    low, high = ((end - mean) / np.diag(factor) for end in coordinates.limits)
 
     def at(v: Array) -> Mode:
         candidate = mean + factor @ v
@@ -86,18 +91,22 @@ def find_mode(
     best = at(whitened)
     damping = 1e-3 if np.isfinite(best.cost) else 1.0
     for _ in range(iterations if len(chosen) else 0):
-        rows = (best.jacobian @ factor)[:, chosen] / std[:, None]
+        rows = best.jacobian @ factor / std[:, None]
         errors = (data.value - best.predicted) / std
-        gradient = rows.T @ errors - whitened[chosen]
-        normal = rows.T @ rows + np.eye(len(chosen))
+        slope = rows.T @ errors - whitened
+        held = ((whitened <= low) & (slope < 0)) | ((whitened >= high) & (slope > 0))
+        inner = chosen[~held[chosen]]
+        rows, gradient = rows[:, inner], slope[inner]
+        normal = rows.T @ rows + np.eye(len(inner))
         before, growth = best.cost, 2.0
         while damping < _MAX_DAMPING:
             step = np.zeros(len(mean))
             weight = damping * np.diag(normal)
-            step[chosen] = np.linalg.solve(normal + np.diag(weight), gradient)
+            step[inner] = np.linalg.solve(normal + np.diag(weight), gradient)
+            step = np.clip(whitened + step, low, high) - whitened
             trial = at(whitened + step)
             tick()
-            expected = 0.5 * float(step[chosen] @ (weight * step[chosen] + gradient))
+            expected = 0.5 * float(step[inner] @ (weight * step[inner] + gradient))
             gain = (best.cost - trial.cost) / expected if np.isfinite(best.cost) and expected > 0 else 1.0
             if trial.cost < best.cost:
                 best, whitened = trial, whitened + step
