@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from twinkit.control.mpc import MPC
     from twinkit.control.rounds import Found, Result
 
+_NARROW = "Margins for that are narrower than they should be: with all of them no moves keep the limits."
 _PULLS = 1e-5  # smallest scaled multiplier of a constraint that shapes a plan
 
 
@@ -72,6 +73,7 @@ def plan_of(
             known = {(b.name, b.kind, b.side) for b in binding}
             binding += [b for b in _binding(mpc, result) if (b.name, b.kind, b.side) not in known]
     between = dict.fromkeys(name for result in found.results for name in result.check.between)
+    foreign = dict.fromkeys(text for result in found.results for text in result.check.foreign)
     values = [_value(mpc, result) for result in found.results]
     shares = [branch.share for branch in mpc.branches] or [1.0]
     names = [branch.name for branch in mpc.branches]
@@ -79,8 +81,12 @@ def plan_of(
         status, float(h.times[0]), mpc.model.time_unit, float(expires), moves, _predicted(mpc, check), binding,
         sum(share * value for share, value in zip(shares, values, strict=True)), mpc.goal,
         _sensitivity(mpc, first.task, attempt.at, shares[0]) if status.fresh else {},
-        {"total": clock.perf_counter() - began}, made_by, warm=warm,
-        warnings=tuple(f"{name} may exceed its limit between two steps" for name in between),
+        {"total": clock.perf_counter() - began}, made_by, not foreign, warm=warm,
+        warnings=(
+            *(f"{name} may exceed its limit between two steps" for name in between),
+            *(f"Less certain than it looks: {text}." for text in foreign),
+            *([_NARROW] if found.narrow else []),
+        ),
         scenarios={name: _predicted(mpc, r.check) for name, r in zip(names, found.results, strict=False)},
     )  # fmt: skip
 

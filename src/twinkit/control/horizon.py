@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from twinkit.control.doubts import Doubts
 from twinkit.control.functions import Functions, Shape, plan_functions
 from twinkit.control.known import Known
 from twinkit.control.prediction import Predictor, predictor
@@ -45,6 +46,8 @@ class Horizon:
         What is asked of the last node.
     exact, tolerance
         As for `Task`.
+    doubts
+        Learned terms of the model; None: it has none.
     """
 
     model: Model
@@ -59,6 +62,7 @@ class Horizon:
     terminal: Terminal | None
     exact: bool
     tolerance: float
+    doubts: Doubts | None = None
 
     @property
     def moved(self) -> list[int]:
