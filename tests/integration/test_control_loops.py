@@ -32,3 +32,16 @@ def test_an_fmu_is_no_model_of_a_plan(tank, tmp_path):
     made = tk.fmi.export(tank["PLANT"], tmp_path / "tank.fmu", version="3.0", kind="me", binary="none")
     with pytest.raises(tk.InvalidValueError, match=r"a controller needs a model instance.*an FMU can be the plant"):
         tk.MPC(made.path, horizon="1 h", step="1 min", track={"T": 40.0}, moves={"Q": tk.Move()})
+
+
+def test_only_the_multi_stage_controller_keeps_the_limit(monkeypatch):
+    monkeypatch.syspath_prepend(str(EXAMPLES))
+    cstr = runpy.run_path(str(EXAMPLES / "robust_cstr.py"))
+    hottest, made = {}, {}
+    for robust in (False, True):
+        runs, plans, made[robust] = cstr["closed_loop"](robust, "hotter")
+        assert all(plan.status.fresh for plan in plans)
+        hottest[robust] = max(float(run["T_R"].max()) for run in runs)
+    assert hottest[False] > cstr["LIMIT"] + 1.0
+    assert hottest[True] <= cstr["LIMIT"]
+    assert made[True] > 0.9 * made[False]  # what it costs
