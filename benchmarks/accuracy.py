@@ -16,13 +16,13 @@ from pathlib import Path
 import numpy as np
 
 import twinkit as tk
-from benchmarks import calibration, cho, control
+from benchmarks import calibration, cho, control, hybrid_cho, hybrid_growth, hybrid_surrogate
 from benchmarks.cases import Ball, Equilibrium, Logistic
 from benchmarks.report import table
 
 BASELINE = Path(__file__).parent / "accuracy_baseline.json"
 SOLVERS = {"Cvodes": tk.Cvodes, "Compiled": tk.Compiled}
-SLOW = ("demo/", "calibration/", "control/")
+SLOW = ("demo/", "calibration/", "control/", "hybrid/")
 ROOM = 3.0  # a new metric's limit, as a multiple of the value first found
 
 
@@ -94,13 +94,32 @@ def calibration_errors() -> Iterator[tuple[str, float]]:
     yield "calibration/nistcho growth, model over mean curve", model / mean
 
 
+def hybrid_errors() -> Iterator[tuple[str, float]]:
+    """Hybrid models: one held-out process in full, real strategies that were left out, a surrogate of 9 states."""
+    found = hybrid_cho.trajectory_fit(hybrid_cho.hybrid(), hybrid_cho.HELD_OUT[0], 10, 40, 1.0, tested=4)
+    for name in ("interpolation nrmse", "extrapolation nrmse", "extrapolation width"):
+        yield f"hybrid/cho, 10 batches/{name} [%]", found[name]
+    for name in ("interpolation coverage", "extrapolation coverage"):
+        yield f"hybrid/cho, 10 batches/{name}, missing to 100 [%]", 100.0 - found[name]
+    error, covered = hybrid_growth.trajectory_errors(hybrid_growth.hybrid())
+    yield "hybrid/nistcho growth, strategies left out, rmse [Gcell/L]", error
+    yield (
+        "hybrid/nistcho growth, hybrid over mechanism",
+        error / hybrid_growth.trajectory_errors(hybrid_growth.Growth())[0],
+    )
+    yield "hybrid/nistcho growth, coverage_95, distance from 94 [%]", abs(covered - 94.0)
+    accuracy = hybrid_surrogate.made().accuracy
+    yield "hybrid/surrogate of cho, worst nrmse [%]", max(accuracy.nrmse.values())
+    yield "hybrid/surrogate of cho, p99.9 [%]", accuracy.p999
+
+
 def measured(*, quick: bool) -> dict[str, float]:
     """Return every metric; all are errors, smaller is better."""
     parts = [cho_errors, ensemble_errors, event_errors, dae_errors, sensitivity_errors]
     if not quick and importlib.util.find_spec("twinkit.app") and importlib.util.find_spec("twinkit.app.fermentation"):
         parts.append(demo_errors)
     if not quick:
-        parts += [calibration_errors, control.optimum_errors]
+        parts += [calibration_errors, control.optimum_errors, hybrid_errors]
     return {name: value for part in parts for name, value in part()}
 
 
@@ -153,7 +172,7 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.accuracy", description=__doc__.split("\n")[0])
     parser.add_argument("--json", metavar="FILE", type=Path, help="write what was found")
     parser.add_argument("--update", action="store_true", help="write what was found into the baseline")
-    parser.add_argument("--quick", action="store_true", help="leave the demo, calibration and control out")
+    parser.add_argument("--quick", action="store_true", help="leave out what takes more than seconds")
     chosen = parser.parse_args(argv)
     baseline = json.loads(BASELINE.read_text(encoding="utf-8")) if BASELINE.exists() else {}
     found = measured(quick=chosen.quick)

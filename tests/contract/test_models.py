@@ -8,10 +8,17 @@ import twinkit as tk
 from twinkit import unitops
 from twinkit.testing import check_model
 
+FEWER_CELLS = {"PlugFlowReactor": 8, "CounterCurrentHeatExchanger": 8}  # the same equations, a tenth of the time
+
+
+def model_of(name):
+    cells = {"n_cells": FEWER_CELLS[name]} if name in FEWER_CELLS else {}
+    return getattr(unitops, name)(**cells)
+
 
 @pytest.mark.parametrize("name", unitops.__all__)
 def test_every_model_keeps_its_contract(name):
-    report = check_model(getattr(unitops, name))
+    report = check_model(model_of(name))
     assert report.passed
     assert set(report.problems) >= {
         "documentation", "dimensions", "readings agree", "jacobians", "conservation", "round trips", "bounds",
@@ -33,6 +40,7 @@ def test_every_model_file_is_exported():
                 inspect.isclass(value)
                 and issubclass(value, tk.Model)
                 and value.__module__ == f"twinkit.unitops.{module.name}"
+                and not name.startswith("_")
             ):
                 found.add(name)
     assert found == {name for name in unitops.__all__ if inspect.isclass(getattr(unitops, name))}
@@ -40,7 +48,7 @@ def test_every_model_file_is_exported():
 
 @pytest.mark.parametrize("name", unitops.__all__)
 def test_every_model_shows_its_equations(name):
-    shown = getattr(unitops, name)().show()
+    shown = model_of(name).show()
     assert shown.lines
     assert "\\frac{d" in shown.latex
 

@@ -153,3 +153,24 @@ def test_without_torch_the_extra_is_named(monkeypatch):
 def test_arrays_must_fit_together():
     with pytest.raises(tk.ShapeError, match="weights"):
         GaussianProcess(Kernel.RBF, np.zeros((3, 1)), np.ones(1), 1.0, 0.0, np.zeros(2), np.zeros((3, 3)), 0.1)
+
+
+@needs_torch
+@pytest.mark.filterwarnings("ignore")
+def test_the_regressor_keeps_the_contract_of_scikit_learn():
+    from sklearn.utils.estimator_checks import check_estimator
+
+    from twinkit.hybrid import GaussianProcessRegressor
+
+    found = check_estimator(GaussianProcessRegressor(iterations=20), on_fail=None)
+    assert [each["check_name"] for each in found if each["status"] == "failed"] == []
+
+
+@needs_torch
+@pytest.mark.filterwarnings("ignore")
+def test_training_reaches_the_optimum():
+    """Noise-free data of a smooth function: noise is found to be small, and errors too."""
+    x = np.random.default_rng(0).uniform(-1, 1, (60, 2))
+    (made,) = fit_gaussian_process(x[:48], np.sin(2 * x[:48, 0]) * x[:48, 1], progress=False)
+    assert made.noise < 1e-3
+    assert np.abs(made.predict(x[48:])[0] - np.sin(2 * x[48:, 0]) * x[48:, 1]).max() < 0.02

@@ -36,7 +36,7 @@ def test_reversible_reaction_obeys_detailed_balance():
     b = k_eq / (1 + k_eq)
     assert phenomena.reversible(2.0, k_eq, 1 - b, b) == pytest.approx(0.0, abs=1e-15)
     with pytest.raises(ValueError, match="zip"):
-        phenomena.mass_action(1.0, (1.0, 2.0), (1,))
+        phenomena.mass_action(m, 1.0, (1.0, 2.0), (1,), 1e-6)
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def test_ph_in_a_model_with_an_algebraic_variable(case, expected):
 def test_plug_flow_jacket_lies_between_its_limits():
     much = heat.flow_jacket_heat(m, 2.0, 1e6, 40.0, 30.0)
     little = heat.flow_jacket_heat(m, 2.0, 1e-3, 40.0, 30.0)
-    assert float(much) == pytest.approx(heat.jacket_heat(2.0, 40.0, 30.0), rel=1e-5)
+    assert float(much) == pytest.approx(heat.wall_heat(2.0, 40.0, 30.0), rel=1e-5)
     assert float(little) == pytest.approx(1e-3 * 10.0, rel=1e-9)
 
 
@@ -98,7 +98,7 @@ class Cooling(tk.Model):
 
     def equations(self, v, m):
         """Return the heat balance."""
-        cooled = heat.jacket_heat(m.quantity(300.0 * 1.2, "W/K"), v.T, m.quantity(283.15, "K"))
+        cooled = heat.wall_heat(m.quantity(300.0 * 1.2, "W/K"), v.T, m.quantity(283.15, "K"))
         return {"T": -cooled / m.quantity(500.0 * 4184.0, "J/K")}
 
 

@@ -21,13 +21,14 @@ from twinkit.core.errors import (
 )
 from twinkit.core.evaluate import evaluating
 from twinkit.core.identity import digest, plain
+from twinkit.core.lengths import factors, length
 from twinkit.core.parameter_set import ParameterSet
 from twinkit.core.providers import provided
 from twinkit.core.source_check import Names, check_equations
 from twinkit.core.structure import Structure, structure_of
 from twinkit.core.terms import AnyModel, Correction, check_term, gathered, restored
 from twinkit.core.units import affine, parse_unit, registry, unit_label
-from twinkit.core.variables import Option, Value, Variable
+from twinkit.core.variables import Option, PlainOption, Value, Variable
 
 if TYPE_CHECKING:
     from twinkit.core.layout import Layout
@@ -56,8 +57,9 @@ class Model:
     ``equations(self, v, m)``: `v` gives the variables (and `v.t`), `m` the mathematics. It returns one dict:
     a state's name -> its derivative per `time_unit`, an algebraic variable's name -> its residual, an output's
     name -> its value. A class attribute that is a model is a sub-model, connected by calling it:
-    ``jacket = v.jacket(T_vessel=v.T)``. `conserved` names its balances, `plotted` the variables a solution draws by
-    itself.
+    ``jacket = v.jacket(T_vessel=v.T)``. `conserved` declares balances by name, `plotted` the variables that a solution
+    draws by itself; `streams` says which variables make a material stream in a graph: ``{"inlet": {"flow": "F",
+    "temperature": "T_in", "composition": "c_in"}}``.
 
     Parameters
     ----------
@@ -91,6 +93,7 @@ class Model:
     time_unit: ClassVar[str] = "s"
     conserved: ClassVar[Mapping[str, BalanceRule]] = {}
     plotted: ClassVar[tuple[str, ...]] = ()
+    streams: ClassVar[Mapping[str, Mapping[str, str]]] = {}
     declared: ClassVar[Mapping[str, Variable]] = {}
     option_declarations: ClassVar[Mapping[str, Option]] = {}
     _slots: ClassVar[Mapping[str, _SubmodelSlot]] = {}
@@ -237,7 +240,7 @@ class Model:
     def size_of(self, variable: Variable) -> int | None:
         """Return the length of a variable in this instance, None for a scalar."""
         if isinstance(variable.shape, str):
-            return int(self.__options[variable.shape])
+            return length(variable.shape, self.__options, f"{type(self).__name__}.{variable.label}")
         return variable.shape
 
     @property
@@ -303,7 +306,7 @@ class Model:
         # Changing a length re-makes vectors from their declarations unless they are given too.
         resized = {name for name in given if name in self.option_declarations and given[name] != self.__options[name]}
         for name, variable in self.declared.items():
-            if variable.shape in resized:
+            if isinstance(variable.shape, str) and resized & {option for option, _ in factors(variable.shape)}:
                 current.pop(name, None)
         # So are variables that another choice declares in another way.
         for option in (self.option_declarations[name] for name in resized):
@@ -502,17 +505,21 @@ def _short(value: Any, unit: str) -> str:
 
 
 def _member(value: Any) -> Any:
+    if isinstance(value, PlainOption):
+        return value.to_plain()
     return value.name if isinstance(value, Enum) else value
 
 
 def _members(model: Model | type[Model], options: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Turn saved names of Enum options back into members."""
+    """Turn saved names of Enum options back into members, and saved structures into options."""
     found = dict(options)
     for name, option in model.option_declarations.items():
         saved = found.get(prefix + name)
         kind = cast("Any", type(option.default))
         if isinstance(option.default, Enum) and isinstance(saved, str) and saved in kind.__members__:
             found[prefix + name] = kind[saved]
+        elif isinstance(option.default, PlainOption) and prefix + name in found and not isinstance(saved, kind):
+            found[prefix + name] = option.default.from_plain(saved)
     children = model.submodels if isinstance(model, Model) else {n: s.default for n, s in model._slots.items()}  # pyright: ignore[reportPrivateUsage]
     for name, child in children.items():
         found = _members(child, found, f"{prefix}{name}.")
@@ -555,10 +562,10 @@ def _check_plotted(cls: type[Model]) -> None:
 
 
 def _check_shapes(cls: type[Model]) -> None:
-    integers = [name for name, option in cls.option_declarations.items() if type(option.default) is int]
+    defaults = {name: option.default for name, option in cls.option_declarations.items()}
     for name, variable in cls.declared.items():
-        if isinstance(variable.shape, str) and variable.shape not in integers:
-            raise unknown_name("integer option", variable.shape, integers, f"{cls.__name__}.{name} (shape)")
+        if isinstance(variable.shape, str):
+            length(variable.shape, defaults, f"{cls.__name__}.{name}")
 
 
 def _check_source(cls: type[Model]) -> None:

@@ -129,6 +129,11 @@ class Prediction:
     in_domain: bool = True
     made_by: str = ""
 
+    @property
+    def defers(self) -> bool:
+        """Whether the answer is "defer to the laboratory": out of the domain, or what was observed deviates."""
+        return self.deviation or not self.in_domain
+
 
 @runtime_checkable
 class StateEstimate(Protocol):

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar, Self, TypeAlias, cast, overload
+from typing import Any, ClassVar, Protocol, Self, TypeAlias, cast, overload, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
 from twinkit.core.errors import BoundsError, InvalidValueError, ModelDefinitionError, ShapeError
+from twinkit.core.lengths import factors
 from twinkit.core.units import as_array, as_number, parse_unit
 
 Number: TypeAlias = Any  # a number, a text with a unit, or a quantity
@@ -60,7 +61,8 @@ class Variable(_Declared):
     nominal
         Typical magnitude, for scaling. Derived from default and bounds when not given.
     shape
-        None for a scalar, or a length: an integer or the name of an integer `Option`.
+        None for a scalar, or a length: an integer, the name of an integer `Option`, or a product of such options and
+        of integer attributes of options (``"reactions.n_species * n_cells"``).
     doc
         One line saying what it is.
     source
@@ -161,7 +163,10 @@ class Variable(_Declared):
 
 
 def _check_shape(shape: object) -> None:
-    if shape is None or isinstance(shape, str):
+    if shape is None:
+        return
+    if isinstance(shape, str):
+        factors(shape)
         return
     if not isinstance(shape, int) or isinstance(shape, bool) or shape < 1:
         raise ModelDefinitionError(f"a shape is a positive length or the name of an integer Option, not {shape!r}")
@@ -229,6 +234,22 @@ class Mode(Variable):
     kind: ClassVar[str] = "mode"
 
 
+@runtime_checkable
+class PlainOption(Protocol):
+    """A value of an `Option` with an inside, such as a set of reactions: immutable, hashable, and JSON-ready.
+
+    Its ``repr`` says all of it, and is part of the identity of the model.
+    """
+
+    def to_plain(self) -> Any:
+        """Return numbers, texts, lists and dicts that say all of it."""
+        ...
+
+    def from_plain(self, document: Any) -> Any:
+        """Return the value a document describes; `self` is the declared default, and may supply what JSON cannot."""
+        ...
+
+
 @dataclass(frozen=True, eq=False)
 class Option(_Declared):
     """A structural choice fixed when the instance is made: a number of cells, a variant. May be used in `if`.
@@ -236,7 +257,7 @@ class Option(_Declared):
     Parameters
     ----------
     default
-        Value when the instance does not set one (bool, int, str or an Enum member).
+        Value when the instance does not set one (bool, int, str, an Enum member, or a `PlainOption`).
     choices
         Allowed values, where they are few.
     bounds

@@ -50,7 +50,8 @@ def save(hybrid: HybridModel, folder: Any) -> Path:
                       "positive": posterior.positive, "sizes": posterior.sizes},
         "noise": trained.noise, "domains": list(trained.domains), "hyper": list(trained.hyper), "tags": trained.tags,
         "ranges": trained.ranges, "report": trained.report, "batches": hybrid.batches_, "data_hash": hybrid.data_hash_,
-        "arguments": {key: value for key, value in hybrid.get_params().items() if key != "model"},
+        "arguments": {key: value for key, value in hybrid.get_params().items() if key not in ("model", "inherits")},
+        "parent": hybrid.parent_, "qualification": hybrid.qualification_,
     }  # fmt: skip
     write_atomically(target / _ARRAYS, content)
     return write_atomically(target / _TEXT, json.dumps(plain(document), indent=1).encode()).parent
@@ -111,5 +112,7 @@ def _rebuilt(document: Any, arrays: Any, model: type[Model]) -> HybridModel:
         tuple(document["tags"]), document["ranges"],
         {name: arrays[f"hyper{k}"] for k, name in enumerate(document["hyper"])}, document["report"],
     )  # fmt: skip
+    hybrid.parent_, hybrid.qualification_ = (None if document[k] is None else str(document[k])
+                                             for k in ("parent", "qualification"))  # fmt: skip
     hybrid.batches_, hybrid.data_hash_, hybrid.groups_ = tuple(document["batches"]), str(document["data_hash"]), None
     return hybrid

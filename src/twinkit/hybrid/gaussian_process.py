@@ -184,7 +184,7 @@ def fit_gaussian_process(
     *,
     kernel: Kernel = Kernel.MATERN52,
     inducing: int | None = None,
-    iterations: int = 100,
+    iterations: int = 150,
     random_state: int = 0,
     progress: bool = True,
 ) -> tuple[GaussianProcess, ...]:
@@ -201,7 +201,7 @@ def fit_gaussian_process(
     inducing
         Number of inducing points (Titsias' variational bound); None: exact. More than 2000 rows need them.
     iterations
-        Steps of the optimiser (L-BFGS).
+        Steps of the optimiser (Adam).
     random_state
         Seed (choice of inducing points).
     progress

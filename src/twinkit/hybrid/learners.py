@@ -23,7 +23,8 @@ from twinkit.hybrid.terms import (
 from twinkit.readings.numeric import NUMERIC
 
 Array = npt.NDArray[np.float64]
-_JITTER = 1e-6
+JITTER = 1e-6
+"""Added to the diagonal of the kernel between points."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,10 +60,14 @@ class Basis(ABC):
     def settings(self, hyper: Array) -> dict[str, Any]:
         """Return the term's parameters other than its weights."""
 
+    def mean(self, hyper: Array) -> Array:
+        """Return the prior mean of the coordinates."""
+        return np.zeros(len(self.covariance(hyper)))
+
     def start(self, hyper: Array, random: np.random.Generator) -> Array:
         """Return coordinates to start from."""
         del random
-        return np.zeros(len(self.covariance(hyper)))
+        return self.mean(hyper)
 
 
 class Learner(ABC):
@@ -180,7 +185,7 @@ class _PointBasis(Basis):
         soft, lengths = self._scales(hyper)
         bent = np.arcsinh(self.points / soft)
         r2 = squared_distances(bent.T[:, :, None], bent.T[:, None, :], lengths)
-        return self.learner.kernel.of_squared_distance(r2, NUMERIC) + _JITTER * np.eye(len(bent))
+        return self.learner.kernel.of_squared_distance(r2, NUMERIC) + JITTER * np.eye(len(bent))
 
     def covariance(self, hyper: Array) -> Array:
         return np.exp(2 * hyper[0]) * self.correlation(hyper)

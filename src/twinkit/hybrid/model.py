@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import html
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Self
@@ -21,6 +22,8 @@ from twinkit.hybrid.training.observations import checked_batches
 
 if TYPE_CHECKING:
     import xarray as xr
+
+    from twinkit.hybrid.inheriting import Inheritance
 
 Array = npt.NDArray[np.float64]
 
@@ -49,6 +52,8 @@ class HybridModel:
         Seed of whatever is drawn.
     progress
         Whether progress is shown.
+    inherits
+        What a parent left; see `transfer`.
 
     Attributes
     ----------
@@ -66,6 +71,10 @@ class HybridModel:
         Numbers about the training.
     batches_
         Names of the training batches.
+    parent_
+        Content hash of the model it was transferred from, or None.
+    qualification_
+        Document by which it was qualified, or None.
 
     Examples
     --------
@@ -82,6 +91,7 @@ class HybridModel:
         widest: float = 0.5,
         random_state: int = 0,
         progress: bool = True,
+        inherits: Inheritance | None = None,
     ) -> None:
         self.model = model
         self.parameters = parameters
@@ -90,12 +100,13 @@ class HybridModel:
         self.widest = widest
         self.random_state = random_state
         self.progress = progress
+        self.inherits = inherits
 
     # -- scikit-learn ------------------------------------------------------------------------------------------
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Return the constructor's arguments."""
         del deep
-        names = ("model", "parameters", "rtol", "rounds", "widest", "random_state", "progress")
+        names = ("model", "parameters", "rtol", "rounds", "widest", "random_state", "progress", "inherits")
         return {name: getattr(self, name) for name in names}
 
     def set_params(self, **changes: Any) -> Self:
@@ -141,12 +152,15 @@ class HybridModel:
     def _plan(self) -> Plan:
         if not (isinstance(self.rounds, int) and self.rounds >= 1):
             raise InvalidValueError(f"rounds must be a positive whole number, not {self.rounds!r}")
-        return Plan(self.parameters, self.rtol, self.rounds, self.random_state, self.progress)
+        inherited = {} if self.inherits is None else self.inherits.terms
+        return Plan(self.parameters, self.rtol, self.rounds, self.random_state, self.progress, inherited)
 
     def _set(self, trained: Trained, batches: Sequence[Batch]) -> None:
         self.trained_ = trained
         self.batches_ = tuple(batch.name for batch in batches)
         self.data_hash_ = digest([batch.content_hash for batch in batches])
+        self.parent_ = None if self.inherits is None else self.inherits.parent
+        self.qualification_: str | None = None
 
     @property
     def model_(self) -> Model:
@@ -174,7 +188,7 @@ class HybridModel:
         values = self.model_.values()
         return {
             name: Applicability(
-                domain, float(self._fitted.hyper[name][0] * np.max(values.get(f"{name}.amplitude", 1.0))),
+                domain, float(np.max(values.get(f"{name}.amplitude", self._fitted.hyper[name][0]))),
                 digest([domain.inputs, domain.batch]),
             )
             for name, domain in self.domains_.items()
@@ -201,6 +215,7 @@ class HybridModel:
         """SHA-256 of the fitted model, of the uncertainty and of the batches it was fitted to."""
         return digest({
             "model": self.model_.content_hash, "factor": self.posterior_.factor, "data": self.data_hash_,
+            "parent": self.parent_,
         })  # fmt: skip
 
     # -- predictions -------------------------------------------------------------------------------------------
@@ -257,12 +272,69 @@ class HybridModel:
         return tuple(item.sampled() for item in found)
 
     def predict_at(self, batch: Batch, time: Any, **how: Any) -> dict[str, Prediction]:
-        """Return one `Prediction` per tag at one time of a batch."""
-        from twinkit.core.units import as_number
+        """Return one `Prediction` per tag at one time of a batch.
 
+        What the batch measured until then decides whether it deviates; it does not change the prediction.
+        """
+        from twinkit.core.units import affine, as_number
+
+        (batch,) = checked_batches(batch)
         when = as_number(time, self.model_.time_unit, "the time")
-        (found,) = self.forecast(batch, times=[when], **how)
-        return found.predictions(0)
+        scale, _ = affine(batch.time_unit, self.model_.time_unit)
+        before = {scale * item.source_time for item in batch.measurements if scale * item.source_time < when}
+        (found,) = self.forecast(batch, times=[*sorted(before), when], **how)
+        return found.predictions(-1)
+
+    def calibration_report(self, batches: Any, **how: Any) -> Any:
+        """Return coverage, PIT, CRPS and sharpness on batches; see `twinkit.hybrid.calibration_report`."""
+        from twinkit.hybrid.coverage import calibration_report
+
+        return calibration_report(self, batches, **how)
+
+    # -- identity ----------------------------------------------------------------------------------------------
+    def qualified(self, reference: str) -> Self:
+        """Return a copy that says by which document (a protocol, a report) it was qualified for use.
+
+        Whatever makes another model of it, `fit` or `transfer`, takes the qualification away.
+        """
+        _ = self._fitted
+        if not isinstance(reference, str) or not reference.strip():
+            raise InvalidValueError("a qualification refers to a document: give its name, such as 'VAL-0123'")
+        made = copy.copy(self)
+        made.qualification_ = reference
+        return made
+
+    def transfer(self, to: Model, *, parameters: Any = None, **changes: Any) -> HybridModel:
+        """Return an unfitted model for another product or scale, whose terms start from what this one learned.
+
+        It is a *new* model: it has its own identity, records this one as its parent, and is not qualified. Fit it to
+        the batches there are of the new product; ``fit([])`` gives the parent's terms in the new mechanism. How much
+        the new product differs is learned from its batches.
+
+        Parameters
+        ----------
+        to
+            Mechanism of the new product or scale. It names the same rates; it has the same terms, or none yet.
+        parameters
+            Parameters of it to fit (default: those fitted here).
+        changes
+            Other arguments of `HybridModel`.
+
+        Raises
+        ------
+        InvalidValueError
+            If there are no terms to hand on, or `to` has other ones.
+        UnknownNameError
+            If `to` does not name a rate that a term corrects.
+        """
+        from twinkit.hybrid.inheriting import handed_on, inheritance_of
+
+        _ = self._fitted
+        mine = {key: value for key, value in self.get_params().items() if key not in ("model", "parameters")}
+        return type(self)(
+            handed_on(self.model_, to), parameters=self.parameters if parameters is None else parameters,
+            **{**mine, "inherits": inheritance_of(self), **changes},
+        )  # fmt: skip
 
     # -- files -------------------------------------------------------------------------------------------------
     def save(self, folder: Any) -> Any:

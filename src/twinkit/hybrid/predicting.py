@@ -11,13 +11,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from twinkit.core.applicability import learned_terms
 from twinkit.core.batch import Batch
 from twinkit.core.errors import InvalidValueError, SimulationError, unknown_name
 from twinkit.core.records import Prediction
 from twinkit.core.units import affine, unit_label
+from twinkit.hybrid.comparing import deviates, distrusted, measured, noise_table
+from twinkit.hybrid.terms import GaussianProcessTerm, squared_distances
 from twinkit.hybrid.training.fit import Trained
 from twinkit.hybrid.training.observations import check_settings, problem_of
 from twinkit.hybrid.training.trajectories import Predictor, seen_by_terms
+from twinkit.readings.numeric import NUMERIC
 from twinkit.simulate.batched import Batched
 
 if TYPE_CHECKING:
@@ -26,6 +30,7 @@ if TYPE_CHECKING:
 Array = npt.NDArray[np.float64]
 _RTOL = 1e-4
 _POINTS = 41
+_IGNORANT = 0.9  # of the prior: where the data left more than this, the term knows nothing
 
 
 class Propagation(Enum):
@@ -58,10 +63,17 @@ class Forecast:
     coverage
         Of the interval.
     in_domain
-        ``(times, tags)``: up to this time every learned term has been asked only what it was trained on, and the
-        interval is not wider than its limit.
+        ``(times, tags)``: up to this time every learned term has been asked only what it was trained on and knows
+        something about (`distance`, `ignorance`), the interval is not wider than its limit, and the tag's last reading
+        in the batch (if any) is not marked bad.
+    deviation
+        ``(times,)``: what the batch measured up to this time disagrees with the prediction by more than chance allows.
+    noise
+        Standard deviation of a measurement ``(times, tags)``; 0 for what was never measured.
     distance
         Term -> distance of its inputs from those seen, 1 at the limit, ``(times,)``.
+    ignorance
+        Term -> share of its prior standard deviation that the data left, ``(times,)`` (Gaussian processes).
     made_by
         Content hash of what made it.
     """
@@ -78,8 +90,16 @@ class Forecast:
     samples: Array
     coverage: float
     in_domain: npt.NDArray[np.bool_]
+    deviation: npt.NDArray[np.bool_]
+    noise: Array
     distance: Mapping[str, Array]
+    ignorance: Mapping[str, Array]
     made_by: str
+
+    @property
+    def defers(self) -> npt.NDArray[np.bool_]:
+        """Where the answer is "defer to the laboratory" ``(times, tags)``: out of domain, or the batch deviates."""
+        return ~self.in_domain | self.deviation[:, None]
 
     def predictions(self, row: int) -> dict[str, Prediction]:
         """Return one `Prediction` per tag at one of the times."""
@@ -87,7 +107,7 @@ class Forecast:
             tag: Prediction(
                 mean=float(self.median[row, k]), std=float(self.std[row, k]), unit=self.units[k],
                 interval=(float(self.low[row, k]), float(self.high[row, k])), coverage=self.coverage,
-                in_domain=bool(self.in_domain[row, k]), made_by=self.made_by,
+                deviation=bool(self.deviation[row]), in_domain=bool(self.in_domain[row, k]), made_by=self.made_by,
             )
             for k, tag in enumerate(self.tags)
         }  # fmt: skip
@@ -201,8 +221,11 @@ def _one(
         raise SimulationError(f"batch {batch.name!r} cannot be run to its end with the most probable parameters")
     samples = np.empty((0, *middle.shape))
     factor = NormalDist().inv_cdf(0.5 + coverage / 2)
+    linear = np.zeros((0, *middle.shape))
     if propagation is Propagation.LINEARISED:
-        std = np.sqrt(np.sum((made.jacobian[0] @ posterior.factor) ** 2, axis=-1)) if columns else np.zeros_like(middle)
+        if columns:
+            linear = np.moveaxis(made.jacobian[0] @ posterior.factor, -1, 0)
+        std = np.sqrt(np.sum(linear**2, axis=0))
         low, high = middle - factor * std, middle + factor * std
     else:
         points = theta if propagation is Propagation.PATHWISE else posterior.sigma_points()
@@ -214,26 +237,44 @@ def _one(
         )
         if propagation is Propagation.PATHWISE:
             tail = (1.0 - coverage) / 2.0
-            low, middle, high = _quantiles(samples, (tail, 0.5, 1.0 - tail))
-            std = (_quantiles(samples, (0.84134,))[0] - _quantiles(samples, (0.15866,))[0]) / 2.0
+            low, middle, high = quantiles(samples, (tail, 0.5, 1.0 - tail))
+            std = (quantiles(samples, (0.84134,))[0] - quantiles(samples, (0.15866,))[0]) / 2.0
         else:
             middle = np.nanmean(samples, axis=0)
             std = np.sqrt(np.nanmean((samples - middle) ** 2, axis=0))
-            low, high, samples = middle - factor * std, middle + factor * std, samples[:0]
-    distance = _distances(trained, central, mean, paths.x[0])
-    inside = np.ones(middle.shape, dtype=bool)
+            low, high = middle - factor * std, middle + factor * std
+    spread = _spread(samples, middle, std) if propagation is not Propagation.LINEARISED else linear
+    noise = noise_table(trained.noise, tags, middle)
+    seen = measured(model, batch, tags, times)
+    deviation = deviates(seen, middle, spread, seen.noise(noise))
+    asked = _asked(trained, central, mean, paths.x[0])
+    distance = {name: trained.domains[name].distance(x) for name, x in asked.items()}
+    ignorance = {name: _ignorance(trained, name, x) for name, x in asked.items()}
+    inside = ~distrusted(model, batch, tags, times)
     for each in distance.values():
         inside &= (np.maximum.accumulate(each) <= 1.0)[:, None]
+    for each in ignorance.values():
+        inside &= (np.maximum.accumulate(each) <= _IGNORANT)[:, None]
     limits = np.array([widest * trained.ranges.get(tag, np.inf) for tag in tags])
     inside &= (high - low) <= limits
     layout = model.layout
+    pathwise = propagation is Propagation.PATHWISE
     return Forecast(
         batch.name, tags, tuple(layout.find(tag).variable.unit for tag in tags), times, model.time_unit, middle, low,
-        high, std, samples, coverage, inside, distance, made_by,
+        high, std, samples if pathwise else samples[:0], coverage, inside, deviation, noise, distance, ignorance,
+        made_by,
     )  # fmt: skip
 
 
-def _quantiles(samples: Array, at: Sequence[float]) -> Array:
+def _spread(samples: Array, middle: Array, std: Array) -> Array:
+    """Return directions of the uncertainty ``(directions, times, tags)``; a runaway sample counts as one at 3 sd."""
+    if not len(samples):
+        return std[None]
+    off = np.clip(np.nan_to_num(samples - middle, nan=np.inf), -3.0 * std, 3.0 * std)
+    return off / np.sqrt(len(samples))
+
+
+def quantiles(samples: Array, at: Sequence[float]) -> Array:
     """Return quantiles over the samples; a run that failed counts as half above and half below everything."""
     failed = np.isnan(samples)
     if not failed.any():
@@ -243,9 +284,25 @@ def _quantiles(samples: Array, at: Sequence[float]) -> Array:
     return np.quantile(filled, at, axis=0, method="nearest")
 
 
-def _distances(trained: Trained, predictor: Predictor, p: Array, x: Array) -> dict[str, Array]:
+def _asked(trained: Trained, predictor: Predictor, p: Array, x: Array) -> dict[str, Array]:
+    """Return what every learned term is asked along a run, ``(times, inputs)``."""
     names = list(trained.domains)
     if not names:
         return {}
     seen = seen_by_terms(trained.model, predictor.runs, p[None], [x], names)
-    return {name: trained.domains[name].distance(seen[name][0]) for name in names}
+    return {name: inputs for name, (inputs, _) in seen.items()}
+
+
+def _ignorance(trained: Trained, name: str, x: Array) -> Array:
+    """Return how much of its prior standard deviation a Gaussian process term still has at inputs; else 0."""
+    term: Any = learned_terms(trained.model)[name]
+    if not isinstance(term, GaussianProcessTerm) or name not in trained.hyper:
+        return np.zeros(len(x))
+    posterior = trained.posterior
+    start = sum(posterior.sizes[: posterior.names.index(f"{name}.weights")])
+    factor = posterior.factor[start : start + term.n_points]
+    scaled = np.arcsinh(x / term.softening) / term.lengths
+    points = np.reshape(term.points, (term.n_inputs, term.n_points))
+    r2 = squared_distances(scaled.T[:, :, None], points[:, None, :], [1.0] * term.n_inputs)
+    kernels = term.kernel.of_squared_distance(r2, NUMERIC)
+    return np.linalg.norm(kernels @ factor, axis=1) / float(trained.hyper[name][0])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -13,12 +14,12 @@ from twinkit.hybrid.learners import spread_of
 from twinkit.hybrid.terms import Kernel
 
 Array = npt.NDArray[np.float64]
+_RATE = 0.1
 
 
 def _torch() -> tuple[Any, Any]:
     try:
-        import gpytorch
-        import torch
+        gpytorch, torch = import_module("gpytorch"), import_module("torch")
     except ImportError as error:
         raise missing_torch(error) from None
     return torch, gpytorch
@@ -76,20 +77,23 @@ def _optimise(process: Any, likelihood: Any, iterations: int, progress: bool) ->
     process.train()
     likelihood.train()
     marginal = gpytorch.mlls.ExactMarginalLogLikelihood(likelihood, process)
-    optimiser = torch.optim.LBFGS(process.parameters(), max_iter=1, line_search_fn="strong_wolfe", history_size=20)
-
-    def closure() -> Any:
+    # Adam, because a line search that fails on one output of the batch would stop all of them.
+    optimiser = torch.optim.Adam(process.parameters(), lr=_RATE)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, iterations, eta_min=_RATE / 10)
+    best, kept = np.inf, None
+    for _ in tqdm(range(iterations), desc="training Gaussian process", unit="step", disable=not progress):
         optimiser.zero_grad()
         loss = -marginal(process(*process.train_inputs), process.train_targets).sum()
-        loss.backward()
-        return loss
-
-    last = np.inf
-    for _ in tqdm(range(iterations), desc="training Gaussian process", unit="step", disable=not progress):
-        loss = float(optimiser.step(closure).detach())
-        if not np.isfinite(loss) or abs(last - loss) < 1e-9 * (1.0 + abs(loss)):
+        if not bool(torch.isfinite(loss)):
             break
-        last = loss
+        if float(loss.detach()) < best:
+            best = float(loss.detach())
+            kept = {name: value.detach().clone() for name, value in process.state_dict().items()}
+        loss.backward()
+        optimiser.step()
+        schedule.step()
+    if kept is not None:
+        process.load_state_dict(kept)
 
 
 def closed_form(process: Any, likelihood: Any, tables: Any, kernel: Kernel) -> tuple[GaussianProcess, ...]:

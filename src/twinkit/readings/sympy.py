@@ -216,7 +216,7 @@ def show(model: Model) -> Equations:
             shown = list(expression) if len(expression) <= 3 else [expression[0], expression[1], expression[-1]]
             middle = [tex(item) for item in shown]
             if len(expression) > 3:
-                middle.insert(2, "\\dots")
+                middle.insert(2, "\\ldots")
             return "\\left[" + ",\\; ".join(middle) + "\\right]"
         return str(sp.latex(expression, symbol_names=names, mul_symbol="\\,"))
 

@@ -54,7 +54,8 @@ class ModelComponent:
     rtol, atol
         As for `simulate`.
     streams
-        Stream name -> field -> variable: these variables become material ports, connected together.
+        Stream name -> field -> variable: these variables become material ports, connected together. None: as the
+        model declares them (``Model.streams``); ``{}``: none.
 
     Examples
     --------
@@ -86,7 +87,8 @@ class ModelComponent:
         self.model: Model = self._problem.model
         self.solver = chosen
         self.hold = hold
-        self.streams = {stream: dict(fields) for stream, fields in (streams or {}).items()}
+        chosen_streams = model.streams if streams is None else streams
+        self.streams = {stream: dict(fields) for stream, fields in chosen_streams.items()}
         self._inputs, self._outputs, self.variable_of = model_ports(self.model, self.streams)
         self._make_buffers()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any, cast
@@ -23,6 +23,7 @@ _TRANSFERRED = {
 _cache: OrderedDict[Any, Any] = OrderedDict()
 _CACHE_SIZE = 256
 _EVENT_ROWS = 400
+_LARGE = 30  # states, above which another linear solver is used
 
 
 def _looks(problem: Problem, t: float, end: float, fired: int | None) -> Array:
@@ -319,11 +320,15 @@ def build_integrator(
         [now, scaled_x * sx, scaled_z * sz, held, parameters],
     )
     everything = ca.vertcat(parameters, modes, *c, knot, begin, length)
-    dae = {"x": scaled_x, "z": scaled_z, "p": everything, "t": fraction, "ode": ode, "alg": alg}
+    order = _banded_order(ode, scaled_x)
+    dae = {"x": scaled_x[order], "z": scaled_z, "p": everything, "t": fraction, "ode": ode[order], "alg": alg}
     options = {
         "reltol": rtol, "abstol": atol, "max_num_steps": max_steps, "show_eval_warnings": False,
         "disable_internal_warnings": True,
     }  # fmt: skip
+    if x.numel() > _LARGE:
+        # CasADi's own QR breaks down on the Jacobians of long chains of cells (97 cells of upwind plug flow: NaN).
+        options["linear_solver"] = "csparse"
     if z.numel():
         # The start is consistent already (see `consistent`); what IDAS needs are the slopes that go with it.
         options["calc_ic"] = True
@@ -333,7 +338,42 @@ def build_integrator(
         options["linear_solver"] = "csparse"
     solver = "idas" if z.numel() else "cvodes"
     made = ca.integrator("run", solver, dae, 0.0, [float(f) for f in fractions], options)
-    return made, system.x_scale, system.z_scale
+    return (_Reordered(made, order) if x.numel() > _LARGE else made), system.x_scale, system.z_scale
+
+
+@dataclass(frozen=True)
+class _Reordered:
+    """An integrator that works on the states in another order."""
+
+    integrator: Any
+    order: Sequence[int]
+
+    def __call__(self, *, x0: Any, z0: Any, p: Any) -> dict[str, Any]:
+        solved = self.integrator(x0=np.asarray(x0)[list(self.order)], z0=z0, p=p)
+        states = np.empty(solved["xf"].shape)
+        states[list(self.order)] = np.asarray(solved["xf"])
+        return {"xf": states, "zf": solved["zf"]}
+
+    def stats(self) -> dict[str, Any]:
+        """Return the counters of the last call."""
+        return self.integrator.stats()
+
+
+def _banded_order(ode: Any, x: Any) -> list[int]:
+    """Return an order of the states that keeps coupled ones together: sparse factors of long chains stay sparse.
+
+    (Reverse Cuthill-McKee; factorising 50 cells of 4 species and heat takes a tenth of the time.)
+    """
+    count = x.numel()
+    if count <= _LARGE:
+        return list(range(count))
+    from scipy.sparse import csc_matrix
+    from scipy.sparse.csgraph import reverse_cuthill_mckee
+
+    pattern: Any = ca.jacobian_sparsity(ode, x)
+    pattern = pattern + pattern.T
+    graph = csc_matrix((np.ones(pattern.nnz()), pattern.row(), pattern.colind()), shape=(count, count))
+    return [int(position) for position in reverse_cuthill_mckee(graph.tocsr(), symmetric_mode=True)]
 
 
 def _count(statistics: dict[str, Any], stats: dict[str, Any], seconds: float) -> None:

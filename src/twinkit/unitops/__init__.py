@@ -11,17 +11,29 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "AeratedVessel": "aerated_vessel",
+    "BatchReactor": "batch_reactor",
+    "BufferTank": "buffer_tank",
     "CHOBolusFed": "cho_bolus_fed",
     "CHOFedBatch": "cho_fed_batch",
     "CHOPerfusion": "cho_perfusion",
+    "ContinuousStirredTankReactor": "stirred_tank_reactor",
     "CoolingJacket": "stirred_tank",
+    "CounterCurrentHeatExchanger": "heat_exchanger",
     "EColiOverflow": "ecoli_overflow",
+    "HeatExchanger": "heat_exchanger",
+    "HoldVessel": "vessels",
     "IndPenSim": "indpensim",
     "IndPenSimBatch": "indpensim_batch",
     "JacketedTank": "stirred_tank",
     "LignocellulosicEthanol": "lignocellulosic_ethanol",
+    "MixingTank": "vessels",
     "PenicillinFedBatch": "penicillin",
+    "PlugFlowReactor": "plug_flow_reactor",
+    "PreparationTank": "vessels",
     "SeedTrain": "seed_train",
+    "SemiBatchReactor": "batch_reactor",
+    "SingleUseBag": "vessels",
+    "WalledJacket": "stirred_tank",
     "YeastBottleneck": "yeast",
 }
 _FOLDERS = ("parameters", "phenomena")
@@ -35,7 +47,7 @@ def list() -> "_Catalogue":  # `tk.unitops.list()`; nothing in this file uses th
     --------
     >>> from twinkit import unitops
     >>> [entry.name for entry in unitops.list()][:2]
-    ['AeratedVessel', 'CHOBolusFed']
+    ['AeratedVessel', 'BatchReactor']
     """
     from twinkit.unitops.catalogue import catalogue
 

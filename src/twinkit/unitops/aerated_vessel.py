@@ -13,9 +13,9 @@ from twinkit.unitops.phenomena import (
     dissolved_at_equilibrium,
     gas_transfer,
     headspace,
-    jacket_heat,
     metabolic_heat,
     saturating_square,
+    wall_heat,
 )
 
 _HENRY = "Sander (2015), doi:10.5194/acp-15-4399-2015, corrected to 37 degC; recalled, rounded"
@@ -87,7 +87,7 @@ class AeratedVessel(tk.Model):
         uptake = v.OUR * saturating_square(m.maximum(v.O2, 0.0), v.K_O2)
         released = (stripped - oxygen) * v.V
         heat = metabolic_heat(m, m.convert(uptake, "mmol/L/h", "mol/L/h")) * v.V + v.agitation
-        cooling = jacket_heat(v.UA, v.T, v.T_jacket)
+        cooling = wall_heat(v.UA, v.T, v.T_jacket)
         air = dissolved_at_equilibrium(v.H_O2, v.pressure, 0.2095)
         return {
             "O2": oxygen - uptake,

@@ -82,7 +82,7 @@ def test_show_gives_an_equation_for_everything():
     assert len(shown.lines) == 4
     assert shown.lines[0].startswith(r"\frac{d x}{d t} = ")
     assert r"\mu_{\mathrm{max}}" in shown.lines[0]
-    assert r"\dots" in shown.lines[1]
+    assert r"\ldots" in shown.lines[1]
     assert shown.lines[2].startswith("0 = ")
     assert shown.latex.count("&=") == 4
     assert str(shown) == shown.latex

@@ -133,7 +133,8 @@ class Coordinates:
     @property
     def mean(self) -> Array:
         """Prior mean of the vector."""
-        return np.concatenate([[item.mean for item in self.free], np.zeros(sum(len(t.columns) for t in self.terms))])
+        tails = [t.basis.mean(h) for t, h in zip(self.terms, self.hyper, strict=True)]
+        return np.concatenate([[item.mean for item in self.free], *tails])
 
     def with_hyper(self, hyper: Sequence[Array]) -> Coordinates:
         """Return the same coordinates with other hyperparameters."""

@@ -16,7 +16,8 @@ from twinkit.core.errors import SimulationError
 from twinkit.core.model import Model
 from twinkit.core.terms import Combine
 from twinkit.hybrid.domain import Domain
-from twinkit.hybrid.learners import Learner, learner_of
+from twinkit.hybrid.inheriting import Inherited
+from twinkit.hybrid.learners import learner_of
 from twinkit.hybrid.posterior import Posterior
 from twinkit.hybrid.training.coordinates import Coordinates, Learned, free_parameters
 from twinkit.hybrid.training.evidence import improved, widened
@@ -47,6 +48,8 @@ class Plan:
         Seed of whatever is drawn.
     progress
         Whether a progress bar is shown.
+    inherits
+        Term -> what a parent left it, in place of a prior about zero.
     """
 
     parameters: Any
@@ -54,6 +57,7 @@ class Plan:
     rounds: int
     seed: int
     progress: bool
+    inherits: Mapping[str, Inherited]
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,7 +114,7 @@ def train(model: Model, batches: Sequence[Batch], plan: Plan) -> Trained:
         mode, noise = _mechanism(predictor, data, mechanism, bar.update)
         coordinates = mechanism
         if terms:
-            coordinates = _placed(model, data, predictor, mechanism, mode.theta, terms, random)
+            coordinates = _placed(model, data, predictor, mechanism, mode.theta, terms, random, plan.inherits)
             predictor = Predictor(Batched(data.problems, coordinates.columns), data.tags)
             starts = [t.basis.start(h, random) for t, h in zip(coordinates.terms, coordinates.hyper, strict=True)]
             theta = np.concatenate([mode.theta, *starts])
@@ -133,13 +137,24 @@ def train(model: Model, batches: Sequence[Batch], plan: Plan) -> Trained:
 
 
 def untrained(model: Model, plan: Plan) -> Trained:
-    """Return what is believed before any batch: the mechanism, with the prior of its parameters."""
-    free = free_parameters(model, plan.parameters, list(learned_terms(model)))
-    coordinates = Coordinates(free, (), ())
+    """Return what is believed before any batch: the mechanism with its prior, and what terms inherit."""
+    terms = learned_terms(model)
+    free = free_parameters(model, plan.parameters, list(terms))
+    layout = model.layout.parameters
+    learned: list[Learned] = []
+    for name in (name for name in terms if name in plan.inherits):
+        entry = layout[f"{name}.weights"]
+        columns = tuple(range(entry.start, entry.start + entry.width))
+        learned.append(Learned(name, columns, plan.inherits[name].basis(terms[name])))
+    coordinates = Coordinates(free, tuple(learned), tuple(item.basis.hyper[0] for item in learned))
+    if learned:
+        model = model.with_(coordinates.settings(coordinates.mean))
+    domains = {name: item.domain for name, item in plan.inherits.items() if item.domain is not None}
     tags = tuple(entry.name for entry in model.layout.states if entry.size is None)
     return Trained(
-        model, coordinates.posterior(coordinates.mean, coordinates.factor), {}, {}, tags, {}, {}, {"batches": 0.0}
-    )
+        model, coordinates.posterior(coordinates.mean, coordinates.factor), {}, domains, tags, {},
+        {t.name: t.basis.amplitude * np.ones(1) for t in learned}, {"batches": 0.0},
+    )  # fmt: skip
 
 
 def _mechanism(predictor: Predictor, data: Observations, coordinates: Coordinates, tick: Any) -> tuple[Mode, Noise]:
@@ -195,7 +210,7 @@ def _rounds(
 
 def _placed(
     model: Model, data: Observations, predictor: Predictor, mechanism: Coordinates, theta: Array,
-    terms: Mapping[str, Model], random: np.random.Generator,
+    terms: Mapping[str, Model], random: np.random.Generator, inherits: Mapping[str, Inherited],
 ) -> Coordinates:  # fmt: skip
     """Place every term where the batches went."""
     seen = _seen(model, data, predictor, mechanism, theta, list(terms), measured=True)
@@ -205,11 +220,9 @@ def _placed(
     for name, term in terms.items():
         inputs, rate = seen[name]
         size = _SHARE * (float(np.sqrt(np.mean(rate**2))) or 1.0) if combines[name] is Combine.ADD else _SHARE
-        learner: Learner = learner_of(term)
+        basis = inherits[name].basis(term) if name in inherits else learner_of(term).placed(inputs, size, random)
         entry = layout[f"{name}.weights"]
-        learned.append(
-            Learned(name, tuple(range(entry.start, entry.start + entry.width)), learner.placed(inputs, size, random))
-        )
+        learned.append(Learned(name, tuple(range(entry.start, entry.start + entry.width)), basis))
     return Coordinates(mechanism.free, tuple(learned), tuple(item.basis.hyper[0] for item in learned))
 
 

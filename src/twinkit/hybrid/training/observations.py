@@ -108,7 +108,7 @@ def observed(model: Model, batches: Sequence[Batch], rtol: float) -> Observation
     for i, batch in enumerate(batches):
         scale, _ = affine(batch.time_unit, model.time_unit)
         for k, tag in enumerate(tags):
-            rows += [(i, scale * t, k, value, std) for t, value, std in _converted(model, batch, tag)]
+            rows += [(i, scale * t, k, value, std) for t, value, std in converted(model, batch, tag)]
     for k, tag in enumerate(tags):
         if not any(row[2] == k for row in rows):
             raise InvalidValueError(f"{tag!r} has no usable value in any batch (all missing or bad): leave it out")
@@ -133,7 +133,7 @@ def observed(model: Model, batches: Sequence[Batch], rtol: float) -> Observation
     )  # fmt: skip
 
 
-def _converted(model: Model, batch: Batch, tag: str) -> list[tuple[float, float, float]]:
+def converted(model: Model, batch: Batch, tag: str) -> list[tuple[float, float, float]]:
     """Return ``(time, value, std)`` of a tag in one batch, in the model's unit."""
     if tag not in batch.tags:
         return []

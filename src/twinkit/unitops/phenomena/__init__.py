@@ -5,7 +5,9 @@ Every function works on floats, arrays and the symbols of any reading; those tha
 
 from twinkit.unitops.phenomena.acid_base import (
     MEDIUM_37,
+    WATER_25,
     BicarbonateBuffer,
+    acid_charge,
     bicarbonate,
     charge_balance,
     hydrogen_ion,
@@ -18,6 +20,7 @@ from twinkit.unitops.phenomena.aeration import (
     gassed_power,
     oxygen_transfer_coefficient,
     stirrer_power,
+    transfer_power_law,
 )
 from twinkit.unitops.phenomena.death import death_of_slow_growth, lysis
 from twinkit.unitops.phenomena.feeding import exponential_feed
@@ -31,9 +34,15 @@ from twinkit.unitops.phenomena.growth import (
     moser,
     saturating_square,
 )
-from twinkit.unitops.phenomena.heat import flow_jacket_heat, jacket_heat, metabolic_heat, overall_coefficient
+from twinkit.unitops.phenomena.heat import (
+    counter_current_effectiveness,
+    flow_jacket_heat,
+    metabolic_heat,
+    overall_coefficient,
+    wall_heat,
+)
 from twinkit.unitops.phenomena.interaction import competitive, least, uncompetitive
-from twinkit.unitops.phenomena.mass_action import mass_action, reversible
+from twinkit.unitops.phenomena.mass_action import concentration_power, mass_action, reversible
 from twinkit.unitops.phenomena.mixing import exchange, exchange_flow, mixing_time
 from twinkit.unitops.phenomena.temperature import activation_and_loss, arrhenius, arrhenius_from, gas_constant
 from twinkit.unitops.phenomena.transfer import (
@@ -48,8 +57,10 @@ __all__ = [
     "COALESCING",
     "MEDIUM_37",
     "NON_COALESCING",
+    "WATER_25",
     "BicarbonateBuffer",
     "TransferCorrelation",
+    "acid_charge",
     "activation_and_loss",
     "arrhenius",
     "arrhenius_from",
@@ -58,7 +69,9 @@ __all__ = [
     "cardinal_ph",
     "charge_balance",
     "competitive",
+    "concentration_power",
     "contois",
+    "counter_current_effectiveness",
     "death_of_slow_growth",
     "dissolved_at_equilibrium",
     "exchange",
@@ -73,7 +86,6 @@ __all__ = [
     "hydrogen_ion",
     "inhibition",
     "ionised",
-    "jacket_heat",
     "least",
     "luedeking_piret",
     "lysis",
@@ -88,5 +100,7 @@ __all__ = [
     "saturable_balance",
     "saturating_square",
     "stirrer_power",
+    "transfer_power_law",
     "uncompetitive",
+    "wall_heat",
 ]

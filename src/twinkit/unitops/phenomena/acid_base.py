@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,6 +31,8 @@ class BicarbonateBuffer:
 
 MEDIUM_37 = BicarbonateBuffer()
 """Medium at 37 degC."""
+WATER_25 = BicarbonateBuffer(6.35, 10.33, 14.0, "water at 25 degC, CRC Handbook of Chemistry and Physics; recalled")
+"""Dilute solutions at 25 degC."""
 
 
 def hydrogen_ion(m: Any, ph: Any) -> Any:
@@ -155,6 +158,45 @@ def ionised(m: Any, ph: Any, pk: Any) -> Any:
     0.5
     """
     return 1.0 / (1.0 + _ten_to(m, pk - ph))
+
+
+def acid_charge(m: Any, ph: Any, pks: Sequence[Any]) -> Any:
+    """Mean number of negative charges on a molecule of a polyprotic acid, ``sum(k t_k) / sum(t_k)``.
+
+    ``t_k = 10^(k pH - pK_1 - ... - pK_k)`` is the amount that has lost k protons over the amount that has lost none.
+
+    Parameters
+    ----------
+    m
+        The mathematics of a reading.
+    ph
+        pH, dimensionless.
+    pks
+        pK of each dissociation, in order.
+
+    Returns
+    -------
+    Charge, dimensionless, between 0 and the number of dissociations.
+
+    References
+    ----------
+    Stumm & Morgan (1996), Aquatic Chemistry, 3rd ed., section 3.4
+
+    Examples
+    --------
+    >>> from twinkit.readings.numeric import NUMERIC
+    >>> round(float(acid_charge(NUMERIC, 7.20, (2.15, 7.20, 12.35))), 5)  # phosphate, half way to its second charge
+    1.5
+    """
+    exponent: Any = 0.0
+    whole: Any = 1.0
+    charged: Any = 0.0
+    for lost, pk in enumerate(pks, start=1):
+        exponent = exponent + ph - pk
+        share = _ten_to(m, exponent)
+        whole = whole + share
+        charged = charged + lost * share
+    return charged / whole
 
 
 def _ten_to(m: Any, exponent: Any) -> Any:

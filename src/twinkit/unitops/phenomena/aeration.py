@@ -64,9 +64,43 @@ def oxygen_transfer_coefficient(
     >>> round(3600 * oxygen_transfer_coefficient(NUMERIC, 1000.0, 0.01), 6)  # 1/h
     148.346003
     """
+    k = m.quantity(correlation.k, "1/s")
+    return transfer_power_law(m, k, correlation.a, correlation.b, power_density, superficial_velocity)
+
+
+def transfer_power_law(m: Any, k: Any, a: Any, b: Any, power_density: Any, superficial_velocity: Any) -> Any:
+    """Volumetric coefficient ``kLa = k (P/V)^a vs^b`` with constants that are variables of a model.
+
+    Parameters
+    ----------
+    m
+        The mathematics of a reading.
+    k
+        kLa at 1 W/m**3 and 1 m/s [1/time].
+    a, b
+        Exponents, dimensionless.
+    power_density
+        Gassed power per liquid volume P/V [W/m**3], positive.
+    superficial_velocity
+        Gas flow per cross-section vs [m/s], positive.
+
+    Returns
+    -------
+    kLa, in the unit of `k`.
+
+    References
+    ----------
+    van 't Riet (1979), doi:10.1021/i260071a001
+
+    Examples
+    --------
+    >>> from twinkit.readings.numeric import NUMERIC
+    >>> transfer_power_law(NUMERIC, 2.0, 0.5, 1.0, 4.0, 0.25)
+    1.0
+    """
     power = power_density / m.quantity(1.0, "W/m**3")
     velocity = superficial_velocity / m.quantity(1.0, "m/s")
-    return m.quantity(correlation.k, "1/s") * power**correlation.a * velocity**correlation.b
+    return k * power**a * velocity**b
 
 
 def stirrer_power(power_number: Any, density: Any, speed: Any, diameter: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Heat of metabolism, and its removal through a jacket."""
+"""Heat of metabolism, heat through walls and jackets, and heat exchangers."""
 
 from __future__ import annotations
 
@@ -36,15 +36,16 @@ def metabolic_heat(m: Any, oxygen_uptake: Any) -> Any:
     return m.quantity(OXYCALORIC, "kJ/mol") * oxygen_uptake
 
 
-def jacket_heat(coefficient: Any, vessel: Any, jacket: Any) -> Any:
-    """Heat from a vessel to its well-mixed jacket, ``UA (T - Tj)``.
+def wall_heat(coefficient: Any, warm: Any, cold: Any) -> Any:
+    """Heat through a wall from one side to the other, ``UA (T_warm - T_cold)``: jackets, heat exchangers, rooms.
 
     Parameters
     ----------
     coefficient
         UA [power/temperature difference].
-    vessel, jacket
-        Temperatures T and Tj.
+    warm, cold
+        Temperatures of the side that gives and of the side that takes; the result is negative where they are the
+        other way round.
 
     Returns
     -------
@@ -56,10 +57,10 @@ def jacket_heat(coefficient: Any, vessel: Any, jacket: Any) -> Any:
 
     Examples
     --------
-    >>> jacket_heat(2.0, 40.0, 30.0)
+    >>> wall_heat(2.0, 40.0, 30.0)
     20.0
     """
-    return coefficient * (vessel - jacket)
+    return coefficient * (warm - cold)
 
 
 def overall_coefficient(inside: Any, thickness: Any, conductivity: Any, outside: Any) -> Any:
@@ -119,3 +120,41 @@ def flow_jacket_heat(m: Any, coefficient: Any, capacity_flow: Any, vessel: Any, 
     10.0
     """
     return capacity_flow * (vessel - entering) * (1.0 - m.exp(-coefficient / capacity_flow))
+
+
+def counter_current_effectiveness(m: Any, transfer_units: Any, capacity_ratio: Any) -> Any:
+    """Effectiveness of a counter-current heat exchanger, ``(1 - e^-x) / (1 - C e^-x)`` with ``x = N (1 - C)``.
+
+    Evaluated as ``N g / (1 + C N g)`` with ``g = (1 - e^-x) / x``, which has no gap at ``C = 1``.
+
+    Parameters
+    ----------
+    m
+        The mathematics of a reading.
+    transfer_units
+        Number of transfer units N = UA / C_min.
+    capacity_ratio
+        C = C_min / C_max, between 0 and 1.
+
+    Returns
+    -------
+    Share of the largest possible duty, between 0 and 1.
+
+    References
+    ----------
+    Kays & London (1984), Compact Heat Exchangers, 3rd ed., table 2-2; Incropera et al. (2007), Fundamentals of Heat
+    and Mass Transfer, 6th ed., eq. 11.29a and 11.29b
+
+    Examples
+    --------
+    >>> from twinkit.readings.numeric import NUMERIC
+    >>> round(float(counter_current_effectiveness(NUMERIC, 2.0, 1.0)), 12)
+    0.666666666667
+    >>> round(float(counter_current_effectiveness(NUMERIC, 2.0, 0.5)), 6)
+    0.7746
+    """
+    x = transfer_units * (1.0 - capacity_ratio)
+    small = m.abs(x) < 1e-3
+    series = 1.0 - x * (0.5 - x * (1.0 / 6.0 - x / 24.0))
+    mean = m.where(small, series, (1.0 - m.exp(-x)) / m.where(small, 1.0, x))
+    return transfer_units * mean / (1.0 + capacity_ratio * transfer_units * mean)
