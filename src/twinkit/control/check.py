@@ -175,8 +175,11 @@ def _between(h: Horizon, task: Task, hard: Indices, path: Array, last: Indices) 
     for r in hard.tolist():
         q = h.settings.quantities[r]
         if q.place.kind == "state":
-            inside = path[:, q.place.index].reshape(task.count, per)
-            over = np.maximum(task.low[:, r] - inside.min(axis=1), inside.max(axis=1) - task.high[:, r])
-            if (over[1:] > 10.0 * ALLOWED * q.scale).any():
+            inside = path[:, q.place.index].reshape(task.count, per)[1:]
+            # Margins differ from node to node: between two nodes the wider of their limits counts.
+            low = np.minimum(task.low[:-1, r], task.low[1:, r])
+            high = np.maximum(task.high[:-1, r], task.high[1:, r])
+            over = np.maximum(low - inside.min(axis=1), inside.max(axis=1) - high)
+            if (over > 10.0 * ALLOWED * q.scale).any():
                 found.append(q.place.label)
     return tuple(found)
