@@ -185,14 +185,12 @@ class HybridModel:
     @property
     def applicability_(self) -> dict[str, Applicability]:
         """Term -> where it may be believed, and how unsure it is elsewhere; a controller asks for it."""
-        values = self.model_.values()
-        return {
-            name: Applicability(
-                domain, float(np.max(values.get(f"{name}.amplitude", self._fitted.hyper[name][0]))),
-                digest([domain.inputs, domain.batch]),
-            )
-            for name, domain in self.domains_.items()
-        }  # fmt: skip
+        found: dict[str, Applicability] = {}
+        values: dict[str, Any] = dict(self.model_.values())
+        for name, domain in self.domains_.items():
+            std = float(np.max(values.get(f"{name}.amplitude", self._fitted.hyper[name][0])))
+            found[name] = Applicability(domain, std, digest([domain.inputs, domain.batch]))
+        return found
 
     @property
     def hyperparameters_(self) -> dict[str, Array]:
