@@ -9,6 +9,7 @@ import pytest
 
 from twinkit.optimise import (
     SOLVERS,
+    Active,
     Chains,
     Contraction,
     Converged,
@@ -21,6 +22,7 @@ from twinkit.optimise import (
     StageProblem,
     StageProgram,
     Step,
+    bounded_stages,
     native,
     solve_nonlinear,
     solve_stages,
@@ -255,3 +257,87 @@ def test_nonlinear_solvers_find_the_constrained_optimum(solver):
     assert isinstance(
         solve_nonlinear(impossible, np.zeros(1), np.full((count + 1, 1), 0.5), np.zeros((count, 1)), solver)[3], Failed
     )
+
+
+def fixed_start(seed, rows=2, **changes):
+    """Return a programme whose first state is fixed, with bounds of inputs and path constraints some of which bind."""
+    rng = np.random.default_rng(seed)
+    count, n, m = 8, 3, 2
+    p = program(
+        A=0.5 * rng.standard_normal((count, n, n)), B=rng.standard_normal((count, n, m)),
+        b=0.1 * rng.standard_normal((count, n)), B_first=np.zeros((n, 1)), b_first=rng.standard_normal(n),
+        Q=np.stack([np.eye(n)] * (count + 1)), q=rng.standard_normal((count + 1, n)),
+        S=0.1 * rng.standard_normal((count, m, n)), R=np.stack([np.eye(m)] * count),
+        r=2.0 * rng.standard_normal((count, m)), x_low=np.full((count + 1, n), -np.inf),
+        x_high=np.full((count + 1, n), np.inf), u_low=np.full((count, m), -1.0), u_high=np.full((count, m), 1.0),
+        C=rng.standard_normal((count + 1, rows, n)), D=rng.standard_normal((count, rows, m)),
+        path_low=np.full((count + 1, rows), -np.inf), path_high=np.full((count + 1, rows), 2.0),
+    )  # fmt: skip
+    p.path_high[0] = np.inf
+    return replace(p, **changes)
+
+
+def nothing_binds(p):
+    return Active(np.zeros(p.u_low.shape, dtype=np.int8), np.zeros(p.path_low.shape))
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2, 3, 5, 6, 8, 9, 10, 11])
+def test_the_active_set_finds_what_hpipm_finds(seed):
+    p = fixed_start(seed)
+    expected, found = solve_stages(p), bounded_stages(p, nothing_binds(p), False)
+    assert not isinstance(expected, str)
+    assert found is not None
+    one, active = found
+    for name in ("x", "u", "adjoint", "u_force", "path_force"):
+        np.testing.assert_allclose(getattr(one, name), getattr(expected, name), atol=2e-5, err_msg=name)
+    again = bounded_stages(p, active, False)
+    assert again is not None
+    np.testing.assert_allclose(again[0].u, one.u, atol=1e-8)
+
+
+def test_most_programmes_are_solved_by_the_active_set_and_something_binds():
+    programmes = [fixed_start(seed) for seed in range(12)]
+    found = [one for p in programmes if (one := bounded_stages(p, nothing_binds(p), False))]
+    assert len(found) >= 10
+    assert any(active.sides.any() for _, active in found)
+    assert any(active.force.any() for _, active in found)
+
+
+def test_an_indefinite_stage_is_solved_where_the_programme_is_convex_along_its_equations():
+    p = fixed_start(3, rows=1, path_high=np.full((9, 1), np.inf), u_low=np.full((8, 2), -np.inf),
+                    u_high=np.full((8, 2), np.inf))  # fmt: skip
+    p.Q[4] -= 1.2 * np.eye(3)
+    assert np.linalg.eigvalsh(p.Q[4]).min() < 0.0
+    found = bounded_stages(p, nothing_binds(p), False)
+    assert found is not None
+    one = found[0]
+    pull = p.r + np.einsum("kij,kj->ki", p.S, one.x[:-1]) + np.einsum("kij,kj->ki", p.R, one.u)
+    pull += np.einsum("kij,ki->kj", p.B, one.adjoint[1:])
+    np.testing.assert_allclose(pull, 0.0, atol=1e-10)
+    push = np.einsum("kij,kj->ki", p.Q[:-1], one.x[:-1]) + p.q[:-1] + np.einsum("kij,ki->kj", p.S, one.u)
+    push += np.einsum("kij,ki->kj", p.A, one.adjoint[1:])
+    np.testing.assert_allclose(push, one.adjoint[:-1], atol=1e-10)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"R": np.stack([-np.eye(2)] * 8)},
+        {"r": np.full((8, 2), np.nan)},
+        {"b_first": np.array([np.inf, 0.0, 0.0])},
+        {"path_low": np.full((9, 2), 3.0), "path_high": np.full((9, 2), -3.0)},
+        {"x_low": np.full((9, 3), -0.1)},
+    ],
+)
+def test_what_the_active_set_cannot_solve_is_left_to_others(change):
+    p = fixed_start(0, **change)
+    assert bounded_stages(p, nothing_binds(p), False) is None
+
+
+def test_a_guess_of_bounds_that_do_not_exist_does_no_harm():
+    p = fixed_start(1, u_high=np.full((8, 2), np.inf))
+    wrong = Active(np.ones((8, 2), dtype=np.int8), np.full((9, 2), -1.0))
+    one, two = bounded_stages(p, wrong, False), bounded_stages(p, nothing_binds(p), False)
+    assert one is not None
+    assert two is not None
+    np.testing.assert_allclose(one[0].u, two[0].u, atol=1e-8)

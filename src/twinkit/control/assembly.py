@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import math
 import time as clock
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from twinkit.control.check import Checked
 from twinkit.control.horizon import limits_over
+from twinkit.control.late import LateMapping, LateSequence
 from twinkit.control.objective import Kind
 from twinkit.control.plan import Binding, MoveSchedule, Plan, PredictedTrack
-from twinkit.control.problem import Linear, PlanProblem, Task
+from twinkit.control.problem import Linear, PlanProblem
 from twinkit.control.region import derived_places
 from twinkit.control.status import PlanStatus
-from twinkit.control.warm import Warm
+from twinkit.control.task import Task
 from twinkit.core.component import Array
 from twinkit.core.positions import positions
 
@@ -63,31 +65,29 @@ def plan_of(
         for j, m in enumerate(s.movers)
     }
     warm = None if previous is None else previous.warm
-    binding: list[Binding] = []
     if status.fresh:
-        warm = Warm(
-            h.times, tuple(r.attempt.point for r in found.results), tuple(r.check.margins for r in found.results),
-            *found.substeps,
-        )  # fmt: skip
-        for result in found.results:
-            known = {(b.name, b.kind, b.side) for b in binding}
-            binding += [b for b in _binding(mpc, result) if (b.name, b.kind, b.side) not in known]
+        warm = found.warm
     between = dict.fromkeys(name for result in found.results for name in result.check.between)
     foreign = dict.fromkeys(text for result in found.results for text in result.check.foreign)
     values = [_value(mpc, result) for result in found.results]
     shares = [branch.share for branch in mpc.branches] or [1.0]
     names = [branch.name for branch in mpc.branches]
     return Plan(
-        status, float(h.times[0]), mpc.model.time_unit, float(expires), moves, _predicted(mpc, check), binding,
+        status, float(h.times[0]), mpc.model.time_unit, float(expires), moves,
+        LateMapping(partial(_predicted, mpc, check)),
+        LateSequence(partial(_bindings, mpc, found.results)) if status.fresh else (),
         sum(share * value for share, value in zip(shares, values, strict=True)), mpc.goal,
-        _sensitivity(mpc, first.task, attempt.at, shares[0]) if status.fresh else {},
+        LateMapping(partial(_sensitivity, mpc, first.task, attempt.at, shares[0])) if status.fresh else {},
         {"total": clock.perf_counter() - began}, made_by, not foreign, warm=warm,
         warnings=(
             *(f"{name} may exceed its limit between two steps" for name in between),
             *(f"Less certain than it looks: {text}." for text in foreign),
             *([_NARROW] if found.narrow else []),
         ),
-        scenarios={name: _predicted(mpc, r.check) for name, r in zip(names, found.results, strict=False)},
+        scenarios={
+            name: LateMapping(partial(_predicted, mpc, r.check))
+            for name, r in zip(names, found.results, strict=False)
+        },
     )  # fmt: skip
 
 
@@ -151,6 +151,15 @@ def _value(mpc: MPC, result: Result) -> float:
     if s.running:
         total += s.sign * float(PlanProblem(task).restored(attempt.point).x[-1, -1])
     return total
+
+
+def _bindings(mpc: MPC, results: Sequence[Result]) -> list[Binding]:
+    """Return the constraints that shape a plan, each of the first scenario that has it."""
+    found: dict[tuple[str, str, str], Binding] = {}
+    for result in results:
+        for one in _binding(mpc, result):
+            found.setdefault((one.name, one.kind, one.side), one)
+    return list(found.values())
 
 
 def _binding(mpc: MPC, result: Result) -> list[Binding]:

@@ -10,8 +10,8 @@ import numpy.typing as npt
 from twinkit.control.doubts import CAUTIOUS
 from twinkit.control.horizon import Horizon
 from twinkit.control.prediction import Run, simulated, spread
-from twinkit.control.problem import Task
 from twinkit.control.region import ALLOWED
+from twinkit.control.task import Task
 from twinkit.core.component import Array
 from twinkit.optimise import Points
 

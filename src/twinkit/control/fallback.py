@@ -88,4 +88,4 @@ def _held(mpc: MPC, horizons: Sequence[Horizon], moves: Array | None, safe: bool
         if check.reason and not (safe and check.reason.endswith("leaves its bounds")):
             return check.reason
         results.append(Result(h, task, Attempt((point_of(task, u),), (None,), Converged()), check))
-    return Found(tuple(results), Converged(), substeps, 0.0)
+    return Found(tuple(results), Converged(), substeps)

@@ -15,7 +15,7 @@ import numpy as np
 
 from twinkit.control.region import Derived, derived_function, with_derived
 from twinkit.core import InvalidValueError, Model
-from twinkit.optimise import Augmented, Chains, Dynamics, Method, Points, Radau, RungeKutta4, augmented
+from twinkit.optimise import Augmented, Dynamics, Method, Path, Points, Radau, RungeKutta4, augmented
 from twinkit.readings.casadi import SYMBOLIC
 
 METHODS: tuple[Method, ...] = (RungeKutta4(), Radau())
@@ -64,7 +64,7 @@ class Functions:
     states, algebraics, inputs, controls
         Sizes; `states` counts the integral of the running cost.
     flow
-        Per method: chains of sub-steps, without derivatives.
+        Per method: a chain of sub-steps, without derivatives; an item begins with the controls.
     link
         Per method: one sub-step at many points: ``(vector, algebraics, 0, item) -> (states, algebraics, worst,
         derivatives of the states with respect to the vector, by columns)``.
@@ -77,7 +77,9 @@ class Functions:
     direct
         Per quantity: whether it changes at once with a control.
     steps, seen
-        `flow` and `see` as CasADi functions.
+        One sub-step per method, controls carried along, and `see`, as CasADi functions.
+    native
+        Whether they are compiled with a C compiler.
     derive
         ``(all quantities of the model, 0) -> (derived quantities, their derivatives by rows)``; None: there are none.
     """
@@ -86,7 +88,7 @@ class Functions:
     algebraics: int
     inputs: int
     controls: int
-    flow: tuple[Chains, ...]
+    flow: tuple[Path, ...]
     link: tuple[Points, ...]
     bend: tuple[Points, ...]
     see: Points
@@ -94,6 +96,7 @@ class Functions:
     direct: tuple[bool, ...]
     steps: tuple[Any, ...]
     seen: Any
+    native: bool
     derive: Points | None = None
 
 
@@ -203,16 +206,25 @@ def _made(model: Model, shape: Shape, native: bool) -> Functions:
         derive = Points(derived_function(shape.derived, size), native)
     return Functions(
         parts.states, z.numel(), parts.m, shape.controls,
-        tuple(Chains(f, native) for f in flows),
+        tuple(Path(_driven(f, dynamics, parts.states), native) for f in flows),
         tuple(Points(f, native) for f in links),
         tuple(Points(f, native) for f in bends),
-        Points(seen, native), Points(curve, native), direct, tuple(flows), seen, derive,
+        Points(seen, native), Points(curve, native), direct, tuple(flows), seen, native, derive,
     )  # fmt: skip
 
 
 def symbol_kind(function: Any) -> Any:
     """Return the class of symbols a CasADi function is made of."""
     return ca.SX if function.is_a("SXFunction") else ca.MX
+
+
+def _driven(flow: Any, d: Dynamics, states: int) -> Any:
+    """Return one sub-step ``(states, algebraics, worst; controls, item; shared)``; see `Functions`."""
+    kind, controls = symbol_kind(flow), d.states - states
+    carried, item = kind.sym("carried", states + d.algebraics + 1), kind.sym("item", controls + 2 + 4 * d.inputs)
+    shared = kind.sym("shared", d.shared)
+    end = flow(ca.vertcat(carried[:states], item[:controls], carried[states:]), item[controls:], shared)
+    return ca.Function("driven", [carried, item, shared], [ca.densify(ca.vertcat(end[:states], end[d.states :]))])
 
 
 def _linked(move: Any, d: Dynamics, states: int) -> Any:

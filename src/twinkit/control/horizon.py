@@ -8,18 +8,20 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from twinkit.control.doubts import Doubts
+from twinkit.control.form import Form, form_of
 from twinkit.control.functions import Functions, Shape, plan_functions
 from twinkit.control.known import Known
 from twinkit.control.prediction import Predictor, predictor
-from twinkit.control.problem import Task, Terminal
 from twinkit.control.settings import Settings
 from twinkit.control.shooting import Shooting, pieces
+from twinkit.control.task import Task, Terminal
 from twinkit.core import InvalidValueError, Model
 from twinkit.core.component import Array
 from twinkit.core.errors import unknown_name
-from twinkit.simulate.signals import program
+from twinkit.simulate.signals import Program, program
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,6 +50,8 @@ class Horizon:
         As for `Task`.
     doubts
         Learned terms of the model; None: it has none.
+    kept
+        What the controller remembers of its plans, by number of nodes.
     """
 
     model: Model
@@ -62,6 +66,7 @@ class Horizon:
     terminal: Terminal | None
     exact: bool
     tolerance: float
+    kept: dict[Any, Asked]
     doubts: Doubts | None = None
 
     @property
@@ -120,7 +125,7 @@ def nodes(settings: Settings, begin: float, guess: float | None) -> tuple[Array,
     return np.linspace(begin, end, count + 1), (low / (end - begin), (last - begin) / (end - begin))
 
 
-def inputs_over(model: Model, settings: Settings, given: Mapping[str, Any], begin: float, end: float) -> Any:
+def inputs_over(model: Model, settings: Settings, given: Mapping[str, Any], begin: float, end: float) -> Program:
     """Return all inputs over time; a moved input that is not given has any value."""
     layout, values = model.layout, dict(model.values())
     moved = {m.place.label for m in settings.movers}
@@ -172,11 +177,58 @@ def task_of(h: Horizon, method: int, substeps: int, margins: Array, guess: Array
     guess
         First guess of the algebraic variables.
     """
-    s, times, count = h.settings, h.times, len(h.times) - 1
+    times, a = h.times, asked(h)
     shooting = Shooting(h.functions, method, pieces(times, substeps, h.program), h.adapted)
+    low, high = _tightened(a.low, a.high, margins) if margins.any() else (a.low, a.high)
+    return Task(
+        functions=h.functions, shooting=shooting, form=a.form, times=times,
+        inputs=(h.program.values(times[1:], before=True), h.program.values(times[:-1])),
+        start=np.concatenate([h.known.x, np.zeros(h.functions.states - len(h.known.x))]), guess=guess,
+        before=np.concatenate([h.before, np.ones(int(h.settings.stretched))]),
+        x_scale=a.x_scale, u_scale=a.u_scale, y_scale=a.y_scale, u_low=a.u_low, u_high=a.u_high, free=a.free,
+        rate=a.rate, penalty=a.penalty, weight=a.weight, reference=a.reference, price=a.price, running=a.running,
+        low=low, high=high, soft=a.soft, terminal=h.terminal, exact=h.exact, tolerance=h.tolerance,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class Asked:
+    """The part of a `Task` that depends on the nodes only, not on where the process is."""
+
+    form: Form
+    x_scale: Array
+    u_scale: Array
+    y_scale: Array
+    u_low: Array
+    u_high: Array
+    free: npt.NDArray[np.bool_]
+    rate: Array
+    penalty: Array
+    weight: Array
+    reference: Array
+    price: Array
+    running: float
+    low: Array
+    high: Array
+    soft: Array
+
+
+def asked(h: Horizon) -> Asked:
+    """Return what is asked at the nodes; it is remembered where it is the same at all times."""
+    s, times, count = h.settings, h.times, len(h.times) - 1
+    even = abs(times[-1] - times[0] - count * s.step) <= 1e-9 * s.step
+    if not (s.steady and even):
+        return _asked(h)
+    key = count, h.functions.see
+    if key not in h.kept:
+        h.kept[key] = _asked(h)
+    return h.kept[key]
+
+
+def _asked(h: Horizon) -> Asked:
+    s, times, count = h.settings, h.times, len(h.times) - 1
     u_scale, y_scale = s.scales
     extra = int(s.stretched)
-    ones = np.ones(extra)
     low = np.array([m.low(times[:-1]) for m in s.movers]).T
     high = np.array([m.high(times[:-1]) for m in s.movers]).T
     free = np.array([m.move.free(count) for m in s.movers]).T
@@ -194,19 +246,16 @@ def task_of(h: Horizon, method: int, substeps: int, margins: Array, guess: Array
         free = np.hstack([free, np.arange(count)[:, None] == 0])
         rate = np.hstack([rate, np.full((count, 1), np.inf)])
     weight, reference, price, y_low, y_high = _over_time(s, times[1:])
-    y_low, y_high = _tightened(y_low, y_high, margins)
     states = h.model.layout.states.scales
     integral = h.functions.states - len(states)
-    return Task(
-        functions=h.functions, shooting=shooting, times=times,
-        inputs=(h.program.values(times[1:], before=True), h.program.values(times[:-1])),
-        start=np.concatenate([h.known.x, np.zeros(integral)]), guess=guess, before=np.concatenate([h.before, ones]),
-        x_scale=np.concatenate([states, np.full(integral, s.size)]), u_scale=np.concatenate([u_scale, ones]),
-        y_scale=y_scale, u_low=low, u_high=high, free=free, rate=rate,
-        penalty=np.array([*(m.move.penalty for m in s.movers), *np.zeros(extra)]) / s.size,
-        weight=weight / s.size, reference=reference, price=price / s.size, running=integral / s.size,
-        low=y_low, high=y_high, soft=np.array([q.soft for q in s.quantities]) / s.size, terminal=h.terminal,
-        exact=h.exact, tolerance=h.tolerance,
+    penalty = np.array([*(m.move.penalty for m in s.movers), *np.zeros(extra)]) / s.size
+    soft = np.array([q.soft for q in s.quantities]) / s.size
+    return Asked(
+        form=form_of(rate, penalty, free, y_low, y_high, soft, h.functions),
+        x_scale=np.concatenate([states, np.full(integral, s.size)]),
+        u_scale=np.concatenate([u_scale, np.ones(extra)]), y_scale=y_scale, u_low=low, u_high=high, free=free,
+        rate=rate, penalty=penalty, weight=weight / s.size, reference=reference, price=price / s.size,
+        running=integral / s.size, low=y_low, high=y_high, soft=soft,
     )  # fmt: skip
 
 

@@ -34,8 +34,8 @@ class Known:
         Kind, position and rate of decay of disturbances, and their values.
     covariance, noise
         Of states, adapted parameters and disturbances, in this order.
-    made_by
-        Content hash of what it came from.
+    origin
+        Content hash of what it came from, or the numbers it is the hash of.
     """
 
     time: float
@@ -46,7 +46,12 @@ class Known:
     pushes: Array
     covariance: Array
     noise: Array
-    made_by: str
+    origin: str | tuple[float, Array]
+
+    @property
+    def made_by(self) -> str:
+        """Content hash of what it came from."""
+        return self.origin if isinstance(self.origin, str) else digest(list(self.origin))
 
     @property
     def vector(self) -> Array:
@@ -124,4 +129,4 @@ def _exact(model: Model, given: Mapping[str, Any], time: float) -> Known:
         values[entry.name] = raw if number else as_number(raw, entry.variable.unit, f"state {entry.name!r}")
     x = layout.states.pack(values)
     nothing = np.zeros((len(x), len(x)))
-    return Known(time, x, (), np.empty(0), (), np.empty(0), nothing, np.zeros(len(x)), digest([time, x]))
+    return Known(time, x, (), np.empty(0), (), np.empty(0), nothing, np.zeros(len(x)), (time, x))

@@ -6,7 +6,7 @@ import math
 import time as clock
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -19,15 +19,16 @@ from twinkit.control.fallback import fallback
 from twinkit.control.functions import Functions
 from twinkit.control.horizon import Horizon, check_inputs, functions_of, inputs_over, nodes
 from twinkit.control.known import Known, known
+from twinkit.control.late import LateMapping
 from twinkit.control.moves import Move
 from twinkit.control.objective import Objective
 from twinkit.control.plan import Plan
 from twinkit.control.prediction import Predictor, simulated, spread
-from twinkit.control.problem import Terminal
 from twinkit.control.rounds import first_algebraics, optimised
 from twinkit.control.scenarios import Branch, branches_of, under
 from twinkit.control.settings import Settings, settings_of
 from twinkit.control.status import Optimal, Suboptimal
+from twinkit.control.task import Terminal
 from twinkit.control.terminal import TerminalRegion
 from twinkit.control.warm import Warm
 from twinkit.core import (
@@ -43,6 +44,7 @@ from twinkit.core.component import Array
 from twinkit.core.identity import digest
 from twinkit.core.units import as_number
 from twinkit.optimise import Converged
+from twinkit.simulate.signals import Program
 
 
 @dataclass(frozen=True, eq=False)
@@ -226,6 +228,16 @@ class MPC:
     def _doubts(self) -> Doubts | None:
         return doubts_of(self.model, self.applicability)
 
+    @cached_property
+    def _steady(self) -> Program:
+        """The inputs where none is given: they never change."""
+        return inputs_over(self.model, self.settings, {}, 0.0, 1.0)
+
+    @cached_property
+    def _kept(self) -> dict[Any, Any]:
+        """What is the same in all plans, made for the first one."""
+        return {}
+
     @property
     def goal(self) -> str:
         """The objective in words."""
@@ -315,7 +327,7 @@ class MPC:
         given = self.inputs if inputs is None else inputs
         check_inputs(self.model, self.settings, given)
         before = self.moves_in_force(time, previous, applied)
-        made_by = {"controller": self.content_hash, "model": self.model.content_hash, "estimate": here.made_by}
+        made_by = LateMapping(partial(_made_by, self, here))
         if not here.finite:
             return fallback(self, "the estimate is not finite", (), time, previous, made_by, began)
         functions = functions_of(self.model, self.settings, here, self.native)
@@ -374,10 +386,13 @@ class MPC:
             return found
         times, stretch = found
         end = times[0] + max(1.0, stretch[1]) * (times[-1] - times[0])
-        inputs = inputs_over(self.model, s, given, min(here.time, time), end)
+        begin = min(here.time, time)
+        inputs = (
+            inputs_over(self.model, s, given, begin, end) if given else replace(self._steady, knots=np.array([begin]))
+        )
         horizon = Horizon(
             self.model, s, here, times, stretch, inputs, before, *functions, self._terminal, self.exact,
-            self.tolerance, None if self._doubts is None else self._doubts.looking(here, self.native),
+            self.tolerance, self._kept, None if self._doubts is None else self._doubts.looking(here, self.native),
         )  # fmt: skip
         return _forward(horizon, time) if here.time < time - 1e-9 * max(1.0, abs(time)) else horizon
 
@@ -424,6 +439,10 @@ class MPC:
                 found.append(low + (high - low) * (first + share * (last - first)))
         ones = np.ones((count, int(s.stretched)))
         return [np.hstack([one, ones]) for one in found]
+
+
+def _made_by(mpc: MPC, here: Known) -> dict[str, str]:
+    return {"controller": mpc.content_hash, "model": mpc.model.content_hash, "estimate": here.made_by}
 
 
 class _NoPlanError(Exception):

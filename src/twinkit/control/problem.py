@@ -14,166 +14,17 @@ import numpy as np
 import numpy.typing as npt
 
 from twinkit.control.convex import convexified
-from twinkit.control.functions import Functions
 from twinkit.control.region import ALLOWED
-from twinkit.control.shooting import Moved, Shooting
+from twinkit.control.shooting import Moved
+from twinkit.control.task import Point, Task
 from twinkit.core.component import Array
-from twinkit.optimise import StageProgram, StageSolution, Step, solve_stages
+from twinkit.optimise import Active, StageProgram, StageSolution, Step, bounded_stages, solve_stages
 
 _FIRST_RADIUS, _LAST_RADIUS = 0.5, 1e3
 _NOTHING = 1e-9  # of the cost: a smaller gain is none
+_FEASIBLE = 1e-7  # sum of scaled violations
+_PULLING = 1e-7  # scaled: a smaller multiplier is none
 _SLIGHT = 1e-8  # curvature of what has none of its own, in scaled units
-
-
-@dataclass(frozen=True, eq=False)
-class Point:
-    """Where the optimisation is.
-
-    Attributes
-    ----------
-    x, u, z
-        States at the nodes ``(N + 1, n)``, controls ``(N, c)``, guesses of algebraic variables ``(N + 1, m)``.
-    adjoint
-        Multipliers of the model, ``(N, n)``.
-    force
-        Multipliers of the limits of the quantities where the steps end, ``(N, r)``; positive at an upper limit.
-    bound_force, rate_force
-        Multipliers of the bounds of the controls and of their rates, ``(N, c)``.
-    """
-
-    x: Array
-    u: Array
-    z: Array
-    adjoint: Array
-    force: Array
-    bound_force: Array
-    rate_force: Array
-
-
-@dataclass(frozen=True, eq=False)
-class Terminal:
-    """A quadratic cost, and optionally an ellipsoid, at the end: ``(x - centre)' weight (x - centre) <= level``."""
-
-    weight: Array
-    centre: Array
-    level: float
-
-
-@dataclass(frozen=True, eq=False)
-class Task:
-    """Everything about one plan, in numbers.
-
-    Attributes
-    ----------
-    functions, shooting
-        The model.
-    times, inputs
-        Nodes ``(N + 1,)``; inputs just before the node that ends each step ``(N, inputs)``, and just after its start.
-    start, guess
-        States and algebraic variables at the first node.
-    before
-        Controls that held before the first node.
-    x_scale, u_scale, y_scale
-        Magnitudes of states, controls, quantities.
-    u_low, u_high, free
-        Bounds of the controls and whether they may change, ``(N, c)``.
-    rate, penalty
-        Largest change at each node (infinite: any) ``(N, c)``; price of changes in scaled squares ``(c,)``.
-    weight, reference, price
-        Of the quantities where the steps end: weights of the squares of ``(y - reference) / scale``, and linear prices;
-        ``(N, r)``.
-    running
-        Price of the integral at the end.
-    low, high, soft
-        Limits of the quantities ``(N, r)``, with any margin; price of exceeding them by one scale (infinite: hard),
-        ``(r,)``.
-    terminal
-        What is asked of the last node.
-    exact
-        Whether second derivatives of the model are used (else those of squares only).
-    tolerance
-        A scaled step of this size is converged.
-    """
-
-    functions: Functions
-    shooting: Shooting
-    times: Array
-    inputs: tuple[Array, Array]
-    start: Array
-    guess: Array
-    before: Array
-    x_scale: Array
-    u_scale: Array
-    y_scale: Array
-    u_low: Array
-    u_high: Array
-    free: npt.NDArray[np.bool_]
-    rate: Array
-    penalty: Array
-    weight: Array
-    reference: Array
-    price: Array
-    running: float
-    low: Array
-    high: Array
-    soft: Array
-    terminal: Terminal | None
-    exact: bool
-    tolerance: float
-
-    @property
-    def count(self) -> int:
-        """Number of steps."""
-        return len(self.times) - 1
-
-    @cached_property
-    def remembered(self) -> list[int]:
-        """Controls whose last value matters."""
-        kept = np.isfinite(self.rate).any(axis=0) | (self.penalty > 0.0) | ~self.free.all(axis=0)
-        return np.flatnonzero(kept).tolist()
-
-    @cached_property
-    def limited(self) -> list[int]:
-        """Controls with a limited rate."""
-        return np.flatnonzero(np.isfinite(self.rate).any(axis=0)).tolist()
-
-    @cached_property
-    def rows(self) -> list[tuple[int, bool, int, float]]:
-        """Limits as rows: the quantity, whether at the end of a step, its slack (-1: none), the sign of the slack."""
-        limited = np.isfinite(self.low).any(axis=0) | np.isfinite(self.high).any(axis=0)
-        found: list[tuple[int, bool, int, float]] = []
-        for at_end in (True, False):
-            for r in np.flatnonzero(limited).tolist():
-                if not (at_end or self.functions.direct[r]):
-                    continue
-                if not np.isfinite(self.soft[r]):
-                    found.append((r, at_end, -1, 0.0))
-                    continue
-                slack = self.slacked.index(r)
-                if np.isfinite(self.high[:, r]).any():
-                    found.append((r, at_end, slack, -1.0))
-                if np.isfinite(self.low[:, r]).any():
-                    found.append((r, at_end, slack, 1.0))
-        return found
-
-    @cached_property
-    def slacked(self) -> list[int]:
-        """Quantities with soft limits."""
-        limited = np.isfinite(self.low).any(axis=0) | np.isfinite(self.high).any(axis=0)
-        return np.flatnonzero(limited & np.isfinite(self.soft)).tolist()
-
-    @cached_property
-    def spreads(self) -> Array:
-        """Per step, what takes the variables of the programme to states and applied controls, scaled."""
-        n, c, keep = self.functions.states, self.functions.controls, self.remembered
-        head = n + len(keep)
-        found = np.zeros((self.count, n + c, head + c + len(self.slacked)))
-        found[:, range(n), range(n)] = 1.0
-        for j in range(c):
-            found[:, n + j, head + j] = self.free[:, j]
-            if j in keep:
-                found[:, n + j, n + keep.index(j)] = ~self.free[:, j]
-        return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -229,6 +80,7 @@ class PlanProblem:
     def __init__(self, task: Task, fast: bool = False) -> None:
         self.task, self._fast = task, fast
         self._reachable, self._last = _FIRST_RADIUS, (None, None)
+        self._active: Active | None = None
 
     def radius(self, at: Linear) -> float:
         """Return how far the scaled controls may move in one step: further after a full one, less after a short one.
@@ -259,7 +111,7 @@ class PlanProblem:
         slopes = own[:, :, :n] @ moved.slopes
         slopes[:, :, n:] += own[:, :, n:]
         starts = None
-        if any(not at_end for _, at_end, _, _ in t.rows):
+        if any(not at_end for _, at_end, _, _ in t.form.rows):
             starts = self._see(t.times[:-1], point.x[:-1], point.u, point.z[:-1], t.inputs[1])[1:]
         cost, beyond = self._cost(moved.ends, point.u, y, None if starts is None else starts[0])
         gap = float(np.sum(np.abs(moved.ends - point.x[1:]) / t.x_scale))
@@ -309,8 +161,7 @@ class PlanProblem:
         """Return the trajectory of the model with the same controls, from the same start."""
         t = self.task
         x, z = point.x.copy(), point.z.copy()
-        for k in range(t.count):
-            x[k + 1], z[k + 1] = t.shooting.ahead(k, x[k], point.u[k], z[k])
+        x[1:], z[1:] = t.shooting.ahead(0, x[0], point.u, z[0])
         return replace(point, x=x, z=z)
 
     # -- the quadratic programme ---------------------------------------------------------------------------------
@@ -326,14 +177,20 @@ class PlanProblem:
                 break
         if isinstance(found, str):
             return found
-        return self.stepped(at, found, gradient, hessian, radius)
+        step = self.stepped(at, found, gradient, hessian, radius)
+        if self._fast and step.size > 1.0 and at.violation < _FEASIBLE and not step.cost < at.cost:
+            self._fast = False  # so near the optimum the quick settings are not accurate enough
+            return self.step(at)
+        return step
 
     def stepped(self, at: Linear, found: StageSolution, gradient: Array, hessian: Array, radius: float) -> Step[Point]:
         """Return the step that a solution of the quadratic programme means."""
         t = self.task
-        step = self._taken(at, found, gradient, hessian, t.functions.states, t.functions.states + len(t.remembered))
+        step = self._taken(
+            at, found, gradient, hessian, t.functions.states, t.functions.states + len(t.form.remembered)
+        )
         self._last = at.point.u, step.point.u
-        if at.violation < 1e-8 and abs(at.cost - step.cost) < _NOTHING * max(1.0, abs(at.cost)):
+        if at.violation < _FEASIBLE and abs(at.cost - step.cost) < _NOTHING * max(1.0, abs(at.cost)):
             step = replace(step, size=min(step.size, 1.0))  # there is nothing left to gain
         if np.abs(found.u[:, : t.functions.controls] * t.free).max() > 0.99 * radius:
             step = replace(step, size=max(step.size, 2.0))  # held back, so not converged
@@ -344,6 +201,9 @@ class PlanProblem:
     ) -> StageSolution | str:
         """Return the solution of the quadratic programme within a radius; a text says why there is none."""
         program, kept = loosened(self.program(at, gradient, hessian, radius), slack), None
+        if self._fast and (found := bounded_stages(program, self.active(at), self.task.functions.native)):
+            self._active = found[1]
+            return found[0]
         if self.task.exact:
             program, kept = convexified(program, self.fixed(at))
         found = solve_stages(program, self._fast)
@@ -368,13 +228,35 @@ class PlanProblem:
         found[-1] += pull[-1] @ at.moved.slopes[-1]
         return found
 
+    def active(self, at: Linear) -> Active:
+        """Return a guess which constraints of the programme bind: those that did the last time."""
+        if self._active is None:
+            t, form = self.task, self.task.form
+            pull = at.point.bound_force * t.u_scale
+            slacks = np.full((t.count, len(form.slacked)), -1)
+            sides = np.hstack([np.where(self.fixed(at)[:, : pull.shape[1]], np.sign(pull), 0), slacks])
+            force = np.zeros((t.count + 1, self.path_rows))
+            for i, (r, at_end, _, sign) in enumerate(form.rows):
+                if at_end:
+                    one = at.point.force[:, r] * t.y_scale[r]
+                    force[:-1, i] = np.where(one * sign <= 0.0, one, 0.0)
+            self._active = Active(sides.astype(np.int8), np.where(np.abs(force) > _PULLING, force, 0.0))
+        return self._active
+
+    @property
+    def path_rows(self) -> int:
+        """Number of rows of limits, of rates and of the terminal set."""
+        t = self.task
+        inside = t.terminal is not None and np.isfinite(t.terminal.level)
+        return len(t.form.rows) + len(t.form.limited) + int(inside)
+
     def fixed(self, at: Linear) -> npt.NDArray[np.bool_]:
         """Return the inputs of the programme that the last one held at a bound."""
         t, c = self.task, self.task.functions.controls
-        found = np.zeros((t.count, c + len(t.slacked)), dtype=bool)
+        found = np.zeros((t.count, c + len(t.form.slacked)), dtype=bool)
         u, force, close = at.point.u, at.point.bound_force * t.u_scale, 1e-7 * t.u_scale
         found[:, :c] = (u >= t.u_high - close) & (force > 1e-6) | (u <= t.u_low + close) & (force < -1e-6)
-        return found & np.hstack([t.free, np.ones((t.count, len(t.slacked)), dtype=bool)])
+        return found & np.hstack([t.free, np.ones((t.count, len(t.form.slacked)), dtype=bool)])
 
     def model(self, at: Linear) -> tuple[Array, Array]:
         """Return gradient and second derivatives of the smooth cost with respect to scaled states and controls."""
@@ -408,8 +290,8 @@ class PlanProblem:
     def program(self, at: Linear, gradient: Array, hessian: Array, radius: float) -> StageProgram:
         """Return the quadratic programme at a point, from what `model` returned, for steps within a radius."""
         t, n, c = self.task, self.task.functions.states, self.task.functions.controls
-        keep, spread, count = t.remembered, t.spreads, t.count
-        head, total = n + len(keep), t.spreads.shape[2]
+        keep, spread, count = t.form.remembered, t.form.spreads, t.count
+        head, total = n + len(keep), t.form.spreads.shape[2]
         h = spread.transpose(0, 2, 1) @ hessian @ spread
         g = np.einsum("kij,ki->kj", spread, gradient)
         self._add_changes(at, h, g)
@@ -417,7 +299,7 @@ class PlanProblem:
         h[:, dummy, dummy] += np.where(t.free, _SLIGHT, 1.0)
         slacks = list(range(head + c, total))
         h[:, slacks, slacks] += _SLIGHT
-        g[:, slacks] += t.soft[t.slacked]
+        g[:, slacks] += t.soft[t.form.slacked]
         scale = np.concatenate([t.x_scale, t.u_scale])
         dynamics = at.moved.slopes * scale / t.x_scale[:, None] @ spread
         after = np.concatenate([dynamics, spread[:, [n + j for j in keep]]], axis=1)
@@ -445,7 +327,7 @@ class PlanProblem:
 
     def _add_changes(self, at: Linear, h: Array, g: Array) -> None:
         """Add the price of changing controls."""
-        t, n, keep = self.task, self.task.functions.states, self.task.remembered
+        t, n, keep = self.task, self.task.functions.states, self.task.form.remembered
         change = np.diff(np.vstack([t.before, at.point.u]), axis=0) / t.u_scale
         for place, j in enumerate(keep):
             if t.penalty[j] > 0.0:
@@ -458,15 +340,15 @@ class PlanProblem:
     def _path(self, at: Linear, spread: Array) -> tuple[Array, Array, Array]:
         """Return the rows of limits, of rates and of the terminal set, with their bounds."""
         t, n = self.task, self.task.functions.states
-        keep, limited = t.remembered, t.limited
+        keep, limited = t.form.remembered, t.form.limited
         count, total = t.count, spread.shape[2]
         head, c = n + len(keep), t.functions.controls
         inside = t.terminal is not None and np.isfinite(t.terminal.level)
-        size = len(t.rows) + len(limited) + int(inside)
+        size = self.path_rows
         path = np.zeros((count, size, total))
         low, high = np.full((count, size), -np.inf), np.full((count, size), np.inf)
         scale = np.concatenate([t.x_scale, t.u_scale])
-        for i, (r, at_end, slack, sign) in enumerate(t.rows):
+        for i, (r, at_end, slack, sign) in enumerate(t.form.rows):
             values, slopes = at.ends if at_end else at.starts  # type: ignore[misc]
             path[:, i] = np.einsum("kj,kji->ki", slopes[:, r] * scale / t.y_scale[r], spread)
             if slack >= 0:
@@ -476,7 +358,7 @@ class PlanProblem:
             if sign >= 0.0:
                 low[:, i] = (t.low[:, r] - values[:, r]) / t.y_scale[r]
         change = np.diff(np.vstack([t.before, at.point.u]), axis=0)
-        for i, j in enumerate(limited, len(t.rows)):
+        for i, j in enumerate(limited, len(t.form.rows)):
             free = t.free[:, j]
             path[:, i, head + j] = free
             path[:, i, n + keep.index(j)] = -1.0 * free
@@ -500,20 +382,20 @@ class PlanProblem:
         """Return the full step, what the quadratic model promises there, and its size."""
         t, c = self.task, self.task.functions.controls
         stage = np.hstack([found.x[:-1], found.u])
-        moved = np.einsum("kij,kj->ki", t.spreads, stage)
+        moved = np.einsum("kij,kj->ki", t.form.spreads, stage)
         x = at.point.x + np.vstack([moved[:, :n], found.x[-1:, :n]]) * t.x_scale
         u = np.clip(at.point.u + moved[:, n:] * t.u_scale, *self._reach)
         change = [np.diff(np.vstack([t.before, one]), axis=0) / t.u_scale for one in (at.point.u, u)]
         cost = at.cost - self._soft(at)
         cost += float(np.sum(gradient * moved)) + 0.5 * float(np.einsum("ki,kij,kj->", moved, hessian, moved))
         cost += float(np.sum(t.penalty * (change[1] ** 2 - change[0] ** 2)))
-        cost += float(np.sum(found.u[:, c:] * t.soft[t.slacked]))
+        cost += float(np.sum(found.u[:, c:] * t.soft[t.form.slacked]))
         force = np.zeros_like(at.point.force)
-        for i, (r, at_end, _, _) in enumerate(t.rows):
+        for i, (r, at_end, _, _) in enumerate(t.form.rows):
             if at_end:
                 force[:, r] += found.path_force[:-1, i] / t.y_scale[r]
         rate_force = np.zeros_like(u)
-        for i, j in enumerate(t.limited, len(t.rows)):
+        for i, j in enumerate(t.form.limited, len(t.form.rows)):
             rate_force[:, j] = found.path_force[:-1, i] / t.u_scale[j]
         adjoint = found.adjoint[1:, :n] / t.x_scale
         multiplier = max(float(np.abs(found.adjoint[1:, :n]).max()), float(np.abs(found.path_force).max(initial=0.0)))
@@ -532,9 +414,9 @@ class PlanProblem:
         """Return what exceeded soft limits cost at a point."""
         t, total = self.task, 0.0
         for values in (at.ends[0], None if at.starts is None else at.starts[0]):
-            if values is not None and t.slacked:
+            if values is not None and t.form.slacked:
                 over = np.maximum(np.maximum(t.low - values, values - t.high), 0.0) / t.y_scale
                 if values is not at.ends[0]:
                     over = over * np.array(t.functions.direct)
-                total += float(np.sum(over[:, t.slacked] * t.soft[t.slacked]))
+                total += float(np.sum(over[:, t.form.slacked] * t.soft[t.form.slacked]))
         return total

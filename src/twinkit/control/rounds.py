@@ -12,11 +12,12 @@ import numpy as np
 from twinkit.control.check import Checked, checked
 from twinkit.control.horizon import Horizon, task_of
 from twinkit.control.prediction import simulated
-from twinkit.control.problem import PlanProblem, Point, Task
+from twinkit.control.problem import PlanProblem
 from twinkit.control.region import ALLOWED
 from twinkit.control.scenarios import weighted
 from twinkit.control.solving import Attempt, solved
-from twinkit.control.warm import Warm, shifted
+from twinkit.control.task import Point, Task
+from twinkit.control.warm import Warm, guessed, left
 from twinkit.core import SimulationError
 from twinkit.core.component import Array
 from twinkit.optimise import Status
@@ -52,8 +53,8 @@ class Found:
         How it ended.
     substeps
         Integration method, and number of sub-steps of a step.
-    cost
-        What was minimised.
+    followed
+        What it was started from.
     narrow
         Whether margins beyond the domain of a learned term are narrower than they should be: with these there was no
         plan.
@@ -62,8 +63,20 @@ class Found:
     results: tuple[Result, ...]
     status: Status
     substeps: tuple[int, int]
-    cost: float
+    followed: Warm | None = None
     narrow: bool = False
+
+    @property
+    def cost(self) -> float:
+        """What was minimised."""
+        return sum(PlanProblem(r.task).cost(r.attempt.point, r.check.values) for r in self.results)
+
+    @property
+    def warm(self) -> Warm:
+        """What the next plan starts from."""
+        first = self.results[0]
+        points, margins = (tuple(r.attempt.point for r in self.results), tuple(r.check.margins for r in self.results))
+        return left(Warm(first.h.times, points, margins, *self.substeps), self.followed, first.task.u_scale)
 
 
 def optimised(
@@ -99,7 +112,7 @@ def optimised(
 
     tasks = tasks_now()
     if warm is not None:
-        points = _sharing(tuple(shifted(warm, task, k) for k, task in enumerate(tasks)), mpc.shared_steps)
+        points = _sharing(tuple(guessed(warm, task, k) for k, task in enumerate(tasks)), mpc.shared_steps)
     else:
         points = tuple(PlanProblem(task).restored(point_of(task, guess)) for task in tasks)
         if any(q.quantile for q in horizons[0].settings.quantities):
@@ -140,9 +153,8 @@ def optimised(
             found = reason
         else:
             parts = list(zip(horizons, tasks, attempt.parts(), checks, strict=True))
-            cost = sum(PlanProblem(t).cost(a.point, check.values) for _, t, a, check in parts)
             narrow = moved > _CLOSE and any(check.foreign for check in checks)
-            found = Found(tuple(Result(*part) for part in parts), attempt.status, substeps, cost, narrow)
+            found = Found(tuple(Result(*part) for part in parts), attempt.status, substeps, warm, narrow)
         if not moved > _CLOSE:
             break
         if not reason and (wider is not None or any(check.foreign for check in checks)):

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from twinkit.control.horizon import Horizon
-from twinkit.control.problem import Task
+from twinkit.control.task import Task
 from twinkit.core import InvalidValueError, Model
 from twinkit.core.component import Array
 
@@ -89,6 +89,8 @@ def under(h: Horizon, branch: Branch) -> Horizon:
 
 def weighted(task: Task, share: float) -> Task:
     """Return a task whose costs count so much."""
+    if share == 1.0:
+        return task
     end = task.terminal
     if end is not None:
         end = replace(end, weight=share * end.weight, level=share * end.level)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from statistics import NormalDist
 from typing import TYPE_CHECKING, Any
 
@@ -114,6 +115,13 @@ class Settings:
     def scales(self) -> tuple[Array, Array]:
         """Magnitudes of controls and quantities."""
         return np.array([m.scale for m in self.movers]), np.array([q.scale for q in self.quantities])
+
+    @cached_property
+    def steady(self) -> bool:
+        """Whether limits and references are the same at all times, and the end is not free."""
+        sides = [side for m in self.movers for side in (m.low, m.high)]
+        sides += [side for q in self.quantities for side in (q.low, q.high, q.reference)]
+        return not self.stretched and all(side.constant is not None for side in sides)
 
     @property
     def stretched(self) -> bool:

@@ -88,13 +88,26 @@ class Shooting:
             slopes[:, :, n:] += own[:, :, n:]
         return Moved(x, z, slopes, at, maps)
 
-    def ahead(self, k: int, x: Array, u: Array, z: Array) -> tuple[Array, Array]:
-        """Return where step `k` leads from one state, with one guess of the algebraic variables."""
-        f = self.functions
-        n, m, size = f.states, f.algebraics, f.states + f.controls
-        start = np.concatenate([x, u, z, [0.0]])[None]
-        (end,) = f.flow[self.method](start, [np.ascontiguousarray(self.items[:, k])], self.shared)
-        return end[:n], end[size : size + m]
+    def ahead(self, first: int, x: Array, u: Array, z: Array) -> tuple[Array, Array]:
+        """Return where steps `first`, ... lead one after the other, ``(K, n)`` and ``(K, m)``.
+
+        Parameters
+        ----------
+        first
+            The first step.
+        x, z
+            Where it starts, with a guess of the algebraic variables.
+        u
+            Controls of the steps, ``(K, c)``.
+        """
+        f, pieces = self.functions, self.items[:, first : first + len(u)]
+        count, per, c = len(u), len(pieces), f.controls
+        items = np.empty((count, per, c + pieces.shape[2]))
+        items[:, :, :c] = u[:, None]
+        items[:, :, c:] = pieces.transpose(1, 0, 2)
+        start = np.concatenate([x, z, [0.0]])
+        path = f.flow[self.method](start, items.reshape(count * per, -1), self.shared)[per - 1 :: per]
+        return path[:, : f.states], path[:, f.states : f.states + f.algebraics]
 
     def bent(self, moved: Moved, adjoint: Array) -> Array:
         """Return second derivatives of ``adjoint' end`` of every step, ``(N, n + c, n + c)``.

@@ -11,7 +11,8 @@ import casadi as ca
 import numpy as np
 
 from twinkit.control.chained import chained
-from twinkit.control.problem import Linear, PlanProblem, Point, Task
+from twinkit.control.problem import Linear, PlanProblem
+from twinkit.control.task import Point, Task
 from twinkit.control.tree import Branched, TreeProblem
 from twinkit.optimise import SOLVERS, Converged, Failed, Limits, StageProblem, Status, solve_nonlinear, sqp
 from twinkit.readings.casadi import SYMBOLIC
@@ -116,12 +117,14 @@ def _nonlinear(tasks: Sequence[Task], guess: Sequence[Point], shared: int, solve
     """Solve the whole plan, of all scenarios, with one nonlinear solver."""
     problems = [PlanProblem(task) for task in tasks]
     starts = [_begun(*one) for one in zip(problems, guess, strict=True)]
-    first, count, keep = tasks[0], tasks[0].count, tasks[0].remembered
+    first, count, keep = tasks[0], tasks[0].count, tasks[0].form.remembered
     n, c, several = first.functions.states, first.functions.controls, len(tasks) > 1
     shared = min(shared, count)
     last = [np.vstack([t.before, p.u])[:, keep] / t.u_scale[keep] for t, p in zip(tasks, starts, strict=True)]
     xs = [np.hstack([p.x / t.x_scale, u]) for t, p, u in zip(tasks, starts, last, strict=True)]
-    ws = [np.hstack([p.u / t.u_scale, np.zeros((count, len(t.slacked)))]) for t, p in zip(tasks, starts, strict=True)]
+    ws = [
+        np.hstack([p.u / t.u_scale, np.zeros((count, len(t.form.slacked)))]) for t, p in zip(tasks, starts, strict=True)
+    ]
     x, w = xs[0], np.vstack(ws)
     with SYMBOLIC:
         parts = [_stages(*one) for one in zip(tasks, starts, strict=True)]
@@ -167,7 +170,7 @@ def _applied(task: Task, rows: np.ndarray) -> np.ndarray:
 def _stages(task: Task, start: Point) -> StageProblem:
     """Return the plan as a problem of stages, in variables scaled by the nominal values."""
     f, shooting = task.functions, task.shooting
-    n, c, keep = f.states, f.controls, task.remembered
+    n, c, keep = f.states, f.controls, task.form.remembered
     shared = ca.DM(shooting.shared)
     xs, us = ca.DM(task.x_scale), ca.DM(task.u_scale)
     size, r = n + c, task.weight.shape[1]
@@ -205,7 +208,7 @@ def _stages(task: Task, start: Point) -> StageProblem:
                 total += task.penalty[j] * (u[j] - x[n + place]) ** 2
             dummies = [w[j] for j in range(c) if not task.free[k, j]]
             total += sum((0.5 * one**2 for one in dummies), ca.MX(0))
-            total += sum((task.soft[q] * w[c + i] for i, q in enumerate(task.slacked)), ca.MX(0))
+            total += sum((task.soft[q] * w[c + i] for i, q in enumerate(task.form.slacked)), ca.MX(0))
             if k == task.count - 1:
                 total += task.running * reached[n - 1]
                 if task.terminal is not None:
@@ -220,13 +223,13 @@ def _stages(task: Task, start: Point) -> StageProblem:
             reached = end(k, x, w)
             y, u = seen(k, reached, x, w) / ca.DM(task.y_scale), applied(k, x, w)
             rows = [y[q] + (sign * w[c + slack] if slack >= 0 else 0.0) for q, at_end, slack, sign in _ends(task)]
-            rows += [u[j] - x[n + keep.index(j)] for j in task.limited]
+            rows += [u[j] - x[n + keep.index(j)] for j in task.form.limited]
             return ca.vertcat(*rows) if rows else ca.MX(0, 1)
 
         return of
 
     low, high = _path_limits(task)
-    count, slacks = task.count, len(task.slacked)
+    count, slacks = task.count, len(task.form.slacked)
     infinite = np.full((count, c), np.inf)
     w_low = np.hstack([np.where(task.free, task.u_low / task.u_scale, -infinite), np.zeros((count, slacks))])
     w_high = np.hstack([np.where(task.free, task.u_high / task.u_scale, infinite), np.full((count, slacks), np.inf)])
@@ -242,7 +245,7 @@ def _stages(task: Task, start: Point) -> StageProblem:
 
 
 def _ends(task: Task) -> list[tuple[int, bool, int, float]]:
-    return [row for row in task.rows if row[1]]
+    return [row for row in task.form.rows if row[1]]
 
 
 def _path_limits(task: Task) -> tuple[np.ndarray, np.ndarray]:
@@ -250,7 +253,7 @@ def _path_limits(task: Task) -> tuple[np.ndarray, np.ndarray]:
     for r, _, _, sign in _ends(task):
         lows.append(task.low[:, r] / task.y_scale[r] if sign >= 0.0 else np.full(task.count, -np.inf))
         highs.append(task.high[:, r] / task.y_scale[r] if sign <= 0.0 else np.full(task.count, np.inf))
-    for j in task.limited:
+    for j in task.form.limited:
         lows.append(np.where(task.free[:, j], -task.rate[:, j] / task.u_scale[j], -np.inf))
         highs.append(np.where(task.free[:, j], task.rate[:, j] / task.u_scale[j], np.inf))
     if not lows:

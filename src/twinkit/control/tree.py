@@ -19,9 +19,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from twinkit.control.convex import convexified
-from twinkit.control.problem import Linear, PlanProblem, Point, Task, attempts, loosened
+from twinkit.control.problem import Linear, PlanProblem, attempts, loosened
+from twinkit.control.task import Point, Task
 from twinkit.core.component import Array
-from twinkit.optimise import StageProgram, StageSolution, Step, solve_stages
+from twinkit.optimise import Active, StageProgram, StageSolution, Step, bounded_stages, solve_stages
 
 Points = tuple[Point, ...]
 
@@ -64,6 +65,7 @@ class TreeProblem:
     def __init__(self, tasks: Sequence[Task], shared: int, fast: bool = False) -> None:
         self._parts = [PlanProblem(task) for task in tasks]
         self._shared, self._fast = shared, fast
+        self._active: Active | None = None
 
     def linearise(self, point: Points) -> Branched:
         """Evaluate all scenarios."""
@@ -110,6 +112,8 @@ class TreeProblem:
         ties = [self._tied(k) for k in range(len(programs))]
         chain = _chained(programs, ties, self._shared, self._parts[0].task.functions.controls)
         kept = None
+        if self._fast and (one := self._bounded(loosened(chain, slack), at)):
+            return [_part(one, program, k, tie) for k, (program, tie) in enumerate(zip(programs, ties, strict=True))]
         if self._parts[0].task.exact:
             fixed = np.concatenate([part.fixed(one) for part, one in zip(self._parts, at.parts, strict=True)])
             chain, kept = convexified(chain, fixed & ~_padded(np.concatenate(ties), fixed.shape[1]))
@@ -119,6 +123,18 @@ class TreeProblem:
         if kept is not None:
             found = replace(found, adjoint=found.adjoint + np.einsum("kij,kj->ki", kept, found.x))
         return [_part(found, program, k, tie) for k, (program, tie) in enumerate(zip(programs, ties, strict=True))]
+
+    def _bounded(self, chain: StageProgram, at: Branched) -> StageSolution | None:
+        """Return the solution where only bounds of inputs bind."""
+        if self._active is None:
+            parts = [part.active(one) for part, one in zip(self._parts, at.parts, strict=True)]
+            force = np.concatenate([*(one.force[:-1] for one in parts), parts[-1].force[-1:]])
+            self._active = Active(np.concatenate([one.sides for one in parts]), force)
+        found = bounded_stages(chain, self._active, self._parts[0].task.functions.native)
+        if found is None:
+            return None
+        self._active = found[1]
+        return found[0]
 
     def _tied(self, scenario: int) -> np.ndarray:
         """Return which controls of which steps of a scenario are those of the first one, ``(N, c)``."""

@@ -2,41 +2,29 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from enum import Enum
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeAlias, cast
 
 import numpy as np
 
-from twinkit._version import __version__
+from twinkit.core import definition, model_text
 from twinkit.core.description import Description, describe
-from twinkit.core.errors import (
-    DataError,
-    FrozenModelError,
-    InvalidValueError,
-    ModelDefinitionError,
-    unknown_name,
-)
+from twinkit.core.errors import FrozenModelError, InvalidValueError, ModelDefinitionError, unknown_name
 from twinkit.core.evaluate import evaluating
-from twinkit.core.identity import digest, plain
+from twinkit.core.identity import digest
 from twinkit.core.lengths import factors, length
 from twinkit.core.parameter_set import ParameterSet
 from twinkit.core.providers import provided
-from twinkit.core.source_check import Names, check_equations
 from twinkit.core.structure import Structure, structure_of
-from twinkit.core.terms import AnyModel, Correction, check_term, gathered, restored
-from twinkit.core.units import affine, parse_unit, registry, unit_label
-from twinkit.core.variables import Option, PlainOption, Value, Variable
+from twinkit.core.terms import AnyModel, Correction, check_term, gathered
+from twinkit.core.units import affine, unit_label
+from twinkit.core.variables import Option, Value, Variable
 
 if TYPE_CHECKING:
     from twinkit.core.layout import Layout
 
 BalanceRule: TypeAlias = Callable[[Any, Any], Any]
-_FORMAT = "twinkit-model/1"
-_RESERVED = {"t"}
-_REQUIRED_KINDS = ("state", "algebraic", "output")
 
 
 class _SubmodelSlot:
@@ -107,7 +95,7 @@ class Model:
         slots = {name: slot for base in bases for name, slot in base._slots.items()}
         for name, attribute in list(vars(cls).items()):
             if isinstance(attribute, (Variable, Option, Model)):
-                _check_name(cls, name)
+                definition.check_name(cls, name, vars(Model))
                 for kind in (declared, options, slots):
                     kind.pop(name, None)
             elif name in declared or name in options or name in slots:
@@ -129,13 +117,13 @@ class Model:
                 setattr(cls, name, slots[name])
         cls.declared = declared
         cls.option_declarations = options
-        _name_redeclared(cls)
-        _check_plotted(cls)
         cls._slots = slots
         affine(cls.time_unit, "s")
-        _check_shapes(cls)
+        definition.name_redeclared(cls)
+        definition.check_plotted(cls)
+        definition.check_shapes(cls)
         if cls.equations is not Model.equations:
-            _check_source(cls)
+            definition.check_source(cls, Model)
 
     def equations(self, v: Any, m: Any) -> Mapping[str, Any]:
         """Return derivatives, residuals and outputs by name; every model defines this."""
@@ -371,23 +359,7 @@ class Model:
     # -- JSON --------------------------------------------------------------------------------------------------
     def to_json(self) -> str:
         """Return this model as JSON text: class name, definition hash and every value, with units."""
-        units = {prefix + name: v.unit for prefix, part in self.walk() for name, v in part.declared.items()}
-        document: dict[str, Any] = {
-            "format": _FORMAT,
-            "twinkit": __version__,
-            "model": type(self).__name__,
-            "definition_hash": self.definition_hash,
-            "options": {p + n: plain(_member(v)) for p, part in self.walk() for n, v in part.options.items()},
-            "values": {name: {"value": plain(value), "unit": units[name]} for name, value in self.values().items()},
-        }
-        terms = [
-            {"model": prefix[:-1], "term": type(part.submodels[c.name]).__name__, **c.as_dict()}
-            for prefix, part in self.walk()
-            for c in part.corrections.values()
-        ]
-        if terms:
-            document["terms"] = terms
-        return json.dumps(document, indent=1)
+        return model_text.written(self)
 
     @classmethod
     def from_json(cls, text: str, *, allow_changed_definition: bool = False, terms: Sequence[type[Model]] = ()) -> Self:
@@ -407,33 +379,7 @@ class Model:
         DataError
             If the text is not such a document, belongs to another class, or to another definition.
         """
-        try:
-            document = json.loads(text)
-            form, name, saved = document["format"], document["model"], document["definition_hash"]
-            values = {key: item["value"] for key, item in document["values"].items()}
-            units = {key: item["unit"] for key, item in document["values"].items()}
-            options = dict(document["options"])
-            held = list(document.get("terms", ()))
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise DataError(f"this is not a model saved by twinkit ({type(error).__name__}: {error})") from None
-        if form != _FORMAT:
-            raise DataError(f"this twinkit ({__version__}) reads {_FORMAT!r}, not {form!r}")
-        if name != cls.__name__:
-            raise DataError(f"this text holds a {name!r}, not a {cls.__name__!r}: call {name}.from_json")
-        options = _members(cls, options)
-        own = {name: value for name, value in options.items() if "." not in name}
-        blank = cls({**own, **_with_units(cls.declared, {n: v for n, v in values.items() if n in cls.declared}, units)})
-        blank = restored(blank, held, options, terms, _members)
-        options = _members(blank, options)
-        declared = {prefix + name: part.declared[name] for prefix, part in blank.walk() for name in part.declared}
-        model = blank.with_({**options, **_with_units(declared, values, units)})
-        if model.definition_hash != saved and not allow_changed_definition:
-            raise DataError(
-                f"{name} was saved with another definition ({saved[:12]}, now {model.definition_hash[:12]}): its "
-                "equations or declarations have changed since. Pass allow_changed_definition=True to use the values "
-                "all the same."
-            )
-        return model
+        return model_text.read(cls, text, allow_changed_definition=allow_changed_definition, terms=terms)
 
     # -- looks -------------------------------------------------------------------------------------------------
     def show(self) -> Any:
@@ -502,77 +448,3 @@ def _short(value: Any, unit: str) -> str:
     text = f"array({np.size(cast('Any', value))})" if isinstance(value, np.ndarray) else repr(value)
     label = unit_label(unit) if unit else ""
     return f"'{text} {label}'" if label else text
-
-
-def _member(value: Any) -> Any:
-    if isinstance(value, PlainOption):
-        return value.to_plain()
-    return value.name if isinstance(value, Enum) else value
-
-
-def _members(model: Model | type[Model], options: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Turn saved names of Enum options back into members, and saved structures into options."""
-    found = dict(options)
-    for name, option in model.option_declarations.items():
-        saved = found.get(prefix + name)
-        kind = cast("Any", type(option.default))
-        if isinstance(option.default, Enum) and isinstance(saved, str) and saved in kind.__members__:
-            found[prefix + name] = kind[saved]
-        elif isinstance(option.default, PlainOption) and prefix + name in found and not isinstance(saved, kind):
-            found[prefix + name] = option.default.from_plain(saved)
-    children = model.submodels if isinstance(model, Model) else {n: s.default for n, s in model._slots.items()}  # pyright: ignore[reportPrivateUsage]
-    for name, child in children.items():
-        found = _members(child, found, f"{prefix}{name}.")
-    return found
-
-
-def _with_units(
-    declared: Mapping[str, Variable], values: Mapping[str, Any], units: Mapping[str, str]
-) -> dict[str, Any]:
-    """Attach saved units where they are not the declared ones, so that a re-declared unit converts."""
-    result: dict[str, Any] = {}
-    for name, value in values.items():
-        same = name not in declared or parse_unit(units[name]) == parse_unit(declared[name].unit)
-        result[name] = value if same else registry().Quantity(np.asarray(value, dtype=np.float64), units[name])
-    return result
-
-
-def _check_name(cls: type[Model], name: str) -> None:
-    if name in _RESERVED or name.startswith("_") or name in vars(Model):
-        raise ModelDefinitionError(f"{cls.__name__}.{name}: this name is taken by Model itself; choose another")
-
-
-def _name_redeclared(cls: type[Model]) -> None:
-    for key, option in cls.option_declarations.items():
-        for declarations in option.redeclares.values():
-            for name, variable in declarations.items():
-                if name not in cls.declared:
-                    raise unknown_name("variable", name, cls.declared, f"redeclares of {cls.__name__}.{key}")
-                variable.__set_name__(cls, name)
-                if variable.label != name:
-                    raise ModelDefinitionError(
-                        f"{cls.__name__}.{key}: one declaration cannot have two names ({variable.label!r}, {name!r})"
-                    )
-
-
-def _check_plotted(cls: type[Model]) -> None:
-    for name in cls.plotted:
-        if "." not in name and (name not in cls.declared or cls.declared[name].kind == "parameter"):
-            raise unknown_name("variable", name, cls.declared, f"{cls.__name__}.plotted")
-
-
-def _check_shapes(cls: type[Model]) -> None:
-    defaults = {name: option.default for name, option in cls.option_declarations.items()}
-    for name, variable in cls.declared.items():
-        if isinstance(variable.shape, str):
-            length(variable.shape, defaults, f"{cls.__name__}.{name}")
-
-
-def _check_source(cls: type[Model]) -> None:
-    variables = {*cls.declared, *cls.option_declarations, *cls._slots, "t"}  # pyright: ignore[reportPrivateUsage]
-    targets = [name for name, variable in cls.declared.items() if variable.kind in _REQUIRED_KINDS]
-    names = Names(variables, {*cls.option_declarations, *cls._slots}, targets, targets)  # pyright: ignore[reportPrivateUsage]
-    for function in ("equations", "events"):
-        method = getattr(cls, function)
-        if method is not getattr(Model, function):
-            check_equations(cls.__name__, method, names)

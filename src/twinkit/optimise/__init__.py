@@ -1,6 +1,7 @@
 """What estimation and control share of optimisation: models with sensitivities, structured solvers, typed endings."""
 
 from twinkit.optimise.augmented import Augmented, augmented
+from twinkit.optimise.bounded import Active, bounded_stages
 from twinkit.optimise.discretise import Dynamics, Method, Radau, RungeKutta4
 from twinkit.optimise.native import Chains, Path, Points
 from twinkit.optimise.nonlinear import SOLVERS, StageProblem, solve_nonlinear
@@ -10,6 +11,7 @@ from twinkit.optimise.status import Converged, Failed, MaxIterations, Status
 
 __all__ = [
     "SOLVERS",
+    "Active",
     "Augmented",
     "Chains",
     "Contraction",
@@ -32,6 +34,7 @@ __all__ = [
     "Status",
     "Step",
     "augmented",
+    "bounded_stages",
     "solve_nonlinear",
     "solve_stages",
     "sqp",

@@ -1,6 +1,7 @@
 """Model predictive control: what is asked, what comes back, and what happens when something goes wrong."""
 
 import math
+import pickle
 from dataclasses import replace
 
 import numpy as np
@@ -400,3 +401,61 @@ def test_plot(monkeypatch):
     assert len(axes) == 2
     with pytest.raises(UnknownNameError):
         tank().plan({"T": 20.0}, t=0.0).plot("x")
+
+
+def test_near_the_optimum_plans_take_few_iterations():
+    """Where nothing is left to gain, an inaccurate quadratic programme once stopped the line search."""
+    mpc = MPC(
+        Reactor(), horizon="0.1 h", step="0.005 h", track={"C_b": Track(0.6)}, native=False,
+        moves={"F": Move(penalty=0.1), "Q": Move(penalty=1e-3)}, within={"T_R": Within(None, 140.0, penalty=1e4)},
+    )  # fmt: skip
+    states, plan, taken = {"C_a": 0.8, "C_b": 0.4, "T_R": 134.14, "T_K": 130.0}, None, []
+    for k in range(60):
+        plan = mpc.plan(states, t=0.005 * k, previous=plan)
+        assert isinstance(plan.status, Optimal)
+        taken.append(plan.status.iterations)
+        states = {name: float(plan.predicted[name].mean[1]) for name in states}
+    assert max(taken) <= 8
+    assert max(taken[50:]) <= 2
+
+
+def test_a_steadily_receding_horizon_starts_from_how_the_plans_changed():
+    mpc = MPC(
+        Reactor(), horizon="0.1 h", step="0.005 h", track={"C_b": Track(0.6)}, native=False,
+        moves={"F": Move(penalty=0.1), "Q": Move(penalty=1e-3)},
+    )  # fmt: skip
+    states, plan, drifts = {"C_a": 0.8, "C_b": 0.4, "T_R": 134.14, "T_K": 130.0}, None, []
+    for k in range(30):
+        plan = mpc.plan(states, t=0.005 * k, previous=plan)
+        drifts.append(plan.warm.drifts)
+        assert plan.warm.earlier is None or plan.warm.earlier.earlier is None  # nothing piles up
+        states = {name: float(plan.predicted[name].mean[1]) for name in states}
+    assert any(drifts)
+    fresh = mpc.plan(states, t=0.15)
+    followed = mpc.plan(states, t=0.15, previous=plan, applied=mpc_moves(mpc))
+    assert isinstance(followed.status, Optimal)
+    np.testing.assert_allclose(followed.moves["F"].values, fresh.moves["F"].values, atol=0.05)
+
+
+def mpc_moves(mpc):
+    """Return the moves in force where there is no previous plan."""
+    labels = [m.place.label for m in mpc.settings.movers]
+    return dict(zip(labels, mpc.moves_in_force(0.15).tolist(), strict=True))
+
+
+def test_what_is_worked_out_later_is_the_same_after_a_copy():
+    plan = tank().plan({"T": 20.0}, t=0.0)
+    copy = pickle.loads(pickle.dumps((plan.predicted, plan.binding, plan.sensitivity)))
+    assert list(copy[0]) == list(plan.predicted)
+    np.testing.assert_array_equal(copy[0]["T"].mean, plan.predicted["T"].mean)
+    assert plan.binding == copy[1]
+    np.testing.assert_array_equal(copy[2]["Q"], plan.sensitivity["Q"])
+
+
+def test_limits_that_never_change_are_those_of_every_plan():
+    """What is asked at the nodes is remembered for a number of nodes: a last, shorter step is not one of them."""
+    mpc = tank(horizon="20 min", until="50 min", within={"T": (None, "40 degC")}, track={"T": 45.0})
+    plans = [mpc.plan({"T": 30.0}, t=t) for t in (0.0, 20.0, 31.0, 45.0)]
+    for plan in plans:
+        assert plan.predicted["T"].mean[1:].max() <= 40.0 + 1e-3
+    assert [len(plan.moves["Q"].values) for plan in plans] == [10, 10, 10, 3]
