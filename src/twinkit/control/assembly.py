@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from twinkit.control.mpc import MPC
     from twinkit.control.rounds import Found, Result
 
+_NARROW = "Margins for that are narrower than they should be: with all of them no moves keep the limits."
 _PULLS = 1e-5  # smallest scaled multiplier of a constraint that shapes a plan
 
 
@@ -67,6 +68,7 @@ def plan_of(
     if status.fresh:
         warm = found.warm
     between = dict.fromkeys(name for result in found.results for name in result.check.between)
+    foreign = dict.fromkeys(text for result in found.results for text in result.check.foreign)
     values = [_value(mpc, result) for result in found.results]
     shares = [branch.share for branch in mpc.branches] or [1.0]
     names = [branch.name for branch in mpc.branches]
@@ -76,8 +78,12 @@ def plan_of(
         LateSequence(partial(_bindings, mpc, found.results)) if status.fresh else (),
         sum(share * value for share, value in zip(shares, values, strict=True)), mpc.goal,
         LateMapping(partial(_sensitivity, mpc, first.task, attempt.at, shares[0])) if status.fresh else {},
-        {"total": clock.perf_counter() - began}, made_by, warm=warm,
-        warnings=tuple(f"{name} may exceed its limit between two steps" for name in between),
+        {"total": clock.perf_counter() - began}, made_by, not foreign, warm=warm,
+        warnings=(
+            *(f"{name} may exceed its limit between two steps" for name in between),
+            *(f"Less certain than it looks: {text}." for text in foreign),
+            *([_NARROW] if found.narrow else []),
+        ),
         scenarios={
             name: LateMapping(partial(_predicted, mpc, r.check))
             for name, r in zip(names, found.results, strict=False)

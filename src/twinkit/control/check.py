@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from twinkit.control.doubts import CAUTIOUS
 from twinkit.control.horizon import Horizon
 from twinkit.control.prediction import Run, simulated, spread
 from twinkit.control.region import ALLOWED
@@ -39,6 +40,8 @@ class Checked:
         Why the moves must not leave ('' where nothing speaks against them).
     between
         Names of quantities that exceed a hard limit between two nodes.
+    foreign
+        Learned terms that are asked beyond what they were trained on, in words.
     """
 
     times: Array
@@ -50,6 +53,7 @@ class Checked:
     error: float
     reason: str
     between: tuple[str, ...] = ()
+    foreign: tuple[str, ...] = ()
 
 
 def checked(h: Horizon, task: Task, method: int, substeps: int, u: Array, x: Array | None, grows: float) -> Checked:
@@ -83,7 +87,7 @@ def checked(h: Horizon, task: Task, method: int, substeps: int, u: Array, x: Arr
     means, rows = np.hstack([seen[:, m : m + total], inputs]), seen[:, m + total :].reshape(len(times), total, n)
     if h.functions.derive is not None:
         means, rows = _with_derived(h, h.functions.derive, means, rows)
-    stds = np.zeros_like(means)
+    stds, doubts, foreign = np.zeros_like(means), np.zeros_like(means), ()
     if known.covariance.any() or known.noise.any():
         steps = items[:, 1]
         kept = max(1, int(np.searchsorted(np.cumsum(steps), grows * (1 + 1e-9), side="right")))
@@ -95,6 +99,12 @@ def checked(h: Horizon, task: Task, method: int, substeps: int, u: Array, x: Arr
     chosen = [q.row for q in h.settings.quantities]
     quantile = np.array([q.quantile for q in h.settings.quantities])
     margins = stds[1:, chosen] * quantile
+    if h.doubts is not None:
+        carried, foreign = h.doubts.carried(p, method, run, items, h.shared, last)
+        doubts[:, : rows.shape[1]] = np.sqrt(np.einsum("kri,kit->krt", rows, carried) ** 2 @ np.ones(carried.shape[2]))
+        stds = np.hypot(stds, doubts)
+        widened = np.where(quantile > 0.0, stds[1:, chosen] * quantile, margins + doubts[1:, chosen] * CAUTIOUS)
+        margins = np.where([q.limited for q in h.settings.quantities], widened, margins)
     states = known.x.size
     away = 0.0
     if x is not None:
@@ -102,7 +112,8 @@ def checked(h: Horizon, task: Task, method: int, substeps: int, u: Array, x: Arr
         away = float(np.max(np.abs(vectors[:, :states] - x[:, :states]) / (scale + np.abs(vectors[:, :states]))))
     values = means[1:, chosen]
     reason, between = _objections(h, task, u, vectors, values, run.path, zs, items, last)
-    return Checked(times, vectors[:, :states], means, stds, margins, values, away, reason, between)
+    reason = f"{reason} ({foreign[0]})" if reason and foreign else reason
+    return Checked(times, vectors[:, :states], means, stds, margins, values, away, reason, between, foreign)
 
 
 def _with_derived(h: Horizon, derive: Points, means: Array, rows: Array) -> tuple[Array, Array]:
@@ -164,8 +175,11 @@ def _between(h: Horizon, task: Task, hard: Indices, path: Array, last: Indices) 
     for r in hard.tolist():
         q = h.settings.quantities[r]
         if q.place.kind == "state":
-            inside = path[:, q.place.index].reshape(task.count, per)
-            over = np.maximum(task.low[:, r] - inside.min(axis=1), inside.max(axis=1) - task.high[:, r])
-            if (over[1:] > 10.0 * ALLOWED * q.scale).any():
+            inside = path[:, q.place.index].reshape(task.count, per)[1:]
+            # Margins differ from node to node: between two nodes the wider of their limits counts.
+            low = np.minimum(task.low[:-1, r], task.low[1:, r])
+            high = np.maximum(task.high[:-1, r], task.high[1:, r])
+            over = np.maximum(low - inside.min(axis=1), inside.max(axis=1) - high)
+            if (over > 10.0 * ALLOWED * q.scale).any():
                 found.append(q.place.label)
     return tuple(found)

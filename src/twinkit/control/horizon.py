@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from twinkit.control.doubts import Doubts
 from twinkit.control.form import Form, form_of
 from twinkit.control.functions import Functions, Shape, plan_functions
 from twinkit.control.known import Known
@@ -47,6 +48,8 @@ class Horizon:
         What is asked of the last node.
     exact, tolerance
         As for `Task`.
+    doubts
+        Learned terms of the model; None: it has none.
     kept
         What the controller remembers of its plans, by number of nodes.
     """
@@ -64,6 +67,7 @@ class Horizon:
     exact: bool
     tolerance: float
     kept: dict[Any, Asked]
+    doubts: Doubts | None = None
 
     @property
     def moved(self) -> list[int]:

@@ -14,6 +14,7 @@ import numpy as np
 from twinkit.control.assembly import plan_of
 from twinkit.control.component import ControllerComponent
 from twinkit.control.constraints import check_confidence
+from twinkit.control.doubts import Doubts, doubts_of
 from twinkit.control.fallback import fallback
 from twinkit.control.functions import Functions
 from twinkit.control.horizon import Horizon, check_inputs, functions_of, inputs_over, nodes
@@ -30,7 +31,15 @@ from twinkit.control.status import Optimal, Suboptimal
 from twinkit.control.task import Terminal
 from twinkit.control.terminal import TerminalRegion
 from twinkit.control.warm import Warm
-from twinkit.core import DesignSpace, InvalidValueError, Model, SimulationError, StateEstimate
+from twinkit.core import (
+    Applicability,
+    DesignSpace,
+    FittedModel,
+    InvalidValueError,
+    Model,
+    SimulationError,
+    StateEstimate,
+)
 from twinkit.core.component import Array
 from twinkit.core.identity import digest
 from twinkit.core.units import as_number
@@ -48,7 +57,7 @@ class MPC:
     Parameters
     ----------
     model
-        The model (ODE, or DAE of index 1).
+        The model (ODE, or DAE of index 1); or a fitted `HybridModel`, which also says where its learned terms hold.
     horizon
         How far a plan looks ahead: number in the model's time unit or text. None: to `until`.
     step
@@ -82,6 +91,11 @@ class MPC:
         See `scenarios`.
     terminal
         Cost and region at the end; see `terminal_region`.
+    applicability
+        Learned term -> where it may be believed. A fitted `HybridModel` knows it. Where a plan leaves what a term was
+        trained on, it is not ``in_domain``, says so, and keeps wider margins: the standard deviation that the term's
+        value had before any data is carried along the plan (with the asked confidence, or 0.95). A plan with a term
+        of which nothing is known is never ``in_domain``.
     valid_for
         How long a plan may be followed without a new one; None: five steps.
     tolerance
@@ -123,7 +137,7 @@ class MPC:
     (True, 10.0, 45.0)
     """
 
-    model: Model
+    model: Any
     horizon: Any = None
     step: Any = None
     until: Any = None
@@ -138,6 +152,7 @@ class MPC:
     scenarios: Mapping[str, Any] = field(default_factory=dict[str, Any])
     shared_steps: int = 1
     terminal: TerminalRegion | None = None
+    applicability: Mapping[str, Applicability] = field(default_factory=dict[str, Applicability])
     valid_for: Any = None
     tolerance: float = 1e-3
     rtol: float = 1e-5
@@ -150,6 +165,7 @@ class MPC:
 
     def __post_init__(self) -> None:
         check_confidence(self.confidence)
+        self._take_apart()
         for name in ("tolerance", "rtol", "seconds"):
             if not getattr(self, name) > 0.0:
                 raise InvalidValueError(f"{name} must be positive, not {getattr(self, name)!r}")
@@ -157,8 +173,22 @@ class MPC:
             raise InvalidValueError("iterations, starts and shared_steps are at least 1")
         if self.terminal is not None and not isinstance(self.terminal, TerminalRegion):
             raise InvalidValueError(f"terminal takes what terminal_region(...) returns, not {self.terminal!r}")
-        _ = self.settings, self.branches, self.validity, self.grows, self._terminal  # check now, not at the first plan
+        _ = (
+            self.settings,
+            self.branches,
+            self.validity,
+            self.grows,
+            self._terminal,
+            self._doubts,
+        )  # check now, not at the first plan
         check_inputs(self.model, self.settings, self.inputs)
+
+    def _take_apart(self) -> None:
+        """Take from a fitted model the model, and where it holds."""
+        fitted = self.model
+        if not isinstance(fitted, Model) and isinstance(fitted, FittedModel):
+            object.__setattr__(self, "applicability", {**fitted.applicability_, **self.applicability})
+            object.__setattr__(self, "model", fitted.model_)
 
     # -- what it is ----------------------------------------------------------------------------------------------
     @cached_property
@@ -193,6 +223,10 @@ class MPC:
         if self.terminal is None:
             return None
         return self.terminal.numbers(self.model, bool(self.settings.running), self.settings.size)
+
+    @cached_property
+    def _doubts(self) -> Doubts | None:
+        return doubts_of(self.model, self.applicability)
 
     @cached_property
     def _steady(self) -> Program:
@@ -235,7 +269,8 @@ class MPC:
         rest = [s.running, s.step, s.horizon, s.until, self.grows, self.validity, repr(self.terminal), self.rtol,
                 self.tolerance, self.exact, self.iterations, self.starts, sorted(self.inputs),
                 [[d.label, d.formula.content_hash, d.sources] for d in s.derived], self.shared_steps,
-                [[b.name, b.share, b.values] for b in self.branches]]  # fmt: skip
+                [[b.name, b.share, b.values] for b in self.branches],
+                sorted((name, one.std, one.identity) for name, one in self.applicability.items())]  # fmt: skip
         return digest([self.model.content_hash, quantities, moves, rest])
 
     # -- planning ------------------------------------------------------------------------------------------------
@@ -280,6 +315,8 @@ class MPC:
         unit = self.model.time_unit
         at = None if t is None else as_number(t, unit, "the time of a plan")
         here = known(self.model, estimate, at)
+        if self._doubts is not None:
+            here = self._doubts.shifted(here)
         time = here.time if at is None else at
         if previous is not None and not isinstance(previous, Plan):
             raise InvalidValueError(f"previous takes a Plan, not {previous!r}")
@@ -355,7 +392,7 @@ class MPC:
         )
         horizon = Horizon(
             self.model, s, here, times, stretch, inputs, before, *functions, self._terminal, self.exact,
-            self.tolerance, self._kept,
+            self.tolerance, self._kept, None if self._doubts is None else self._doubts.looking(here, self.native),
         )  # fmt: skip
         return _forward(horizon, time) if here.time < time - 1e-9 * max(1.0, abs(time)) else horizon
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 _FEW, _MANY = 64, 512  # sub-steps of a step: beyond the first an implicit method is tried
 _ROUNDS = 4  # solutions of one plan, with finer steps or other margins
+_MORE = 12  # the same where margins are searched for
 _CLOSE = 0.02  # of the scale: margins that differ by less are the same
 
 
@@ -54,12 +55,16 @@ class Found:
         Integration method, and number of sub-steps of a step.
     followed
         What it was started from.
+    narrow
+        Whether margins beyond the domain of a learned term are narrower than they should be: with these there was no
+        plan.
     """
 
     results: tuple[Result, ...]
     status: Status
     substeps: tuple[int, int]
     followed: Warm | None = None
+    narrow: bool = False
 
     @property
     def cost(self) -> float:
@@ -115,10 +120,13 @@ def optimised(
             margins = [np.where(np.isfinite(one.margins), one.margins, 0.0) for one in first]
             tasks = tasks_now()
     found: Found | str = "nothing was tried"
-    for _ in range(_ROUNDS):
+    wider: _Wider | None = None
+    rounds = 0
+    while rounds < (_ROUNDS if wider is None else _MORE):
+        rounds += 1
         if clock.perf_counter() > deadline:
             return "the deadline passed before there was a plan" if found == "nothing was tried" else found
-        attempt = solved(tasks, points, mpc.shared_steps, mpc.iterations, deadline, mpc.escalate)
+        attempt = solved(tasks, points, mpc.shared_steps, mpc.iterations, deadline, mpc.escalate and wider is None)
         usable = attempt.status.usable
         checks = [_check(mpc, h, t, substeps, p) for h, t, p in zip(horizons, tasks, attempt.points, strict=True)]
         if max(check.error for check in checks) > 30.0 * mpc.rtol and usable and substeps[1] < _MANY:
@@ -128,22 +136,52 @@ def optimised(
             tasks, points = tasks_now(), attempt.points
             continue
         reason = next((check.reason for check in checks if check.reason), "") or _apart(mpc, tasks, attempt.points)
+        if reason and wider is not None:
+            wider = replace(wider, share=0.5 * wider.share)
+            margins = wider.margins
+            tasks, points = tasks_now(), wider.points
+            continue
         if reason and not usable:
             return f"{getattr(attempt.status, 'reason', attempt.status.text)} ({reason})"
+        wanted = [check.margins for check in checks]
+        if wider is not None or any(check.foreign for check in checks):
+            # Once a plan has left what its model was trained on, margins only grow: else it would leave again.
+            wanted = [np.maximum(new, old) for new, old in zip(wanted, margins, strict=True)]
+        pairs = zip(wanted, margins, strict=True)
+        moved = max(float(np.max(np.abs(new - old) / tasks[0].y_scale, initial=0.0)) for new, old in pairs)
         if reason:
             found = reason
         else:
             parts = list(zip(horizons, tasks, attempt.parts(), checks, strict=True))
-            found = Found(tuple(Result(*part) for part in parts), attempt.status, substeps, warm)
-        moved = max(
-            float(np.max(np.abs(check.margins - margin) / tasks[0].y_scale, initial=0.0))
-            for check, margin in zip(checks, margins, strict=True)
-        )
+            narrow = moved > _CLOSE and any(check.foreign for check in checks)
+            found = Found(tuple(Result(*part) for part in parts), attempt.status, substeps, warm, narrow)
         if not moved > _CLOSE:
             break
-        margins = [check.margins for check in checks]
+        if not reason and (wider is not None or any(check.foreign for check in checks)):
+            wider = _Wider(margins, wanted, attempt.points, 0.5 if wider is None else wider.share)
+            wanted = wider.margins
+        margins = wanted
         tasks, points = tasks_now(), attempt.points
     return found
+
+
+@dataclass(frozen=True, eq=False)
+class _Wider:
+    """A search for margins: from those that were kept, a share of the way to those a plan beyond its domain needs.
+
+    Margins depend on how far a plan leaves the domain, and so on themselves: all of the way at once may leave no plan,
+    where a plan within the domain is near.
+    """
+
+    kept: list[Array]
+    wanted: list[Array]
+    points: tuple[Point, ...]
+    share: float
+
+    @property
+    def margins(self) -> list[Array]:
+        """What to try next."""
+        return [old + self.share * (new - old) for old, new in zip(self.kept, self.wanted, strict=True)]
 
 
 def _sharing(points: tuple[Point, ...], shared: int) -> tuple[Point, ...]:

@@ -131,9 +131,13 @@ class Settings:
 
 def settings_of(mpc: MPC) -> Settings:
     """Check what a user asked; see `MPC` for what is raised."""
-    model, unit = mpc.model, mpc.model.time_unit
+    model = mpc.model
     if not isinstance(model, Model):
-        raise InvalidValueError(f"a controller needs a model instance, not {model!r}")
+        raise InvalidValueError(
+            f"a controller needs a model instance (or a fitted HybridModel), not {model!r}; an FMU can be the plant of "
+            "a closed loop, but not yet the model of a plan"
+        )
+    unit = model.time_unit
     happenings = [*model.structure.events, *model.structure.schedules]
     if happenings:
         raise InvalidValueError(

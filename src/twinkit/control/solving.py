@@ -10,9 +10,10 @@ from typing import Any
 import casadi as ca
 import numpy as np
 
+from twinkit.control.chained import chained
 from twinkit.control.problem import Linear, PlanProblem
 from twinkit.control.task import Point, Task
-from twinkit.control.tree import TreeProblem
+from twinkit.control.tree import Branched, TreeProblem
 from twinkit.optimise import SOLVERS, Converged, Failed, Limits, StageProblem, Status, solve_nonlinear, sqp
 from twinkit.readings.casadi import SYMBOLIC
 
@@ -67,16 +68,15 @@ def solved(
     until
         When to stop, on the clock of ``time.perf_counter``.
     escalate
-        Whether the nonlinear solvers are tried where SQP fails (one scenario only).
+        Whether the nonlinear solvers are tried where SQP fails.
     """
     try:
         best = _sequential(tasks, guess, shared, iterations, until)
     except (ArithmeticError, RuntimeError, np.linalg.LinAlgError) as error:
         nothing = (None,) * len(tasks)
         best = Attempt(guess, nothing, Failed("SQP", 0, f"the solver crashed: {error}"))
-    if best.status.usable or not escalate or len(tasks) > 1:
+    if best.status.usable or not escalate:
         return best
-    task, problem = tasks[0], PlanProblem(tasks[0])
     reasons = [getattr(best.status, "reason", best.status.text)]
     for solver in SOLVERS:
         left = until - clock.perf_counter()
@@ -84,7 +84,7 @@ def solved(
             reasons.append(f"no time left for {solver.upper()}")
             break
         try:
-            tried = _nonlinear(task, problem, best.point, solver, left)
+            tried = _nonlinear(tasks, best.points, shared, solver, left)
         except (ArithmeticError, RuntimeError, np.linalg.LinAlgError) as error:
             reasons.append(f"{solver.upper()} crashed: {error}")
             continue
@@ -113,29 +113,58 @@ def _sequential(tasks: Sequence[Task], guess: tuple[Point, ...], shared: int, it
     return best
 
 
-def _nonlinear(task: Task, problem: PlanProblem, guess: Point, solver: str, seconds: float) -> Attempt:
-    """Solve the whole plan with one nonlinear solver."""
-    n, keep = task.functions.states, task.form.remembered
-    start = problem.restored(guess)
-    if not np.isfinite(start.x).all():
-        start = replace(guess, x=np.tile(task.start, (task.count + 1, 1)))
-    last = np.vstack([task.before, start.u])[:, keep] / task.u_scale[keep]
-    x = np.hstack([start.x / task.x_scale, last])
-    w = np.hstack([start.u / task.u_scale, np.zeros((task.count, len(task.form.slacked)))])
+def _nonlinear(tasks: Sequence[Task], guess: Sequence[Point], shared: int, solver: str, seconds: float) -> Attempt:
+    """Solve the whole plan, of all scenarios, with one nonlinear solver."""
+    problems = [PlanProblem(task) for task in tasks]
+    starts = [_begun(*one) for one in zip(problems, guess, strict=True)]
+    first, count, keep = tasks[0], tasks[0].count, tasks[0].form.remembered
+    n, c, several = first.functions.states, first.functions.controls, len(tasks) > 1
+    shared = min(shared, count)
+    last = [np.vstack([t.before, p.u])[:, keep] / t.u_scale[keep] for t, p in zip(tasks, starts, strict=True)]
+    xs = [np.hstack([p.x / t.x_scale, u]) for t, p, u in zip(tasks, starts, last, strict=True)]
+    ws = [
+        np.hstack([p.u / t.u_scale, np.zeros((count, len(t.form.slacked)))]) for t, p in zip(tasks, starts, strict=True)
+    ]
+    x, w = xs[0], np.vstack(ws)
     with SYMBOLIC:
-        whole = _stages(task, start)
+        parts = [_stages(*one) for one in zip(tasks, starts, strict=True)]
+        whole = chained(parts, shared, c) if several else parts[0]
+    if several:
+        slots = np.tile(ws[0][:shared, :c].ravel(), (len(w) + 1, 1))
+        x = np.hstack([np.vstack([*(one[:-1] for one in xs), xs[-1][-1:]]), slots])
     _, x, w, ended = solve_nonlinear(whole, np.zeros(1), x, w, solver, seconds)
-    u = start.u.copy()
-    for k in range(task.count):
-        u[k] = np.where(task.free[k], w[k, : u.shape[1]] * task.u_scale, u[k - 1] if k else task.before)
-    u = np.where(task.free, np.clip(u, task.u_low, task.u_high), u)
-    point = replace(guess, x=x[:, :n] * task.x_scale, u=u)
+    points = list[Point]()
+    for k, (task, problem, start) in enumerate(zip(tasks, problems, starts, strict=True)):
+        rows = w[k * count : (k + 1) * count, :c].copy()
+        rows[:shared] = w[:shared, :c]  # what is shared is what the first scenario does
+        point = replace(start, u=_applied(task, rows))
+        points.append(problem.restored(point) if several else replace(point, x=x[:, :n] * task.x_scale))
     if not ended.usable:
-        return Attempt((point,), (None,), ended)
-    at = problem.linearise(point)
-    step = problem.step(at)  # for the multipliers
-    point = point if isinstance(step, str) else replace(step.point, x=point.x, u=point.u)
-    return Attempt((point,), (at,), ended)
+        return Attempt(tuple(points), (None,) * len(tasks), ended)
+    ats = tuple(problem.linearise(point) for problem, point in zip(problems, points, strict=True))
+    # A step of SQP from there, for the multipliers.
+    step = TreeProblem(tasks, shared).step(Branched(ats)) if several else problems[0].step(ats[0])
+    if isinstance(step, str):
+        return Attempt(tuple(points), ats, ended)
+    forced = step.point if isinstance(step.point, tuple) else (step.point,)
+    pairs = zip(forced, points, strict=True)
+    return Attempt(tuple(replace(one, x=point.x, u=point.u) for one, point in pairs), ats, ended)
+
+
+def _begun(problem: PlanProblem, guess: Point) -> Point:
+    """Return a trajectory of the model to start from, where there is one."""
+    start = problem.restored(guess)
+    if np.isfinite(start.x).all():
+        return start
+    return replace(guess, x=np.tile(problem.task.start, (problem.task.count + 1, 1)))
+
+
+def _applied(task: Task, rows: np.ndarray) -> np.ndarray:
+    """Return the moves that scaled ones mean: held in blocks, within bounds."""
+    u = np.empty_like(rows)
+    for k in range(task.count):
+        u[k] = np.where(task.free[k], rows[k] * task.u_scale, u[k - 1] if k else task.before)
+    return np.where(task.free, np.clip(u, task.u_low, task.u_high), u)
 
 
 def _stages(task: Task, start: Point) -> StageProblem:

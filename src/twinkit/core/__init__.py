@@ -1,5 +1,6 @@
 """The language every room speaks: variables, models, units, solutions, records, errors, identity."""
 
+from twinkit.core.applicability import Applicability, FittedModel, TrainingDomain
 from twinkit.core.batch import Batch
 from twinkit.core.component import Causality, Component, Port, PortKind, StepError, Variability
 from twinkit.core.design_space import DesignSpace
@@ -32,6 +33,7 @@ from twinkit.core.verdict import Verdict
 
 __all__ = [
     "Algebraic",
+    "Applicability",
     "AuditSink",
     "Balance",
     "Batch",
@@ -46,6 +48,7 @@ __all__ = [
     "DesignSpace",
     "Established",
     "Event",
+    "FittedModel",
     "Formula",
     "FrozenModelError",
     "Input",
@@ -80,6 +83,7 @@ __all__ = [
     "StorageError",
     "Table",
     "Trace",
+    "TrainingDomain",
     "TwinkitError",
     "UnitError",
     "UnknownNameError",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from twinkit.core.applicability import learned_terms
 from twinkit.core.errors import InvalidValueError, unknown_name
 from twinkit.core.model import Model
 from twinkit.hybrid.domain import Domain
@@ -107,13 +108,11 @@ def _correlation(term: Any) -> Array:
 
 def inheritance_of(parent: HybridModel) -> Inheritance:
     """Return what a fitted model leaves."""
-    from twinkit.hybrid.training.fit import terms_of
-
     trained = parent.trained_
     posterior = trained.posterior
     ends = np.cumsum([0, *posterior.sizes])
     left: dict[str, Inherited] = {}
-    for name, term in terms_of(trained.model).items():
+    for name, term in learned_terms(trained.model).items():
         if f"{name}.weights" not in posterior.names:
             continue
         place = posterior.names.index(f"{name}.weights")

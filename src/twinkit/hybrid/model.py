@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from twinkit.core.applicability import Applicability, learned_terms
 from twinkit.core.batch import Batch
 from twinkit.core.errors import InvalidValueError, unknown_name
 from twinkit.core.identity import digest
 from twinkit.core.model import Model
 from twinkit.core.records import Prediction
 from twinkit.hybrid.predicting import Forecast, Propagation, forecast
-from twinkit.hybrid.training.fit import Plan, Trained, terms_of, train, untrained
+from twinkit.hybrid.training.fit import Plan, Trained, train, untrained
 from twinkit.hybrid.training.observations import checked_batches
 
 if TYPE_CHECKING:
@@ -141,7 +142,7 @@ class HybridModel:
         if groups is not None and len(groups) != len(listed):
             raise InvalidValueError(f"groups has one label per batch: {len(groups)} labels, {len(listed)} batches")
         plan = self._plan()
-        if listed and not plan.parameters and not terms_of(self.model):
+        if listed and not plan.parameters and not learned_terms(self.model):
             raise InvalidValueError(
                 "nothing is to be learned: name parameters=[...], or put a term into the model with tk.hybrid.Residual"
             )
@@ -184,6 +185,16 @@ class HybridModel:
     def domains_(self) -> dict[str, Any]:
         """Term -> inputs it was trained on."""
         return dict(self._fitted.domains)
+
+    @property
+    def applicability_(self) -> dict[str, Applicability]:
+        """Term -> where it may be believed, and how unsure it is elsewhere; a controller asks for it."""
+        found: dict[str, Applicability] = {}
+        values: dict[str, Any] = dict(self.model_.values())
+        for name, domain in self.domains_.items():
+            std = float(np.max(values.get(f"{name}.amplitude", self._fitted.hyper[name][0])))
+            found[name] = Applicability(domain, std, digest([domain.inputs, domain.batch]))
+        return found
 
     @property
     def hyperparameters_(self) -> dict[str, Array]:
@@ -352,7 +363,7 @@ class HybridModel:
 
     def __repr__(self) -> str:
         name = type(self.model).__name__
-        terms = ", ".join(terms_of(self.model)) if isinstance(self.model, Model) else ""
+        terms = ", ".join(learned_terms(self.model)) if isinstance(self.model, Model) else ""
         if not hasattr(self, "trained_"):
             return f"HybridModel of {name} ({terms or 'no terms'}), not fitted"
         return f"HybridModel of {name} ({terms or 'no terms'}), fitted to {len(self.batches_)} batches"

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from twinkit.core.applicability import learned_terms
 from twinkit.core.batch import Batch
 from twinkit.core.errors import InvalidValueError, SimulationError, unknown_name
 from twinkit.core.records import Prediction
 from twinkit.core.units import affine, as_number, unit_label
 from twinkit.hybrid.comparing import deviates, distrusted, measured, noise_table
 from twinkit.hybrid.terms import GaussianProcessTerm, squared_distances
-from twinkit.hybrid.training.fit import Trained, terms_of
+from twinkit.hybrid.training.fit import Trained
 from twinkit.hybrid.training.observations import check_settings, problem_of
 from twinkit.hybrid.training.trajectories import Predictor, seen_by_terms
 from twinkit.readings.numeric import NUMERIC
@@ -298,7 +299,7 @@ def _asked(trained: Trained, predictor: Predictor, p: Array, x: Array) -> dict[s
 
 def _ignorance(trained: Trained, name: str, x: Array) -> Array:
     """Return how much of its prior standard deviation a Gaussian process term still has at inputs; else 0."""
-    term: Any = terms_of(trained.model)[name]
+    term: Any = learned_terms(trained.model)[name]
     if not isinstance(term, GaussianProcessTerm) or name not in trained.hyper:
         return np.zeros(len(x))
     posterior = trained.posterior

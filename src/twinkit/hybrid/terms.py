@@ -71,6 +71,7 @@ class GaussianProcessTerm(tk.Model):
     lengths = tk.Parameter("", 1.0, shape="n_inputs", bounds=(1e-300, None), doc="kernel lengths", source=_LEARNED)
     softening = tk.Parameter("", 1e6, shape="n_inputs", bounds=(1e-300, None), doc="warping", source=_LEARNED)
     weights = tk.Parameter("", 0.0, shape="n_points", doc="weights of the kernels", source=_LEARNED)
+    shift = tk.Parameter("", 0.0, doc="added to the value", source="0 unless the term is doubted")
     value = tk.Output("", doc="value of the function")
 
     def equations(self, v: Any, m: Any) -> Mapping[str, Any]:
@@ -79,7 +80,7 @@ class GaussianProcessTerm(tk.Model):
         x = [warped(v.x[i], v.softening[i], m) / v.lengths[i] for i in range(self.n_inputs)]
         points = [v.points[i * count : (i + 1) * count] for i in range(self.n_inputs)]
         r2 = squared_distances(x, points, [1.0] * self.n_inputs)
-        return {"value": m.dot(v.weights, self.kernel.of_squared_distance(r2, m))}
+        return {"value": m.dot(v.weights, self.kernel.of_squared_distance(r2, m)) + v.shift}
 
 
 def polynomial_size(inputs: int, degree: int) -> int:
@@ -98,6 +99,7 @@ class PolynomialTerm(tk.Model):
     center = tk.Parameter("", 0.0, shape="n_inputs", doc="centre of the inputs", source=_LEARNED)
     lengths = tk.Parameter("", 1.0, shape="n_inputs", bounds=(1e-300, None), doc="scales", source=_LEARNED)
     weights = tk.Parameter("", 0.0, shape="n_weights", doc="coefficients: 1, x_i, x_i x_j", source=_LEARNED)
+    shift = tk.Parameter("", 0.0, doc="added to the value", source="0 unless the term is doubted")
     value = tk.Output("", doc="value of the function")
 
     def equations(self, v: Any, m: Any) -> Mapping[str, Any]:
@@ -109,7 +111,7 @@ class PolynomialTerm(tk.Model):
         total: Any = 0.0
         for k, feature in enumerate(features):
             total = total + v.weights[k] * feature
-        return {"value": total}
+        return {"value": total + v.shift}
 
 
 class NeuralNetworkTerm(tk.Model):
@@ -124,6 +126,7 @@ class NeuralNetworkTerm(tk.Model):
     lengths = tk.Parameter("", 1.0, shape="n_inputs", bounds=(1e-300, None), doc="scales", source=_LEARNED)
     amplitude = tk.Parameter("", 1.0, doc="scale of the value", source=_LEARNED)
     weights = tk.Parameter("", 0.0, shape="n_weights", doc="input weights, biases, output weights", source=_LEARNED)
+    shift = tk.Parameter("", 0.0, doc="added to the value", source="0 unless the term is doubted")
     value = tk.Output("", doc="value of the function")
 
     def equations(self, v: Any, m: Any) -> Mapping[str, Any]:
@@ -132,7 +135,8 @@ class NeuralNetworkTerm(tk.Model):
         inside: Any = v.weights[n * h : (n + 1) * h]
         for i in range(n):
             inside = inside + v.weights[i * h : (i + 1) * h] * ((v.x[i] - v.center[i]) / v.lengths[i])
-        return {"value": v.amplitude * m.dot(v.weights[(n + 1) * h : (n + 2) * h], m.tanh(inside)) / h**0.5}
+        value = v.amplitude * m.dot(v.weights[(n + 1) * h : (n + 2) * h], m.tanh(inside)) / h**0.5
+        return {"value": value + v.shift}
 
 
 TERMS: tuple[type[tk.Model], ...] = (GaussianProcessTerm, PolynomialTerm, NeuralNetworkTerm)

@@ -10,6 +10,7 @@ from tests.control_models import Reactor
 import twinkit as tk
 from twinkit.control import Scenario
 from twinkit.core import InvalidValueError, UnknownNameError
+from twinkit.unitops import JacketedTank
 
 
 class Tank(tk.Model):
@@ -154,3 +155,34 @@ def test_what_excludes_each_other():
     plan = tank().plan(Guess())
     assert not plan.status.usable
     assert "both say what gain is" in plan.status.text
+
+
+@pytest.mark.parametrize("shared", [1, 3])
+def test_where_sqp_crashes_the_nonlinear_solvers_take_all_scenarios(monkeypatch, shared):
+    def broken(*_):
+        raise RuntimeError("injected")
+
+    mpc = tk.MPC(
+        JacketedTank(), horizon="1 h", step="5 min", track={"T": 45.0}, moves={"Q": tk.Move(bounds=(0, 60))},
+        within={"T": (None, 44.0)}, scenarios={"as planned": {}, "fuller": {"V": "600 L"}}, shared_steps=shared,
+        native=False, tolerance=1e-6,
+    )  # fmt: skip
+    start = {"T": 20.0, "jacket.T": 20.0}
+    expected = mpc.plan(start, t=0.0)
+    monkeypatch.setattr("twinkit.control.solving._sequential", broken)
+    plan = mpc.plan(start, t=0.0)
+    assert isinstance(plan.status, tk.control.Optimal)
+    assert plan.status.solver == "FATROP"
+    assert plan.objective == pytest.approx(expected.objective, rel=1e-6)
+    assert {binding.name for binding in plan.binding} == {binding.name for binding in expected.binding}
+    assert all(tracks["T"].mean.max() <= 44.0 + 0.1 for tracks in plan.scenarios.values())
+    monkeypatch.setattr("twinkit.control.solving.SOLVERS", ("ipopt",))
+    assert mpc.plan(start, t=0.0).objective == pytest.approx(expected.objective, rel=1e-5)
+
+
+def test_scenarios_with_a_free_end_are_refused():
+    with pytest.raises(tk.InvalidValueError, match="each scenario would have its own end"):
+        tk.MPC(
+            JacketedTank(), until=("1 h", "2 h"), step="5 min", minimize=tk.integral("Q"), moves={"Q": tk.Move()},
+            scenarios={"fuller": {"V": "600 L"}},
+        )  # fmt: skip

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from twinkit.core.applicability import learned_terms
 from twinkit.core.batch import Batch
 from twinkit.core.errors import SimulationError
 from twinkit.core.model import Model
@@ -91,13 +92,6 @@ class Trained:
     report: Mapping[str, float]
 
 
-def terms_of(model: Model) -> dict[str, Model]:
-    """Return the learned terms of a model by full name."""
-    return {
-        f"{prefix}{c.name}": part.submodels[c.name] for prefix, part in model.walk() for c in part.corrections.values()
-    }
-
-
 def train(model: Model, batches: Sequence[Batch], plan: Plan) -> Trained:
     """Train a hybrid model on whole trajectories.
 
@@ -111,7 +105,7 @@ def train(model: Model, batches: Sequence[Batch], plan: Plan) -> Trained:
     began = perf_counter()
     random = np.random.default_rng(plan.seed)
     data = observed(model, batches, plan.rtol)
-    terms = terms_of(model)
+    terms = learned_terms(model)
     free = free_parameters(model, plan.parameters, list(terms))
     check_settings(batches, [item.name for item in free] + [f"{name}.weights" for name in terms])
     with tqdm(desc=f"training {type(model).__name__}", unit="step", disable=not plan.progress) as bar:
@@ -144,7 +138,7 @@ def train(model: Model, batches: Sequence[Batch], plan: Plan) -> Trained:
 
 def untrained(model: Model, plan: Plan) -> Trained:
     """Return what is believed before any batch: the mechanism with its prior, and what terms inherit."""
-    terms = terms_of(model)
+    terms = learned_terms(model)
     free = free_parameters(model, plan.parameters, list(terms))
     layout = model.layout.parameters
     learned: list[Learned] = []
