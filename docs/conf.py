@@ -92,6 +92,14 @@ def load_all(module: str) -> None:
             vars(room).setdefault(name, getattr(room, name))
 
 
+def passed_on(module: str) -> list[str]:
+    """Return what a room only passes on from another room: it is described there."""
+    room = importlib.import_module(module)
+    homes = {name: getattr(vars(room).get(name), "__module__", "") for name in getattr(room, "__all__", ())}
+    others = tuple(f"twinkit.{other}." for other in ROOMS if not f"{module}.".startswith(f"twinkit.{other}."))
+    return [name for name, home in homes.items() if home.startswith(others) and not home.startswith(f"{module}.")]
+
+
 def write_api_pages() -> None:
     """Write a page for every room that exists, and take away the pages of those that no longer do."""
     folder = HERE / "api" / "generated"
@@ -103,6 +111,8 @@ def write_api_pages() -> None:
     for name, module in wanted.items():
         load_all(module)
         text = f"{module}\n{'=' * len(module)}\n\n.. automodule:: {module}\n   :members:\n   :show-inheritance:\n"
+        if left_out := passed_on(module):
+            text += f"   :exclude-members: {', '.join(left_out)}\n"
         page = folder / name
         if not page.exists() or page.read_text("utf-8") != text:
             page.write_text(text, encoding="utf-8")
@@ -129,8 +139,14 @@ def name_references(app: Sphinx, what: str, name: str, obj: object, options: obj
     ]
 
 
+def skip_what_others_add(app: Sphinx, what: str, name: str, obj: object, skip: bool, options: object) -> bool | None:
+    """Leave out the methods that scikit-learn gives every estimator."""
+    return True if re.fullmatch(r"set_\w+_request", name) else None
+
+
 def setup(app: Sphinx) -> None:
     """Register what this file adds to Sphinx."""
+    app.connect("autodoc-skip-member", skip_what_others_add)
     app.connect("autodoc-process-docstring", name_references)
     app.add_html_math_renderer("mathml", (write_mathml, None), (write_mathml, None))
 

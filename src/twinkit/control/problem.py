@@ -127,7 +127,8 @@ class PlanProblem:
         cost = float(np.sum(t.weight * scaled**2) + np.sum(t.price * y)) + t.running * float(ends[-1, -1])
         change = np.diff(np.vstack([t.before, u]), axis=0) / t.u_scale
         cost += float(np.sum(t.penalty * change**2))
-        beyond = 0.0
+        # Every step keeps the rates, but what a plan starts from may not.
+        beyond = float(np.sum(np.maximum(np.abs(change) - t.rate / t.u_scale, 0.0)))
         if t.terminal is not None:
             away = ends[-1] - t.terminal.centre
             value = float(away @ t.terminal.weight @ away)
