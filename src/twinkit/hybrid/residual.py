@@ -67,7 +67,7 @@ def Residual(
     ...         return {"X": mu * v.X, "S": -mu * v.X / v.Y}
     >>> hybrid = tk.hybrid.Residual(Growth(), on={"mu": ["S"]}, terms=tk.hybrid.InducingGP(points=8))
     >>> sorted(hybrid.parameters)
-    ['K', 'Y', 'mu_max', 'mu_term.lengths', 'mu_term.points', 'mu_term.softening', 'mu_term.weights']
+    ['K', 'Y', 'mu_max', 'mu_term.lengths', 'mu_term.points', 'mu_term.shift', 'mu_term.softening', 'mu_term.weights']
     >>> float(tk.simulate(hybrid, "5 h")["X"][-1]) == float(tk.simulate(Growth(), "5 h")["X"][-1])
     True
     """
