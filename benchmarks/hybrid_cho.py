@@ -38,17 +38,9 @@ TARGETS = {
 _README = "benchmarks/data/hybrid_cho/README.md"
 
 
-class Candidate(tk.Model):
+class Candidate(hybrid_process.FedBatch):
     """CHO fed-batch: exact balances, and the mechanistic candidate for the four specific rates."""
 
-    time_unit = "d"
-
-    X = tk.State("Gcell/L", 0.5, bounds=(0, None), nominal=5.0, doc="viable cells")
-    G = tk.State("mmol/L", 30.0, bounds=(0, None), nominal=10.0, doc="glucose")
-    L = tk.State("mmol/L", 0.5, bounds=(0, None), nominal=10.0, doc="lactate")
-    P = tk.State("mg/L", 0.0, bounds=(0, None), nominal=300.0, doc="product")
-    V = tk.State("L", 1.0, bounds=(0.01, None), nominal=1.0, doc="volume")
-    F = tk.Input("L/d", 0.0, bounds=(0, None), doc="feed")
     mu_max = tk.Parameter("1/d", 0.8, bounds=(0, None), doc="growth", source=_README)
     kd = tk.Parameter("1/d", 0.05, bounds=(0, None), doc="death", source=_README)
     Y = tk.Parameter("Gcell/mmol", 0.5, bounds=(0, None), doc="yield", source=_README)
@@ -65,14 +57,7 @@ class Candidate(tk.Model):
         q_g = m.rate("qG", v.mu_max * mo / v.Y + v.m_G * mo)
         q_l = m.rate("qL", v.Y_L * q_g)
         q_p = m.rate("qP", v.q_p * mo)
-        dilution = v.F / v.V
-        return {
-            "X": (mu - dilution) * v.X,
-            "G": -q_g * v.X + dilution * (v.G_in - v.G),
-            "L": q_l * v.X - dilution * v.L,
-            "P": q_p * v.X - dilution * v.P,
-            "V": v.F,
-        }
+        return self.balances(v, mu, q_g, q_l, q_p)
 
 
 def hybrid() -> tk.Model:

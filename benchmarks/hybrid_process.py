@@ -22,8 +22,8 @@ COUNTS = {"train": 20, "test_interpolation": 8, "test_extrapolation": 8}
 _SOURCE = "chosen by us"
 
 
-class Process(tk.Model):
-    """What the candidate of `hybrid_cho` does not know."""
+class FedBatch(tk.Model):
+    """States and balances of the process and of its candidate model, whose rates differ."""
 
     time_unit = "d"
     X = tk.State("Gcell/L", 0.5, bounds=(0, None), nominal=5.0, doc="viable cells")
@@ -32,6 +32,23 @@ class Process(tk.Model):
     P = tk.State("mg/L", 0.0, bounds=(0, None), nominal=300.0, doc="product")
     V = tk.State("L", 1.0, bounds=(0.01, None), nominal=1.0, doc="volume")
     F = tk.Input("L/d", 0.0, bounds=(0, None), doc="feed")
+
+    @staticmethod
+    def balances(v, mu, q_g, q_l, q_p):
+        """Return the derivatives from the specific rates; `v.G_in` is glucose in the feed."""
+        dilution = v.F / v.V
+        return {
+            "X": (mu - dilution) * v.X,
+            "G": -q_g * v.X + dilution * (v.G_in - v.G),
+            "L": q_l * v.X - dilution * v.L,
+            "P": q_p * v.X - dilution * v.P,
+            "V": v.F,
+        }
+
+
+class Process(FedBatch):
+    """What the candidate of `hybrid_cho` does not know."""
+
     mu_max = tk.Parameter("1/d", 0.95, bounds=(0, None), doc="growth", source=_SOURCE)
     K_G = tk.Parameter("mmol/L", 1.5, bounds=(0, None), doc="half saturation", source=_SOURCE)
     K_L = tk.Parameter("mmol/L", 22.0, bounds=(0, None), doc="lactate that halves growth", source=_SOURCE)
@@ -56,14 +73,7 @@ class Process(tk.Model):
         q_g = growth / v.Y + v.m_G * mo
         q_l = v.Y_L * overflow * q_g - v.q_L * (1 - overflow) * v.L / (v.K_U + v.L)
         q_p = v.q_P * (1 - v.a_P * growth / v.mu_max) * mo
-        dilution = v.F / v.V
-        return {
-            "X": (growth - death - dilution) * v.X,
-            "G": -q_g * v.X + dilution * (v.G_in - v.G),
-            "L": q_l * v.X - dilution * v.L,
-            "P": q_p * v.X - dilution * v.P,
-            "V": v.F,
-        }
+        return self.balances(v, growth - death, q_g, q_l, q_p)
 
 
 def process(seed: int) -> Process:

@@ -12,7 +12,6 @@ import numpy as np
 
 from twinkit.control.check import Checked
 from twinkit.control.horizon import limits_over
-from twinkit.control.late import LateMapping, LateSequence
 from twinkit.control.objective import Kind
 from twinkit.control.plan import Binding, MoveSchedule, Plan, PredictedTrack
 from twinkit.control.problem import Linear, PlanProblem
@@ -20,6 +19,7 @@ from twinkit.control.region import derived_places
 from twinkit.control.status import PlanStatus
 from twinkit.control.task import Task
 from twinkit.core.component import Array
+from twinkit.core.deferred import Deferred, DeferredSequence
 from twinkit.core.positions import positions
 
 if TYPE_CHECKING:
@@ -74,10 +74,10 @@ def plan_of(
     names = [branch.name for branch in mpc.branches]
     return Plan(
         status, float(h.times[0]), mpc.model.time_unit, float(expires), moves,
-        LateMapping(partial(_predicted, mpc, check)),
-        LateSequence(partial(_bindings, mpc, found.results)) if status.fresh else (),
+        Deferred(partial(_predicted, mpc, check)),
+        DeferredSequence(partial(_bindings, mpc, found.results)) if status.fresh else (),
         sum(share * value for share, value in zip(shares, values, strict=True)), mpc.goal,
-        LateMapping(partial(_sensitivity, mpc, first.task, attempt.at, shares[0])) if status.fresh else {},
+        Deferred(partial(_sensitivity, mpc, first.task, attempt.at, shares[0])) if status.fresh else {},
         {"total": clock.perf_counter() - began}, made_by, not foreign, warm=warm,
         warnings=(
             *(f"{name} may exceed its limit between two steps" for name in between),
@@ -85,7 +85,7 @@ def plan_of(
             *([_NARROW] if found.narrow else []),
         ),
         scenarios={
-            name: LateMapping(partial(_predicted, mpc, r.check))
+            name: Deferred(partial(_predicted, mpc, r.check))
             for name, r in zip(names, found.results, strict=False)
         },
     )  # fmt: skip

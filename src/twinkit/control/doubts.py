@@ -44,18 +44,12 @@ class Doubts:
         Position of the parameter that shifts each (None: it has none).
     sizes
         Number of inputs of each.
-    places
-        Position of each shift in the vector of a prediction; set by `looking`.
-    look
-        ``(t, vector, algebraics, inputs) -> `` inputs of all terms; set by `looking`.
     """
 
     model: Model
     terms: tuple[tuple[str, Applicability | None], ...]
     shifts: tuple[int | None, ...]
     sizes: tuple[int, ...]
-    places: tuple[int | None, ...] = ()
-    look: Points | None = None
 
     def shifted(self, known: Known) -> Known:
         """Return an estimate in which every shift is an adapted parameter; those not estimated have no variance."""
@@ -73,15 +67,35 @@ class Doubts:
             covariance=covariance, noise=noise,
         )  # fmt: skip
 
-    def looking(self, known: Known, native: bool) -> Doubts:
-        """Return the same for predictions from an estimate that `shifted` returned."""
+    def looking(self, known: Known, native: bool) -> LookingDoubts:
+        """Return them for predictions from an estimate that `shifted` returned."""
         places = [None if i is None else known.x.size + known.chosen.index(i) for i in self.shifts]
         names = tuple(name for name, _ in self.terms)
         key = (self.model.structure_key, known.chosen, known.disturbances, names, native)
         with SYMBOLIC:
             if key not in _made:
                 _made[key] = Points(_look(self.model, known, names), native)
-            return replace(self, places=tuple(places), look=_made[key])
+            return LookingDoubts(self.terms, self.sizes, tuple(places), _made[key])
+
+
+@dataclass(frozen=True, eq=False)
+class LookingDoubts:
+    """The learned terms of a model, as seen along a prediction.
+
+    Attributes
+    ----------
+    terms, sizes
+        See `Doubts`.
+    places
+        Position of each shift in the vector of a prediction (None: it has none).
+    look
+        ``(t, vector, algebraics, inputs)`` -> inputs of all terms.
+    """
+
+    terms: tuple[tuple[str, Applicability | None], ...]
+    sizes: tuple[int, ...]
+    places: tuple[int | None, ...]
+    look: Points
 
     def carried(
         self, p: Predictor, method: int, run: Run, items: Array, shared: Array, last: Any
@@ -101,7 +115,6 @@ class Doubts:
             By how much one standard deviation of each doubt moves the vector at the nodes, ``(N + 1, n, terms)``, and
             what is to be said.
         """
-        assert self.look is not None
         n, m = p.size, p.algebraics
         inputs = items[:, 2::4]
         points = np.vstack([

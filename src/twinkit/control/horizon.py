@@ -8,16 +8,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from twinkit.control.doubts import Doubts
-from twinkit.control.form import Form, form_of
+from twinkit.control.doubts import LookingDoubts
+from twinkit.control.form import form_of
 from twinkit.control.functions import Functions, Shape, plan_functions
 from twinkit.control.known import Known
 from twinkit.control.prediction import Predictor, predictor
 from twinkit.control.settings import Settings
 from twinkit.control.shooting import Shooting, pieces
-from twinkit.control.task import Task, Terminal
+from twinkit.control.task import Asked, Task, Terminal
 from twinkit.core import InvalidValueError, Model
 from twinkit.core.component import Array
 from twinkit.core.errors import unknown_name
@@ -67,7 +66,7 @@ class Horizon:
     exact: bool
     tolerance: float
     kept: dict[Any, Asked]
-    doubts: Doubts | None = None
+    doubts: LookingDoubts | None = None
 
     @property
     def moved(self) -> list[int]:
@@ -181,36 +180,12 @@ def task_of(h: Horizon, method: int, substeps: int, margins: Array, guess: Array
     shooting = Shooting(h.functions, method, pieces(times, substeps, h.program), h.adapted)
     low, high = _tightened(a.low, a.high, margins) if margins.any() else (a.low, a.high)
     return Task(
-        functions=h.functions, shooting=shooting, form=a.form, times=times,
+        **{**vars(a), "low": low, "high": high}, functions=h.functions, shooting=shooting, times=times,
         inputs=(h.program.values(times[1:], before=True), h.program.values(times[:-1])),
         start=np.concatenate([h.known.x, np.zeros(h.functions.states - len(h.known.x))]), guess=guess,
         before=np.concatenate([h.before, np.ones(int(h.settings.stretched))]),
-        x_scale=a.x_scale, u_scale=a.u_scale, y_scale=a.y_scale, u_low=a.u_low, u_high=a.u_high, free=a.free,
-        rate=a.rate, penalty=a.penalty, weight=a.weight, reference=a.reference, price=a.price, running=a.running,
-        low=low, high=high, soft=a.soft, terminal=h.terminal, exact=h.exact, tolerance=h.tolerance,
+        terminal=h.terminal, exact=h.exact, tolerance=h.tolerance,
     )  # fmt: skip
-
-
-@dataclass(frozen=True, eq=False)
-class Asked:
-    """The part of a `Task` that depends on the nodes only, not on where the process is."""
-
-    form: Form
-    x_scale: Array
-    u_scale: Array
-    y_scale: Array
-    u_low: Array
-    u_high: Array
-    free: npt.NDArray[np.bool_]
-    rate: Array
-    penalty: Array
-    weight: Array
-    reference: Array
-    price: Array
-    running: float
-    low: Array
-    high: Array
-    soft: Array
 
 
 def asked(h: Horizon) -> Asked:

@@ -19,7 +19,6 @@ from twinkit.control.fallback import fallback
 from twinkit.control.functions import Functions
 from twinkit.control.horizon import Horizon, check_inputs, functions_of, inputs_over, nodes
 from twinkit.control.known import Known, known
-from twinkit.control.late import LateMapping
 from twinkit.control.moves import Move
 from twinkit.control.objective import Objective
 from twinkit.control.plan import Plan
@@ -41,6 +40,7 @@ from twinkit.core import (
     StateEstimate,
 )
 from twinkit.core.component import Array
+from twinkit.core.deferred import Deferred
 from twinkit.core.identity import digest
 from twinkit.core.units import as_number
 from twinkit.optimise import Converged
@@ -327,7 +327,7 @@ class MPC:
         given = self.inputs if inputs is None else inputs
         check_inputs(self.model, self.settings, given)
         before = self.moves_in_force(time, previous, applied)
-        made_by = LateMapping(partial(_made_by, self, here))
+        made_by = Deferred(partial(_made_by, self, here))
         if not here.finite:
             return fallback(self, "the estimate is not finite", (), time, previous, made_by, began)
         functions = functions_of(self.model, self.settings, here, self.native)
@@ -406,8 +406,8 @@ class MPC:
             warm = None
         best, reasons = None, list[str]()
         shares = [branch.share for branch in self.branches] or [1.0]
-        for guess in self._guesses(h, warm):
-            found = optimised(self, horizons, shares, warm, guess, deadline)
+        for begin in [warm] if warm is not None else self._guesses(h):
+            found = optimised(self, horizons, shares, begin, deadline)
             if isinstance(found, str):
                 reasons.append(found)
             elif best is None or found.cost < best.cost:
@@ -421,9 +421,7 @@ class MPC:
             shown = Suboptimal(status.solver, status.iterations, getattr(status, "reason", status.text))
         return plan_of(self, best, shown, made_by, began)
 
-    def _guesses(self, h: Horizon, warm: Warm | None) -> list[Array | None]:
-        if warm is not None:
-            return [None]
+    def _guesses(self, h: Horizon) -> list[Array]:
         s, count = h.settings, len(h.times) - 1
         found = [np.tile(h.before, (count, 1))]
         at = h.times[:1]

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from twinkit.control.convex import convexified
 from twinkit.control.region import ALLOWED
 from twinkit.control.shooting import Moved
-from twinkit.control.task import Point, Task
+from twinkit.control.task import Point, Task, Terminal
 from twinkit.core.component import Array
 from twinkit.optimise import Active, StageProgram, StageSolution, Step, bounded_stages, solve_stages
 
@@ -365,13 +365,12 @@ class PlanProblem:
             path[:, i, n + keep.index(j)] = -1.0 * free
             low[:, i] = np.where(free, (-t.rate[:, j] - change[:, j]) / t.u_scale[j], -np.inf)
             high[:, i] = np.where(free, (t.rate[:, j] - change[:, j]) / t.u_scale[j], np.inf)
-        if inside:
-            self._ellipsoid(at, path[-1, -1], high[-1], spread[-1])
+        if t.terminal is not None and inside:
+            self._ellipsoid(t.terminal, at, path[-1, -1], high[-1], spread[-1])
         return path, low, high
 
-    def _ellipsoid(self, at: Linear, row: Array, high: Array, spread: Array) -> None:
-        t, set_ = self.task, self.task.terminal
-        assert set_ is not None
+    def _ellipsoid(self, set_: Terminal, at: Linear, row: Array, high: Array, spread: Array) -> None:
+        t = self.task
         away = at.moved.ends[-1] - set_.centre
         scale = np.concatenate([t.x_scale, t.u_scale])
         row[:] = 2.0 * (away @ set_.weight @ at.moved.slopes[-1]) * scale @ spread / set_.level

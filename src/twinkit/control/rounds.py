@@ -80,8 +80,7 @@ class Found:
 
 
 def optimised(
-    mpc: MPC, horizons: Sequence[Horizon], shares: Sequence[float], warm: Warm | None, guess: Array | None,
-    deadline: float,
+    mpc: MPC, horizons: Sequence[Horizon], shares: Sequence[float], begin: Warm | Array, deadline: float
 ) -> Found | str:  # fmt: skip
     """Return one checked plan; a text says why there is none.
 
@@ -91,19 +90,20 @@ def optimised(
         The controller.
     horizons, shares
         One per scenario, and how much each counts.
-    warm, guess
-        What the previous plan left; without it, first controls ``(N, c)``.
+    begin
+        What the previous plan left, or first controls ``(N, c)``.
     deadline
         On the clock of ``time.perf_counter``.
     """
     shape = (len(horizons[0].times) - 1, len(horizons[0].settings.quantities))
     zs = [first_algebraics(h) for h in horizons]
-    if warm is not None and len(warm.points) != len(horizons):
-        warm, guess = None, shifted_moves(warm, horizons[0])
+    if isinstance(begin, Warm) and len(begin.points) != len(horizons):
+        begin = shifted_moves(begin, horizons[0])
+    warm = begin if isinstance(begin, Warm) else None
     substeps = (warm.method, warm.substeps) if warm is not None else (0, 1)
-    if warm is None:
+    if not isinstance(begin, Warm):
         for h, z in zip(horizons, zs, strict=True):
-            substeps = fitted(h, guess, z, mpc.rtol, substeps)
+            substeps = fitted(h, begin, z, mpc.rtol, substeps)
     margins = [np.zeros(shape) if warm is None else _carried(old, shape) for old in (warm.margins if warm else zs)]
 
     def tasks_now() -> list[Task]:
@@ -111,10 +111,10 @@ def optimised(
         return [weighted(task_of(h, *substeps, margin, z), share) for h, share, margin, z in parts]
 
     tasks = tasks_now()
-    if warm is not None:
-        points = _sharing(tuple(guessed(warm, task, k) for k, task in enumerate(tasks)), mpc.shared_steps)
+    if isinstance(begin, Warm):
+        points = _sharing(tuple(guessed(begin, task, k) for k, task in enumerate(tasks)), mpc.shared_steps)
     else:
-        points = tuple(PlanProblem(task).restored(point_of(task, guess)) for task in tasks)
+        points = tuple(PlanProblem(task).restored(point_of(task, begin)) for task in tasks)
         if any(q.quantile for q in horizons[0].settings.quantities):
             first = [_check(mpc, h, t, substeps, p, False) for h, t, p in zip(horizons, tasks, points, strict=True)]
             margins = [np.where(np.isfinite(one.margins), one.margins, 0.0) for one in first]
@@ -227,10 +227,9 @@ def fitted(h: Horizon, u: Array | None, z: Array, rtol: float, first: tuple[int,
     raise SimulationError("the model could not be integrated over the horizon with the first guess of the moves")
 
 
-def point_of(task: Task, u: Array | None) -> Point:
+def point_of(task: Task, u: Array) -> Point:
     """Return a first guess with given controls, kept within their bounds."""
     count, f = task.count, task.functions
-    assert u is not None
     inside = np.where(task.free, np.clip(u, task.u_low, task.u_high), u)
     for j in range(inside.shape[1]):
         held = np.maximum.accumulate(np.where(task.free[:, j], np.arange(count), 0))

@@ -48,21 +48,13 @@ class Terminal:
 
 
 @dataclass(frozen=True, eq=False)
-class Task:
-    """Everything about one plan, in numbers.
+class Asked:
+    """What is asked of a plan, in numbers: it depends on the nodes only, not on where the process is.
 
     Attributes
     ----------
-    functions, shooting
-        The model.
     form
         The form of the quadratic programmes.
-    times, inputs
-        Nodes ``(N + 1,)``; inputs just before the node that ends each step ``(N, inputs)``, and just after its start.
-    start, guess
-        States and algebraic variables at the first node.
-    before
-        Controls that held before the first node.
     x_scale, u_scale, y_scale
         Magnitudes of states, controls, quantities.
     u_low, u_high, free
@@ -75,24 +67,11 @@ class Task:
     running
         Price of the integral at the end.
     low, high, soft
-        Limits of the quantities ``(N, r)``, with any margin; price of exceeding them by one scale (infinite: hard),
+        Limits of the quantities ``(N, r)``; price of exceeding them by one scale (infinite: hard),
         ``(r,)``.
-    terminal
-        What is asked of the last node.
-    exact
-        Whether second derivatives of the model are used (else those of squares only).
-    tolerance
-        A scaled step of this size is converged.
     """
 
-    functions: Functions
-    shooting: Shooting
     form: Form
-    times: Array
-    inputs: tuple[Array, Array]
-    start: Array
-    guess: Array
-    before: Array
     x_scale: Array
     u_scale: Array
     y_scale: Array
@@ -108,6 +87,37 @@ class Task:
     low: Array
     high: Array
     soft: Array
+
+
+@dataclass(frozen=True, eq=False)
+class Task(Asked):
+    """Everything about one plan, in numbers; its limits have any margin taken off.
+
+    Attributes
+    ----------
+    functions, shooting
+        The model.
+    times, inputs
+        Nodes ``(N + 1,)``; inputs just before the node that ends each step ``(N, inputs)``, and just after its start.
+    start, guess
+        States and algebraic variables at the first node.
+    before
+        Controls that held before the first node.
+    terminal
+        What is asked of the last node.
+    exact
+        Whether second derivatives of the model are used (else those of squares only).
+    tolerance
+        A scaled step of this size is converged.
+    """
+
+    functions: Functions
+    shooting: Shooting
+    times: Array
+    inputs: tuple[Array, Array]
+    start: Array
+    guess: Array
+    before: Array
     terminal: Terminal | None
     exact: bool
     tolerance: float

@@ -1,11 +1,13 @@
-"""A mapping that is worked out when it is first looked at."""
+"""Mappings and sequences that are worked out when they are first looked at."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import Any, TypeVar, cast, overload
 
 V = TypeVar("V")
+ItemT = TypeVar("ItemT")
 
 
 class Deferred(Mapping[str, V]):
@@ -22,11 +24,11 @@ class Deferred(Mapping[str, V]):
     1
     """
 
-    def __init__(self, make: Callable[[], dict[str, V]]) -> None:
-        self._make: Callable[[], dict[str, V]] | None = make
-        self._content: dict[str, V] = {}
+    def __init__(self, make: Callable[[], Mapping[str, V]]) -> None:
+        self._make: Callable[[], Mapping[str, V]] | None = make
+        self._content: Mapping[str, V] = {}
 
-    def _known(self) -> dict[str, V]:
+    def _known(self) -> Mapping[str, V]:
         if self._make is not None:
             self._content = self._make()
             self._make = None
@@ -45,4 +47,38 @@ class Deferred(Mapping[str, V]):
         return repr(self._known())
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return (dict, (self._known(),))
+        return (dict, (dict(self._known()),))
+
+
+class DeferredSequence(Sequence[ItemT]):
+    """A sequence that is made when it is first looked at; see `Deferred`."""
+
+    def __init__(self, make: Callable[[], Sequence[ItemT]]) -> None:
+        self._make = make
+
+    @cached_property
+    def _made(self) -> tuple[ItemT, ...]:
+        return tuple(self._make())
+
+    @overload
+    def __getitem__(self, index: int) -> ItemT: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> tuple[ItemT, ...]: ...
+
+    def __getitem__(self, index: int | slice) -> ItemT | tuple[ItemT, ...]:
+        return self._made[index]
+
+    def __len__(self) -> int:
+        return len(self._made)
+
+    def __eq__(self, other: object) -> bool:
+        return self._made == tuple(cast("Sequence[Any]", other)) if isinstance(other, Sequence) else NotImplemented
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return repr(self._made)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return tuple, (self._made,)

@@ -201,9 +201,7 @@ class Engine:
                 members = [self.slots[name] for name in item.nodes]
                 if self.loops is not None and all(slot.evaluate is not None for slot in members):
                     work.append((item.nodes[0], move_all, self.loops.solver(self, item)))
-            elif self.slots[item].evaluate is not None:
-                evaluate = self.slots[item].evaluate
-                assert evaluate is not None
+            elif (evaluate := self.slots[item].evaluate) is not None:
                 work.append((item, move_into(item) or _nothing, evaluate))
         if not work:
             return None

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
-from twinkit.core.component import Array, Causality, Component, Port
+from twinkit.core.component import Array, Component, Port
 from twinkit.core.errors import InvalidValueError, nearest, unknown_name
 from twinkit.core.identity import digest
 from twinkit.core.model import Model
@@ -400,5 +400,4 @@ def fixed_inputs(graph: Graph, inputs: Mapping[str, Any]) -> dict[tuple[str, str
             continue
         node = name.split(".", 1)[0]
         found[node, port.name] = port.flat(value, f"input {name}")
-        assert port.causality is Causality.INPUT
     return found
