@@ -18,7 +18,7 @@ from twinkit.control.region import ALLOWED
 from twinkit.control.shooting import Moved
 from twinkit.control.task import Point, Task, Terminal
 from twinkit.core.component import Array
-from twinkit.optimise import Active, StageProgram, StageSolution, Step, bounded_stages, solve_stages
+from twinkit.optimise import Active, StageProgram, StageSolution, Step, active_at, bounded_stages, solve_stages
 
 _FIRST_RADIUS, _LAST_RADIUS = 0.5, 1e3
 _NOTHING = 1e-9  # of the cost: a smaller gain is none
@@ -205,10 +205,20 @@ class PlanProblem:
         if self._fast and (found := bounded_stages(program, self.active(at), self.task.functions.native)):
             self._active = found[1]
             return found[0]
+        convex = program
         if self.task.exact:
-            program, kept = convexified(program, self.fixed(at))
-        found = solve_stages(program, self._fast)
-        if isinstance(found, str) or kept is None:
+            convex, kept = convexified(program, self.fixed(at))
+        found = solve_stages(convex, self._fast)
+        if isinstance(found, str):
+            return found
+        if self._fast:
+            # An interior-point method has found what binds; its solution is neither exact, nor that of a programme
+            # that is convex only where these constraints bind.
+            self._active = active_at(program, found)
+            if (exact := bounded_stages(program, self._active, self.task.functions.native)):
+                self._active = exact[1]
+                return exact[0]
+        if kept is None:
             return found
         return replace(found, adjoint=found.adjoint + np.einsum("kij,kj->ki", kept, found.x))
 

@@ -1,7 +1,7 @@
 """What estimation and control share of optimisation: models with sensitivities, structured solvers, typed endings."""
 
 from twinkit.optimise.augmented import Augmented, augmented
-from twinkit.optimise.bounded import Active, bounded_stages
+from twinkit.optimise.bounded import Active, active_at, bounded_stages
 from twinkit.optimise.discretise import Dynamics, Method, Radau, RungeKutta4
 from twinkit.optimise.native import Chains, Path, Points
 from twinkit.optimise.nonlinear import SOLVERS, StageProblem, solve_nonlinear
@@ -34,6 +34,7 @@ __all__ = [
     "Status",
     "Step",
     "augmented",
+    "active_at",
     "bounded_stages",
     "solve_nonlinear",
     "solve_stages",
