@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import casadi as ca
 import numpy as np
@@ -43,7 +43,7 @@ class Dynamics:
 class Method(ABC):
     """A one-step method."""
 
-    order: int
+    order: ClassVar[int]
 
     @abstractmethod
     def advance(self, dynamics: Dynamics, sensitive: bool) -> Any:
@@ -82,10 +82,11 @@ def _split(carried: Any, d: Dynamics, sensitive: bool) -> tuple[Any, Any, Any, A
     return carried[:n], carried[n : n + m], carried[n + m], matrix
 
 
+@dataclass(frozen=True)
 class RungeKutta4(Method):
     """The classical explicit method of order 4, for what is not stiff over a sub-step."""
 
-    order = 4
+    order: ClassVar[int] = 4
 
     def advance(self, dynamics: Dynamics, sensitive: bool) -> Any:
         """See `Method.advance`."""
@@ -130,6 +131,7 @@ class RungeKutta4(Method):
         return ca.Function("bend", [carried, item, shared, rest, adjoint], [ca.densify(ca.vec(hessian))])
 
 
+@dataclass(frozen=True)
 class Radau(Method):
     """Radau IIA with three stages, order 5: implicit and L-stable, for stiff models.
 
@@ -142,7 +144,7 @@ class Radau(Method):
     doi:10.1007/978-3-642-05221-7
     """
 
-    order = 5
+    order: ClassVar[int] = 5
 
     def advance(self, dynamics: Dynamics, sensitive: bool) -> Any:
         """See `Method.advance`."""
