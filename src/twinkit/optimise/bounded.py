@@ -54,6 +54,12 @@ class Active:
     sides: Sides
     force: Array
 
+    def same(self, other: Active | None) -> bool:
+        """Return whether the same constraints bind."""
+        if other is None or other.sides.shape != self.sides.shape or other.force.shape != self.force.shape:
+            return False
+        return bool((other.sides == self.sides).all() and (np.sign(other.force) == np.sign(self.force)).all())
+
 
 @dataclass(frozen=True)
 class _Recursion:
