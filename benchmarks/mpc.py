@@ -30,7 +30,8 @@ import numpy as np
 import twinkit as tk
 from benchmarks.report import duration, table
 
-TARGETS = {"cstr": (8.0, 3.0), "fed-batch": (12.0, 5.0), "nine-scenarios": (5.0, 5.0), "polymerisation": (3.0, None)}
+TARGETS = {"cstr": (8.0, 3.0), "fed-batch": (12.0, 5.0), "nine-scenarios": (5.0, 5.0), "polymerisation": (3.0, None),
+           "polymerisation-robust": (None, None)}  # fmt: skip
 
 
 class Reactor(tk.Model):
@@ -107,6 +108,7 @@ class Polymerisation(tk.Model):
     m_dot_f = tk.Input("1/h", default=0.0, bounds=(0.0, 3e4), nominal=1e4)
     T_in_M = tk.Input("", default=363.15, bounds=(333.15, 373.15), nominal=10.0)
     T_in_EK = tk.Input("", default=363.15, bounds=(333.15, 373.15), nominal=10.0)
+    T_low = tk.Output("", nominal=10.0)  # T_R again, because its lower limit is hard and its upper one soft
     delH_R = tk.Parameter("", 950.0)
     k_0 = tk.Parameter("1/h", 7.0)
 
@@ -132,6 +134,7 @@ class Polymerisation(tk.Model):
             "T_EK": (pumped - exchanged + v.delH_R * outside) / (5.0 * 200.0),
             "Tout_AWT": (per_hour * 4.2e5 * (v.T_in_EK - v.Tout_AWT) + exchanged) / (4.2 * 1000.0),
             "accum_monom": v.m_dot_f,
+            "T_low": v.T_R,
             "T_adiab": latent * (monomer - v.m_dot_f * v.m_A / total) + warming,
         }
 
@@ -177,12 +180,15 @@ POLYMERISATION = {
         "T_in_EK": tk.Move(penalty=0.002 * 10**2, scale=10.0),
     },
     "within": {
-        "m_W": (0.0, None), "m_A": (0.0, None), "m_P": (26.0, None), "T_R": tk.Within(361.15, 365.15, penalty=1e5),
-        **{name: (298.0, 400.0) for name in ("T_S", "Tout_M")}, **{name: (288.0, 400.0) for name in ("T_EK", "Tout_AWT")},
+        "m_W": (0.0, None), "m_A": (0.0, None), "m_P": (26.0, None), "T_low": (361.15, None),
+        "T_R": tk.Within(None, 365.15, penalty=1e5),  # 1e4 per K
+        **dict.fromkeys(("T_S", "Tout_M"), (298.0, 400.0)), **dict.fromkeys(("T_EK", "Tout_AWT"), (288.0, 400.0)),
         "accum_monom": (0.0, 3e4), "T_adiab": (None, 382.15),
     },
 }  # fmt: skip
 NINE = tuple({"alpha": a, "beta": b} for a, b in product((1.0, 1.05, 0.95), (1.0, 1.1, 0.9)))
+NINE_POLYMERS = tuple({"delH_R": 950.0 * a, "k_0": 7.0 * b} for a, b in product((1.0, 1.3, 0.7), repeat=2))
+REACTOR_FEED = {"m_dot_f": 0.0, "T_in_M": 363.15, "T_in_EK": 363.15}
 CASES = {
     "cstr": Case(Reactor(), 0.005, {"F": 5.0, "Q": -6000.0}, CSTR, _cstr_cost),
     "fed-batch": Case(
@@ -201,8 +207,12 @@ CASES = {
         _cstr_cost, NINE,
     ),
     "polymerisation": Case(
-        Polymerisation(), 50.0 / 3600.0, {"m_dot_f": 0.0, "T_in_M": 363.15, "T_in_EK": 363.15}, POLYMERISATION,
-        _polymerisation_cost,
+        Polymerisation(), 50.0 / 3600.0, REACTOR_FEED, POLYMERISATION, _polymerisation_cost,
+    ),
+    "polymerisation-robust": Case(
+        Polymerisation(), 50.0 / 3600.0, REACTOR_FEED,
+        {**POLYMERISATION, "scenarios": {str(k): p for k, p in enumerate(NINE_POLYMERS)}}, _polymerisation_cost,
+        NINE_POLYMERS,
     ),
 }  # fmt: skip
 

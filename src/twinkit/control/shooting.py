@@ -128,7 +128,9 @@ class Shooting:
         adjoints = [adjoint]
         for own, _ in reversed(moved.maps[1:]):
             adjoints.append((own[:, :, :n].transpose(0, 2, 1) @ adjoints[-1][:, :, None])[:, :, 0])
-        items = np.concatenate([np.hstack(parts) for parts in zip(moved.at, moved.rest, reversed(adjoints), strict=True)])
+        items = np.concatenate(
+            [np.hstack(parts) for parts in zip(moved.at, moved.rest, reversed(adjoints), strict=True)]
+        )
         curved = f.bend[self.method](items, self.shared).reshape(len(moved.at), count, size, size)
         total = curved[0]
         for j in range(1, len(moved.at)):

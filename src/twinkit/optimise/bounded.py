@@ -56,7 +56,7 @@ class Active:
 
     def same(self, other: Active | None) -> bool:
         """Return whether the same constraints bind."""
-        if other is None or other.sides.shape != self.sides.shape or other.force.shape != self.force.shape:
+        if other is None:
             return False
         return bool((other.sides == self.sides).all() and (np.sign(other.force) == np.sign(self.force)).all())
 
@@ -252,7 +252,10 @@ def _forwards(recursion: _Recursion, p: StageProgram, packed: Array, found: Arra
 def _recursion(n: int, m: int, native: bool) -> _Recursion:
     """Return the recursions as functions of CasADi."""
     width = n + m
-    carried, item = ca.MX.sym("carried", n * n + n + 1 + m * n + m), ca.MX.sym("item", n * width + n + width**2 + width + 2 * m)
+    carried, item = (
+        ca.MX.sym("carried", n * n + n + 1 + m * n + m),
+        ca.MX.sym("item", n * width + n + width**2 + width + 2 * m),
+    )
     by_rows, b, hessian, gradient, free, value = ca.vertsplit(
         item, np.cumsum([0, n * width, n, width**2, width, m, m]).tolist()
     )

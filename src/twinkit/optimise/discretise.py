@@ -271,7 +271,9 @@ def _stages(d: Dynamics, carried: Any, item: Any, shared: Any, matrix: Any) -> _
     solution = ca.solve(_system(item[1], jacobians, moving), ca.densify(ca.horzcat(*right)), "qr")
     slopes = slopes + solution[:, 0]
     if d.algebraics:
-        end = d.solve(item[0] + item[1], _after(x, item[1], slopes, moving), end, input_at(item, item[1], d.inputs), shared)[0]
+        end = d.solve(
+            item[0] + item[1], _after(x, item[1], slopes, moving), end, input_at(item, item[1], d.inputs), shared
+        )[0]
     off = ca.norm_inf(item[1] * solution[:, 0]) / (1.0 + ca.norm_inf(x))
     return _Stages(moving, slopes, solution[:, 1:], end, ca.fmax(ca.fmax(worst, away), off))
 
