@@ -1,10 +1,11 @@
 """do-mpc's controllers of its own examples, in closed loop: run by benchmarks.mpc in an own environment.
 
-    python mpc_peer.py cstr|fed-batch|nine-scenarios|polymerisation|polymerisation-robust steps quiet|loud result.npz
+    python mpc_peer.py cstr|fed-batch|nine-scenarios|polymerisation|polymerisation-robust steps quiet|loud|fine result.npz
 
 do-mpc is LGPL and never a dependency of twinkit. Settings are those of its examples (20 steps, degree-2 Radau
 collocation, nominal: n_robust = 0, or nine scenarios with n_robust = 1). SciPy integrates the plant. IPOPT prints
-unless quiet.
+if loud. If fine, the same is asked as of twinkit, for the comparison of plans: degree 3, limits at the ends of the steps
+only and at the last one too, tolerance 1e-11.
 """
 
 import contextlib
@@ -56,7 +57,7 @@ def cstr(robust=False):
         if robust:
             mpc.set_uncertainty_values(alpha=np.array([1.0, 1.05, 0.95]), beta=np.array([1.0, 1.1, 0.9]))
 
-    return mpc, 0.005, 1, finish, [0.8, 0.4, 134.14, 130.0], [5.0, -6000.0]
+    return mpc, 0.005, 1, finish, [0.8, 0.4, 134.14, 130.0], [5.0, -6000.0], 140.0
 
 
 def fed_batch():
@@ -79,7 +80,7 @@ def fed_batch():
         mpc.bounds["upper", "_x", "X"], mpc.bounds["upper", "_x", "P"] = 3.7, 3.0
         mpc.bounds["lower", "_u", "feed"], mpc.bounds["upper", "_u", "feed"] = 0.0, 0.2
 
-    return mpc, 1.0, 2, finish, [1.0, 0.5, 0.0, 120.0], [0.0]
+    return mpc, 1.0, 2, finish, [1.0, 0.5, 0.0, 120.0], [0.0], None
 
 
 def polymerisation(robust=False):
@@ -141,22 +142,27 @@ def polymerisation(robust=False):
     spread = np.array([1.0, 1.3, 0.7])
     start = [10000.0, 853.0, 26.5, 363.15, 363.15, 363.15, 308.15, 308.15, 300.0, 0.0]
     start[-1] = 853.0 * 950.0 / (sum(start[:3]) * 5.0) + 363.15
-    return mpc, 50.0 / 3600.0, 2, finish, start, [0.0, 363.15, 363.15]
+    return mpc, 50.0 / 3600.0, 2, finish, start, [0.0, 363.15, 363.15], 365.15
 
 
-def main(case, steps, quiet, target):
-    mpc, step, elements, finish, start, first = {
+def main(case, steps, mode, target):
+    mpc, step, elements, finish, start, first, hottest = {
         "cstr": cstr,
         "nine-scenarios": lambda: cstr(True),
         "fed-batch": fed_batch,
         "polymerisation": polymerisation,
         "polymerisation-robust": lambda: polymerisation(True),
     }[case]()
-    options = {"nlpsol_opts": {"ipopt.print_level": 0, "print_time": 0, "ipopt.sb": "yes"}} if quiet == "quiet" else {}
+    fine, solver = mode == "fine", {"ipopt.print_level": 0, "print_time": 0, "ipopt.sb": "yes"}
+    if fine:
+        solver |= {"ipopt.tol": 1e-11, "ipopt.acceptable_iter": 0}
+        if hottest is not None:
+            mpc.terminal_bounds["upper", "T_R"] = hottest
     mpc.set_param(
         n_horizon=20, t_step=step, n_robust=int(case in ("nine-scenarios", "polymerisation-robust")),
-        state_discretization="collocation", collocation_type="radau",
-        collocation_deg=2, collocation_ni=elements, store_full_solution=True, **options,
+        state_discretization="collocation", collocation_type="radau", collocation_deg=3 if fine else 2,
+        collocation_ni=elements, store_full_solution=True, cons_check_colloc_points=not fine,
+        **({} if mode == "loud" else {"nlpsol_opts": solver}),
     )  # fmt: skip
     finish()
     mpc.setup()

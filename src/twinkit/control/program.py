@@ -64,4 +64,3 @@ def answered(
     if kept is not None:
         near = replace(near, adjoint=near.adjoint + np.einsum("kij,kj->ki", kept, near.x))
     return Answer(near, active, False)
-
