@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from twinkit.control.check import Checked, checked
+from twinkit.control.check import COARSE, Checked, checked
 from twinkit.control.horizon import Horizon, task_of
 from twinkit.control.prediction import simulated
 from twinkit.control.problem import PlanProblem
 from twinkit.control.region import ALLOWED
 from twinkit.control.scenarios import weighted
-from twinkit.control.solving import Attempt, solved
+from twinkit.control.solving import Attempt, solved, stuck
 from twinkit.control.task import Point, Task
 from twinkit.control.warm import Warm, guessed, left
 from twinkit.core import SimulationError
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from twinkit.control.mpc import MPC
 
 _FEW, _MANY = 64, 512  # sub-steps of a step: beyond the first an implicit method is tried
+_WORK, _LEAST = 2000, 16  # implicit sub-steps of a plan, and of a step, for accuracy alone; more only to have a plan
 _ROUNDS = 4  # solutions of one plan, with finer steps or other margins
 _MORE = 12  # the same where margins are searched for
 _CLOSE = 0.02  # of the scale: margins that differ by less are the same
@@ -126,10 +127,13 @@ def optimised(
         rounds += 1
         if clock.perf_counter() > deadline:
             return "the deadline passed before there was a plan" if found == "nothing was tried" else found
-        attempt = solved(tasks, points, mpc.shared_steps, mpc.iterations, deadline, mpc.escalate and wider is None)
+        finer = substeps[1] < _most(len(tasks[0].times) - 1) and rounds < _ROUNDS
+        escalate = mpc.escalate and wider is None
+        attempt = solved(tasks, points, mpc.shared_steps, mpc.iterations, deadline, escalate, finer)
         usable = attempt.status.usable
         checks = [_check(mpc, h, t, substeps, p) for h, t, p in zip(horizons, tasks, attempt.points, strict=True)]
-        if max(check.error for check in checks) > 30.0 * mpc.rtol and usable and substeps[1] < _MANY:
+        exact = all(check.error <= COARSE * mpc.rtol for check in checks)  # False for NaN
+        if finer and (stuck(attempt) if not usable else not exact):
             substeps = substeps[0], 2 * substeps[1]
             for h, z, p in zip(horizons, zs, attempt.points, strict=True):
                 substeps = fitted(h, p.u, z, mpc.rtol, substeps)
@@ -201,6 +205,11 @@ def _check(mpc: MPC, h: Horizon, task: Task, substeps: tuple[int, int], point: P
     return checked(h, task, *substeps, point.u, point.x if compare else None, mpc.grows)
 
 
+def _most(steps: int) -> int:
+    """Return how many sub-steps of a step accuracy is worth."""
+    return min(_MANY, max(_LEAST, _WORK // steps))
+
+
 def fitted(h: Horizon, u: Array | None, z: Array, rtol: float, first: tuple[int, int] = (0, 1)) -> tuple[int, int]:
     """Return method and number of sub-steps that integrate all steps accurately with given controls."""
     method, substeps = first
@@ -214,16 +223,22 @@ def fitted(h: Horizon, u: Array | None, z: Array, rtol: float, first: tuple[int,
         per = len(items) // len(u)
         return simulated(h.predictor, method, h.known.vector, z, items, h.shared).path[per - 1 :: per, :states]
 
-    rough = at_nodes(substeps)
-    while substeps <= _MANY:
+    rough, enough, finest = at_nodes(substeps), None, None
+    while substeps <= (_MANY if finest is None else _most(len(u))):
         fine = at_nodes(2 * substeps)
         error = np.abs(fine - rough) / (scale + np.abs(fine))
-        if np.isfinite(error).all() and error.max() <= rtol:
-            return method, substeps
+        if np.isfinite(error).all():
+            if error.max() <= rtol:
+                return method, substeps
+            if method == 1:  # an explicit one that is not accurate is about to be unstable
+                finest = method, substeps
+                enough = enough or (finest if error.max() <= COARSE * rtol else None)
         substeps, rough = 2 * substeps, fine
         if method == 0 and substeps > _FEW:
             method, substeps = 1, 1
             rough = at_nodes(substeps)
+    if finest is not None:
+        return enough or finest
     raise SimulationError("the model could not be integrated over the horizon with the first guess of the moves")
 
 

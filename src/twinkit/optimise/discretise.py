@@ -15,8 +15,9 @@ from typing import Any
 import casadi as ca
 import numpy as np
 
-_NEWTON = 16  # iterations at most: those after convergence are not made
-_GUARDED = 8  # of these, in which states stay above their bounds
+_NEWTON = 20  # iterations at most: those after convergence are not made
+_GUARDED = 8  # of these, in which steps are whole and states stay above their bounds; later, careful ones
+_PARTS = (1.0, 0.5, 0.25, 0.1, 0.03)  # of a careful step that are tried
 _LEFT = 0.1  # of the distance to a bound after an iteration that would cross it
 _CONVERGED = 1e-9  # last correction, as `Dynamics.solve` counts it: the next one would be about its square
 _FAR = 1e300
@@ -194,9 +195,9 @@ def _stages(d: Dynamics, carried: Any, item: Any, shared: Any) -> _Stages:
     if floor is not None:
         slope = ca.if_else(item[1] > 0.0, ca.fmax(slope, (1.0 - _LEFT) * (floor - x) / item[1]), slope)
     slopes, size = ca.repmat(slope, 3, 1), ca.MX(np.inf)
-    improve, guarded = _improvement(d, guarded=False), _improvement(d, guarded=floor is not None)
+    first, later = _improvement(d, guarded=True), _improvement(d, guarded=False)
     for k in range(_NEWTON):
-        one = guarded if k < _GUARDED else improve
+        one = first if k < _GUARDED else later
         slopes, size = one(size > _CONVERGED, slopes, size, x, z, item, shared)
     _, system, jacobians, (zs, worse) = _collocated(d, slopes, x, z, item, shared)
     return _Stages(slopes, system, jacobians, zs[-1], ca.fmax(ca.fmax(worst, worse), size))
@@ -228,6 +229,14 @@ def _improvement(d: Dynamics, guarded: bool) -> Any:
         floors = ca.repmat(floor, 1, 3)
         kept = ca.fmax(there, floors + _LEFT * (here - floors))
         change = change + ca.if_else(h > 0.0, ca.vec((kept - there) @ np.linalg.inv(table).T) / h, 0.0)
+    elif not guarded:  # at a kink whole steps may go to and fro for ever
+        left = [
+            ca.norm_2(_collocated(d, slopes + a * change, x, z, item, shared)[0] - slopes - a * change) for a in _PARTS
+        ]
+        part, least = ca.MX(_PARTS[0]), left[0]
+        for a, one in zip(_PARTS[1:], left[1:], strict=True):
+            part, least = ca.if_else(one < least, a, part), ca.fmin(one, least)
+        change = part * change
     correct = ca.Function("correct", arguments, [slopes + change, last])
     return ca.Function.if_else("improve", correct, ca.Function("leave", arguments, [slopes, size]))
 
