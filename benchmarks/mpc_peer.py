@@ -4,8 +4,8 @@
 
 do-mpc is LGPL and never a dependency of twinkit. Settings are those of its examples (20 steps, degree-2 Radau
 collocation, nominal: n_robust = 0, or nine scenarios with n_robust = 1). SciPy integrates the plant. IPOPT prints
-if loud. If fine, the same is asked as of twinkit, for the comparison of plans: degree 3, limits at the ends of the steps
-only and at the last one too, tolerance 1e-11.
+if loud. If fine, the same is asked as of twinkit, for the comparison of plans: degree 3, limits at the ends of the
+steps only and at the last one too, tolerance 1e-11.
 """
 
 import contextlib

@@ -106,7 +106,8 @@ class MPC:
         How steps are integrated: ``RungeKutta4()``, ``Radau()`` (collocation, for stiff models), or None: the one that
         needs less work for `rtol`, found for the first plan.
     second_derivatives
-        Whether the curvature of the model is used; None: where the objective is not a sum of squares.
+        Whether the curvature of the model is used; None: where the objective is not a sum of squares, or converges
+        slowly without it.
     iterations, seconds
         Largest number of quadratic programmes, and the time budget of a plan.
     starts
@@ -279,7 +280,8 @@ class MPC:
         moves = [[m.place.label, m.low.identity, m.high.identity, m.rate, m.move.penalty, m.move.blocks, m.safe]
                  for m in s.movers]  # fmt: skip
         rest = [s.running, s.step, s.horizon, s.until, self.grows, self.validity, repr(self.terminal), self.rtol,
-                self.chosen_method, self.tolerance, self.exact, self.iterations, self.starts, sorted(self.inputs),
+                self.chosen_method, self.tolerance, self.second_derivatives, self.iterations, self.starts,
+                sorted(self.inputs),
                 [[d.label, d.formula.content_hash, d.sources] for d in s.derived], self.shared_steps,
                 [[b.name, b.share, b.values] for b in self.branches],
                 sorted((name, one.std, one.identity) for name, one in self.applicability.items())]  # fmt: skip
@@ -402,9 +404,10 @@ class MPC:
         inputs = (
             inputs_over(self.model, s, given, begin, end) if given else replace(self._steady, knots=np.array([begin]))
         )
+        doubts = None if self._doubts is None else self._doubts.looking(here, self.native)
         horizon = Horizon(
             self.model, s, here, times, stretch, inputs, before, *functions, self._terminal, self.exact,
-            self.tolerance, self._kept, None if self._doubts is None else self._doubts.looking(here, self.native),
+            self.second_derivatives is None, self.tolerance, self._kept, doubts,
         )  # fmt: skip
         return _forward(horizon, time) if here.time < time - 1e-9 * max(1.0, abs(time)) else horizon
 

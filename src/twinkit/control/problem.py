@@ -21,7 +21,7 @@ from twinkit.core.component import Array
 from twinkit.optimise import Active, StageProgram, StageSolution, Step
 
 _FIRST_RADIUS, _LAST_RADIUS = 0.5, 1e3
-_NOTHING = 1e-9  # of the cost: a smaller gain is none
+_NOTHING, _LITTLE = 1e-9, 1e-7  # of the cost: a smaller gain is none; with second derivatives, which foretell it well
 _FEASIBLE = 1e-7  # sum of scaled violations
 _PULLING = 1e-7  # scaled: a smaller multiplier is none
 _AT_PRICE = 1.0 - 1e-6  # of the price of a soft limit
@@ -198,7 +198,8 @@ class PlanProblem:
             at, found, gradient, hessian, t.functions.states, t.functions.states + len(t.form.remembered)
         )
         self._last = at.point.u, step.point.u
-        if at.violation < _FEASIBLE and abs(at.cost - step.cost) < _NOTHING * max(1.0, abs(at.cost)):
+        gain = abs(at.cost - step.cost) / max(1.0, abs(at.cost))
+        if at.violation < _FEASIBLE and gain < (_LITTLE if t.exact else _NOTHING):
             step = replace(step, size=min(step.size, 1.0))  # there is nothing left to gain
         if np.abs(found.u[:, : t.functions.controls] * t.free).max() > 0.99 * radius:
             step = replace(step, size=max(step.size, 2.0))  # held back, so not converged

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from twinkit.control.check import Checked, checked
+from twinkit.control.check import COARSE, Checked, checked
 from twinkit.control.horizon import Horizon, task_of
 from twinkit.control.prediction import simulated
 from twinkit.control.problem import PlanProblem
 from twinkit.control.region import ALLOWED
 from twinkit.control.scenarios import weighted
-from twinkit.control.solving import Attempt, solved
+from twinkit.control.solving import Attempt, solved, stuck
 from twinkit.control.task import Point, Task
 from twinkit.control.warm import Warm, guessed, left
 from twinkit.core import SimulationError
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 _FEW, _MANY = 8, 512  # sub-steps of a step: beyond the first an implicit method is tried
 _WORTH = 12  # explicit sub-steps that cost as much as an implicit one: 4 to 13 where measured, less without a compiler
+_WORK, _LEAST = 2000, 16  # implicit sub-steps of a plan, and of a step, for accuracy alone; more only to have a plan
 _ROUNDS = 4  # solutions of one plan, with finer steps or other margins
 _MORE = 12  # the same where margins are searched for
 _CLOSE = 0.02  # of the scale: margins that differ by less are the same
@@ -130,10 +131,13 @@ def optimised(
         rounds += 1
         if clock.perf_counter() > deadline:
             return "the deadline passed before there was a plan" if found == "nothing was tried" else found
-        attempt = solved(tasks, points, mpc.shared_steps, mpc.iterations, deadline, mpc.escalate and wider is None)
+        finer = substeps[1] < _most(len(tasks[0].times) - 1) and rounds < _ROUNDS
+        escalate = mpc.escalate and wider is None
+        attempt = solved(tasks, points, mpc.shared_steps, mpc.iterations, deadline, escalate, finer)
         usable = attempt.status.usable
         checks = [_check(mpc, h, t, substeps, p) for h, t, p in zip(horizons, tasks, attempt.points, strict=True)]
-        if max(check.error for check in checks) > 30.0 * mpc.rtol and usable and substeps[1] < _MANY:
+        exact = all(check.error <= COARSE * mpc.rtol for check in checks)  # False for NaN
+        if finer and (stuck(attempt) if not usable else not exact):
             substeps = substeps[0], 2 * substeps[1]
             for h, z, p in zip(horizons, zs, attempt.points, strict=True):
                 substeps = fitted(h, p.u, z, mpc.rtol, substeps, mpc.chosen_method is None)
@@ -205,6 +209,11 @@ def _check(mpc: MPC, h: Horizon, task: Task, substeps: tuple[int, int], point: P
     return checked(h, task, *substeps, point.u, point.x if compare else None, mpc.grows)
 
 
+def _most(steps: int) -> int:
+    """Return how many sub-steps of a step accuracy is worth."""
+    return min(_MANY, max(_LEAST, _WORK // steps))
+
+
 def fitted(
     h: Horizon, u: Array | None, z: Array, rtol: float, first: tuple[int, int] = (0, 1), free: bool = True
 ) -> tuple[int, int]:
@@ -241,7 +250,10 @@ def fitted(
 
 
 def _accurate(h: Horizon, u: Array, z: Array, rtol: float, method: int, least: int, most: int) -> int:
-    """Return the number of sub-steps with which a method is accurate, doubled from the least on; 0: more than most."""
+    """Return the number of sub-steps with which a method is accurate, doubled from the least on; 0: more than most.
+
+    An implicit method may be less accurate, where more would be too much work.
+    """
     scale = np.abs(h.model.layout.states.scales)
 
     def at_nodes(count: int) -> Array:
@@ -250,14 +262,18 @@ def _accurate(h: Horizon, u: Array, z: Array, rtol: float, method: int, least: i
         return simulated(h.predictor, method, h.known.vector, z, items, h.shared).path[per - 1 :: per, : len(scale)]
 
     count, rough = least, at_nodes(least) if least <= most else np.empty(0)
-    while count <= most:
+    enough = finest = 0
+    while count <= (most if not finest else _most(len(u))):
         fine = at_nodes(2 * count)
         with np.errstate(invalid="ignore", over="ignore"):  # an explicit method may run away
             error = np.abs(fine - rough) / (scale + np.abs(fine))
-        if np.isfinite(error).all() and error.max() <= rtol:
-            return count
+        if np.isfinite(error).all():
+            if error.max() <= rtol:
+                return count
+            if method:  # an explicit one that is not accurate is about to be unstable
+                finest, enough = count, enough or (count if error.max() <= COARSE * rtol else 0)
         count, rough = 2 * count, fine
-    return 0
+    return enough or finest
 
 
 def point_of(task: Task, u: Array) -> Point:

@@ -205,7 +205,7 @@ class _Rows:
         return found
 
     def judged(self, x: Array, u: Array) -> tuple[bool, int]:
-        """Take the multipliers a solution means; return whether all is kept as guessed, and how many guesses changed."""
+        """Take the multipliers a solution means; return whether all is as guessed, and how many guesses changed."""
         p = self.p
         values = _rows_of(p, x, u)
         above, below = values - p.path_high, p.path_low - values

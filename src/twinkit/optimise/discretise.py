@@ -15,7 +15,13 @@ from typing import Any, ClassVar
 import casadi as ca
 import numpy as np
 
-_NEWTON = 3
+_NEWTON = 20  # iterations at most: those after convergence are not made
+_GUARDED = 8  # of these, in which steps are whole and states stay above their bounds; later, careful ones
+_PARTS = (1.0, 0.5, 0.25, 0.1, 0.03)  # of a careful step that are tried
+_LEFT = 0.1  # of the distance to a bound after an iteration that would cross it
+_NEARLY = 1e-7  # size of a correction, as `Dynamics.solve` counts it, after which one more is enough: about its square
+_FAR = 1e300
+_TINY = 1e-100  # CasADi's QR divides by zero where squares of entries underflow
 
 
 @dataclass(frozen=True)
@@ -30,6 +36,9 @@ class Dynamics:
         ``(t, x, z, u, shared) -> (dx/dt, its total derivative with respect to x)``, consistent `z` given.
     solve
         ``(t, x, z, u, shared) -> (z, size of the last correction)``: consistent algebraic variables from a guess.
+    low
+        Declared lower bounds of the first states (infinite: none). Where a rate has a pole below its bound, as many
+        kinetics have below zero, an implicit step is not to jump over it to a solution that means nothing.
     """
 
     states: int
@@ -38,6 +47,7 @@ class Dynamics:
     shared: int
     slope: Any
     solve: Any
+    low: tuple[float, ...] = ()
 
 
 class Method(ABC):
@@ -183,7 +193,7 @@ class Radau(Method):
         h, x, z, unit = item[1], carried[: d.states], carried[d.states : -1], ca.MX(ca.DM.eye(d.states))
         jacobians = _derivatives(d, x, z, slopes, item, shared, moving)[1]
         right = ca.vertcat(*[h * table[2][j] * adjoint[moving] for j in range(3)])
-        push = ca.solve(_system(h, jacobians, moving).T, right, "qr")
+        push = _solved(_system(h, jacobians, moving).T, right)
         hessian = ca.MX(d.states, d.states)
         for i, node in enumerate(nodes):
             at, spread = _after(x, h, slopes, moving, i), _after(unit, h, change, moving, i)
@@ -258,17 +268,21 @@ def _stages(d: Dynamics, carried: Any, item: Any, shared: Any, matrix: Any) -> _
     """Solve the stages of one step; `matrix` is the derivative of the states before it (None: not asked for)."""
     x, z, worst = carried[: d.states], carried[d.states : d.states + d.algebraics], carried[d.states + d.algebraics]
     moving, rate = _moving(d)
-    u = input_at(item, 0.0, d.inputs)
-    slopes = ca.repmat(rate(item[0], x, d.solve(item[0], x, z, u, shared)[0], u, shared), 3, 1)
-    for _ in range(_NEWTON - 1):
-        found, jacobians, _, _ = _derivatives(d, x, z, slopes, item, shared, moving)
-        slopes = slopes + ca.solve(_system(item[1], jacobians, moving), found - slopes, "qr")
+    u, floor = input_at(item, 0.0, d.inputs), _floor(d, x, moving)
+    slope = rate(item[0], x, d.solve(item[0], x, z, u, shared)[0], u, shared)
+    if floor is not None:
+        slope = ca.if_else(item[1] > 0.0, ca.fmax(slope, (1.0 - _LEFT) * (floor - x[moving]) / item[1]), slope)
+    slopes, size = ca.repmat(slope, 3, 1), ca.MX(np.inf)
+    whole, careful = _improvement(d, moving, guarded=True), _improvement(d, moving, guarded=False)
+    for k in range(_NEWTON):
+        one = whole if k < _GUARDED else careful
+        slopes, size = one(size > _NEARLY, slopes, size, x, z, item, shared)
     found, jacobians, end, away = _derivatives(d, x, z, slopes, item, shared, moving)
     right = [found - slopes]
     if matrix is not None:
         # These derivatives belong to the slopes before the last correction, which must be tiny to be accepted.
         right.append(ca.vertcat(*[jacobian @ matrix for jacobian in jacobians]))
-    solution = ca.solve(_system(item[1], jacobians, moving), ca.densify(ca.horzcat(*right)), "qr")
+    solution = _solved(_system(item[1], jacobians, moving), ca.horzcat(*right))
     slopes = slopes + solution[:, 0]
     if d.algebraics:
         end = d.solve(
@@ -276,6 +290,47 @@ def _stages(d: Dynamics, carried: Any, item: Any, shared: Any, matrix: Any) -> _
         )[0]
     off = ca.norm_inf(item[1] * solution[:, 0]) / (1.0 + ca.norm_inf(x))
     return _Stages(moving, slopes, solution[:, 1:], end, ca.fmax(ca.fmax(worst, away), off))
+
+
+def _solved(system: Any, right: Any) -> Any:
+    """Return ``system^-1 right``; entries whose squares would underflow count as zeros, which CasADi's QR can take."""
+    return ca.solve(ca.if_else(ca.fabs(system) > _TINY, system, 0.0), ca.densify(right), "qr")
+
+
+def _floor(d: Dynamics, x: Any, moving: list[int]) -> Any:
+    """Return what states are kept above: their bounds, or as far below as they begin there; None: they have none."""
+    low = np.array([*d.low, *[-np.inf] * (d.states - len(d.low))])[moving]
+    if not np.isfinite(low).any():
+        return None
+    low = ca.DM(np.maximum(low, -_FAR))
+    return low - 2.0 * ca.fmax(low - x[moving], 0.0)
+
+
+def _improvement(d: Dynamics, moving: list[int], guarded: bool) -> Any:
+    """Return ``(whether, slopes, size, x, z, item, shared) -> (slopes, size)``: one iteration of Newton's method."""
+    count = len(moving)
+    slopes, size = ca.MX.sym("slopes", 3 * count), ca.MX.sym("size")
+    x, z = ca.MX.sym("x", d.states), ca.MX.sym("z", d.algebraics)
+    _, item, shared = _symbols(ca.MX, d, False)
+    arguments, h = [slopes, size, x, z, item, shared], item[1]
+    found, jacobians, _, _ = _derivatives(d, x, z, slopes, item, shared, moving)
+    change = _solved(_system(h, jacobians, moving), found - slopes)
+    last = ca.norm_inf(h * change) / (1.0 + ca.norm_inf(x))
+    if not guarded:  # at a kink whole steps may go to and fro for ever
+        tried = [slopes + part * change for part in _PARTS]
+        off = [ca.norm_2(_derivatives(d, x, z, one, item, shared, moving)[0] - one) for one in tried]
+        part, least = ca.MX(_PARTS[0]), off[0]
+        for other, one in zip(_PARTS[1:], off[1:], strict=True):
+            part, least = ca.if_else(one < least, other, part), ca.fmin(one, least)
+        change = part * change
+    elif (floor := _floor(d, x, moving)) is not None:
+        table, floors = np.array(_radau()[1]), ca.repmat(floor, 1, 3)
+        here = ca.repmat(x[moving], 1, 3) + h * ca.reshape(slopes, count, 3) @ table.T
+        there = here + h * ca.reshape(change, count, 3) @ table.T
+        kept = ca.fmax(there, floors + _LEFT * (here - floors))
+        change = change + ca.if_else(h > 0.0, ca.vec((kept - there) @ np.linalg.inv(table).T) / h, 0.0)
+    correct = ca.Function("correct", arguments, [slopes + change, last])
+    return ca.Function.if_else("improve", correct, ca.Function("leave", arguments, [slopes, size]))
 
 
 def _bowl(d: Dynamics) -> Any:
