@@ -1,6 +1,6 @@
 """do-mpc's controllers of its own examples, in closed loop: run by benchmarks.mpc in an own environment.
 
-    python mpc_peer.py cstr|fed-batch|nine-scenarios|polymerisation|polymerisation-robust steps quiet|loud|fine result.npz
+    python mpc_peer.py case steps quiet|loud|fine result.npz
 
 do-mpc is LGPL and never a dependency of twinkit. Settings are those of its examples (20 steps, degree-2 Radau
 collocation, nominal: n_robust = 0, or nine scenarios with n_robust = 1). SciPy integrates the plant. IPOPT prints

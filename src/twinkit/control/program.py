@@ -11,6 +11,9 @@ from twinkit.control.convex import convexified
 from twinkit.optimise import Active, StageProgram, StageSolution, active_at, bounded_stages, solve_stages
 
 
+_NEAR = 0.4  # scaled: of a longer step the programme foretells too little for its exact solution to be worth it
+
+
 @dataclass(frozen=True, eq=False)
 class Answer:
     """The solution of a programme.
@@ -59,7 +62,8 @@ def answered(
     active = None
     if guess is not None:
         active = active_at(program, near)
-        if found := bounded_stages(program, active, native):
+        close = max(np.abs(near.x).max(), np.abs(near.u).max()) <= _NEAR
+        if close and (found := bounded_stages(program, active, native)):
             return Answer(*found, True)
     if kept is not None:
         near = replace(near, adjoint=near.adjoint + np.einsum("kij,kj->ki", kept, near.x))
