@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time as clock
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -11,7 +12,7 @@ import numpy as np
 
 from twinkit.control.check import COARSE, Checked, checked
 from twinkit.control.horizon import Horizon, task_of
-from twinkit.control.prediction import simulated
+from twinkit.control.prediction import Run, simulated
 from twinkit.control.problem import PlanProblem
 from twinkit.control.region import ALLOWED
 from twinkit.control.scenarios import weighted
@@ -30,6 +31,7 @@ _WORTH = 12  # explicit sub-steps that cost as much as an implicit one: 4 to 13 
 _WORK, _LEAST = 2000, 16  # implicit sub-steps of a plan, and of a step, for accuracy alone; more only to have a plan
 _ROUNDS = 4  # solutions of one plan, with finer steps or other margins
 _MORE = 12  # the same where margins are searched for
+_BLOWN = 0.5  # change of derivatives over a step, with half the sub-step, of a method that is not stable
 _CLOSE = 0.02  # of the scale: margins that differ by less are the same
 
 
@@ -256,24 +258,50 @@ def _accurate(h: Horizon, u: Array, z: Array, rtol: float, method: int, least: i
     """
     scale = np.abs(h.model.layout.states.scales)
 
-    def at_nodes(count: int) -> Array:
+    def over_steps(count: int) -> _Steps:
         items = h.items(count, u)
-        per = len(items) // len(u)
-        return simulated(h.predictor, method, h.known.vector, z, items, h.shared).path[per - 1 :: per, : len(scale)]
+        return _Steps(items, simulated(h.predictor, method, h.known.vector, z, items, h.shared), len(items) // len(u))
 
-    count, rough = least, at_nodes(least) if least <= most else np.empty(0)
+    count, rough = least, over_steps(least) if least <= most else None
     enough = finest = 0
-    while count <= (most if not finest else _most(len(u))):
-        fine = at_nodes(2 * count)
+    while rough is not None and count <= (most if not finest else _most(len(u))):
+        fine = over_steps(2 * count)
         with np.errstate(invalid="ignore", over="ignore"):  # an explicit method may run away
-            error = np.abs(fine - rough) / (scale + np.abs(fine))
-        if np.isfinite(error).all():
+            ends = fine.ends[:, : len(scale)]
+            error = np.abs(ends - rough.ends[:, : len(scale)]) / (scale + np.abs(ends))
+            apart = method == 0 and bool(error.max() <= rtol) and _unstable(h, rough, fine)
+        if np.isfinite(error).all() and not apart:
             if error.max() <= rtol:
                 return count
             if method:  # an explicit one that is not accurate is about to be unstable
                 finest, enough = count, enough or (count if error.max() <= COARSE * rtol else 0)
         count, rough = 2 * count, fine
     return enough or finest
+
+
+@dataclass(frozen=True, eq=False)
+class _Steps:
+    """A simulation: its sub-steps, what they led to, and how many of them make a step."""
+
+    items: Array
+    run: Run
+    per: int
+
+    @property
+    def ends(self) -> Array:
+        """The vector at the ends of the steps."""
+        return self.run.path[self.per - 1 :: self.per]
+
+
+def _unstable(h: Horizon, rough: _Steps, fine: _Steps) -> bool:
+    """Return whether an explicit method blows up what does not show: a plan may begin where nothing moves."""
+    scale, found = np.ones(h.predictor.size), list[Array]()
+    scale[: len(h.model.layout.states.scales)] = np.abs(h.model.layout.states.scales)
+    for one in (rough, fine):
+        maps = h.predictor.link[0](np.hstack([one.run.starts, one.items]), h.shared)
+        maps = maps.reshape(-1, one.per, len(scale), len(scale)).transpose(0, 1, 3, 2) * scale / scale[:, None]
+        found.append(functools.reduce(lambda a, b: b @ a, maps.transpose(1, 0, 2, 3)))
+    return not bool((np.abs(found[1] - found[0]) <= _BLOWN * (1.0 + np.abs(found[1]).max())).all())
 
 
 def point_of(task: Task, u: Array) -> Point:

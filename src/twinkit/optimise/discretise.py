@@ -220,7 +220,7 @@ class Radau(Method):
         adjoint, rest = ca.MX.sym("adjoint", d.states), ca.MX.sym("rest", 3 * size * (1 + d.states))
         slopes, change = rest[: 3 * size], ca.reshape(rest[3 * size :], 3 * size, d.states)
         h, x, z, unit = item[1], carried[: d.states], carried[d.states : -1], ca.MX(ca.DM.eye(d.states))
-        jacobians = _derivatives(d, x, z, slopes, item, shared, moving)[1]
+        _, jacobians, zs, _ = _derivatives(d, x, z, slopes, item, shared, moving)
         right = ca.vertcat(*[h * table[2][j] * adjoint[moving] for j in range(3)])
         push = _solved(_system(h, jacobians, moving).T, right)
         hessian = ca.MX(d.states, d.states)
@@ -228,7 +228,7 @@ class Radau(Method):
             at, spread = _after(x, h, slopes, moving, i), _after(unit, h, change, moving, i)
             every = ca.MX(d.states, 1)
             every[moving] = push[i * size : (i + 1) * size]
-            curved = bowl(item[0] + node * h, at, z, input_at(item, node * h, d.inputs), shared, every)
+            curved = bowl(item[0] + node * h, at, zs[i], input_at(item, node * h, d.inputs), shared, every)
             hessian = hessian + spread.T @ curved @ spread
         return ca.Function("bend", [carried, item, shared, rest, adjoint], [ca.densify(ca.vec(hessian))])
 
@@ -295,17 +295,18 @@ def _moving(d: Dynamics) -> tuple[list[int], Any]:
 
 def _derivatives(
     d: Dynamics, x: Any, z: Any, slopes: Any, item: Any, shared: Any, moving: list[int]
-) -> tuple[Any, list[Any], Any, Any]:
-    """Return what the slopes should be, their derivatives at the stages, and algebraic variables with a correction."""
-    found, jacobians, last, worst = [], [], z, ca.MX(0)
+) -> tuple[Any, list[Any], list[Any], Any]:
+    """Return what the slopes should be, their derivatives and algebraic variables at the stages, and a correction."""
+    found, jacobians, zs, worst = [], [], [z], ca.MX(0)
     for i, node in enumerate(_radau()[0]):
         at, u = _after(x, item[1], slopes, moving, i), input_at(item, node * item[1], d.inputs)
-        last, away = d.solve(item[0] + node * item[1], at, z, u, shared)
+        last, away = d.solve(item[0] + node * item[1], at, zs[-1], u, shared)
+        zs.append(last)
         dx, jacobian = d.slope(item[0] + node * item[1], at, last, u, shared)
         found.append(dx[moving])
         jacobians.append(jacobian[moving, :])
         worst = ca.fmax(worst, away)
-    return ca.vertcat(*found), jacobians, last, worst
+    return ca.vertcat(*found), jacobians, zs[1:], worst
 
 
 def _system(h: Any, jacobians: list[Any], moving: list[int]) -> Any:
@@ -328,16 +329,17 @@ def _stages(d: Dynamics, carried: Any, item: Any, shared: Any, matrix: Any) -> _
     for k in range(_NEWTON):
         one = whole if k < _GUARDED else careful
         slopes, size = one(size > _NEARLY, slopes, size, x, z, item, shared)
-    found, jacobians, end, away = _derivatives(d, x, z, slopes, item, shared, moving)
+    found, jacobians, zs, away = _derivatives(d, x, z, slopes, item, shared, moving)
     right = [found - slopes]
     if matrix is not None:
         # These derivatives belong to the slopes before the last correction, which must be tiny to be accepted.
         right.append(ca.vertcat(*[jacobian @ matrix for jacobian in jacobians]))
     solution = _solved(_system(item[1], jacobians, moving), ca.horzcat(*right))
     slopes = slopes + solution[:, 0]
+    end = z
     if d.algebraics:
         end = d.solve(
-            item[0] + item[1], _after(x, item[1], slopes, moving), end, input_at(item, item[1], d.inputs), shared
+            item[0] + item[1], _after(x, item[1], slopes, moving), zs[-1], input_at(item, item[1], d.inputs), shared
         )[0]
     off = ca.norm_inf(item[1] * solution[:, 0]) / (1.0 + ca.norm_inf(x))
     return _Stages(moving, slopes, solution[:, 1:], end, ca.fmax(ca.fmax(worst, away), off))
