@@ -22,6 +22,7 @@ from twinkit.optimise import (
     StageProblem,
     StageProgram,
     Step,
+    active_at,
     bounded_stages,
     native,
     solve_nonlinear,
@@ -58,6 +59,37 @@ def test_methods_have_their_order_and_the_sensitivity_is_that_of_the_result(meth
         shift, x = 1e-6 * np.eye(2)[j], np.array([1.0, 0.5])
         ahead, behind = run(method, 10, x + shift)[0], run(method, 10, x - shift)[0]
         np.testing.assert_allclose(a[:, j], (ahead - behind) / 2e-6, rtol=1e-6, atol=1e-8)
+
+
+def fed(with_algebraic):
+    """Two states that move, one that is constant, and an algebraic variable that follows the first."""
+    sizes = (1, 3, int(with_algebraic), 1, 1)
+    t, x, z, u, s = (ca.SX.sym(name, size) for name, size in zip("txzus", sizes, strict=True))
+    root = ca.sqrt(1.0 + x[0] ** 2)
+    dx = ca.vertcat(x[2] * ca.exp(-x[0]) - s * x[1], ca.sin(t) + x[0] * x[1] - root + u, ca.SX(0))
+    slope = ca.Function("slope", [t, x, z, u, s], [dx, ca.jacobian(dx, x)])
+    solve = ca.Function("solve", [t, x, z, u, s], [root if with_algebraic else z, ca.SX(0)])
+    return Dynamics(3, sizes[2], 1, 1, slope, solve)
+
+
+@pytest.mark.parametrize("with_algebraic", [False, True])
+@pytest.mark.parametrize("method", [RungeKutta4(), Radau()])
+def test_first_and_second_derivatives_of_a_step_are_those_of_its_result(method, with_algebraic):
+    d, item, shared = fed(with_algebraic), np.array([0.2, 0.3, 0.7, -0.4, 0.0, 0.0]), np.array([1.3])
+    link, bend = method.link(d), method.bend(d)
+    rest_of = np.array([1.3] * d.algebraics + [0.0])
+
+    def at(x):
+        end, matrix, rest = (np.array(one) for one in link(np.concatenate([x, rest_of]), item, shared))
+        return end.ravel()[:3], matrix, rest.ravel()
+
+    x, adjoint, step = np.array([0.8, -0.5, 1.7]), np.array([1.0, -2.0, 0.5]), 1e-5
+    _, matrix, rest = at(x)
+    hessian = np.array(bend(np.concatenate([x, rest_of]), item, shared, rest, adjoint)).reshape(3, 3)
+    for j in range(3):
+        ahead, behind = at(x + step * np.eye(3)[j]), at(x - step * np.eye(3)[j])
+        np.testing.assert_allclose(matrix[:, j], (ahead[0] - behind[0]) / (2 * step), atol=1e-8)
+        np.testing.assert_allclose(hessian[j], adjoint @ (ahead[1] - behind[1]) / (2 * step), atol=1e-8)
 
 
 @pytest.mark.skipif(native.compiler() is None, reason="no C compiler here")
@@ -328,6 +360,59 @@ def test_the_active_set_finds_what_hpipm_finds(seed):
     again = bounded_stages(p, active, False)
     assert again is not None
     np.testing.assert_allclose(again[0].u, one.u, atol=1e-8)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_what_binds_at_an_interior_point_solution_is_confirmed_at_once(seed, monkeypatch):
+    p = fixed_start(seed)
+    near = solve_stages(p)
+    assert not isinstance(near, str)
+    active = active_at(p, near)
+    monkeypatch.setattr("twinkit.optimise.bounded._GUESSES", 2)  # the second refines multipliers of path constraints
+    found = bounded_stages(p, active, False)
+    assert found is not None
+    assert found[1].same(active)
+    assert not found[1].same(nothing_binds(p))
+    assert not active.same(None)
+    np.testing.assert_allclose(found[0].u, near.u, atol=2e-5)
+
+
+def test_large_stages_are_solved_by_the_active_set():
+    rng, count, n, m = np.random.default_rng(4), 6, 25, 6
+    p = program(
+        A=0.15 * rng.standard_normal((count, n, n)), B=0.3 * rng.standard_normal((count, n, m)),
+        b=0.1 * rng.standard_normal((count, n)), B_first=np.zeros((n, 1)), b_first=rng.standard_normal(n),
+        Q=np.stack([np.eye(n)] * (count + 1)), q=rng.standard_normal((count + 1, n)),
+        S=0.05 * rng.standard_normal((count, m, n)), R=np.stack([np.eye(m)] * count),
+        r=2.0 * rng.standard_normal((count, m)), x_low=np.full((count + 1, n), -np.inf),
+        x_high=np.full((count + 1, n), np.inf), u_low=np.full((count, m), -1.0), u_high=np.full((count, m), 1.0),
+        C=np.zeros((count + 1, 0, n)), D=np.zeros((count, 0, m)), path_low=np.zeros((count + 1, 0)),
+        path_high=np.zeros((count + 1, 0)),
+    )  # fmt: skip
+    expected, found = solve_stages(p), bounded_stages(p, nothing_binds(p), False)
+    assert not isinstance(expected, str)
+    assert found is not None
+    assert found[1].sides.any()
+    for name in ("x", "u", "adjoint", "u_force"):
+        np.testing.assert_allclose(getattr(found[0], name), getattr(expected, name), atol=2e-5, err_msg=name)
+
+
+def test_guesses_that_lead_nowhere_are_given_up(monkeypatch):
+    """Changes that become more and more from guess to guess: hardly any recursion is spent on them."""
+    made = []
+    monkeypatch.setattr(
+        "twinkit.optimise.bounded._forwards", lambda _, p, packed, found: (made.append(1), _wild(p, len(made)))[1]
+    )
+    p = fixed_start(1)
+    assert bounded_stages(p, nothing_binds(p), False) is None
+    assert len(made) == 2
+
+
+def _wild(p, count):
+    """At first nothing exceeds its bounds but one input, then everything does."""
+    u = np.zeros(p.u_low.shape)
+    u[: 1 if count == 1 else None] = 3.0
+    return np.zeros(p.q.shape), u
 
 
 def test_most_programmes_are_solved_by_the_active_set_and_something_binds():
