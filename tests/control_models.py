@@ -152,3 +152,42 @@ class FedBatch(tk.Model):
             "P": making * v.X - dilution * v.P,
             "V": v.feed,
         }
+
+
+class PrimaryDrying(tk.Model):
+    """Primary drying of a vial in a freeze dryer: a flat front of sublimation, heat and mass transfer quasi-steady.
+
+    M. J. Pikal, J. Parenter. Sci. Technol. 39 (1985) 115-138, with the parameters and the units (cm, cal, h, Torr) of
+    the example of LyoPRONTO: G. Shivkumar et al., AAPS PharmSciTech 20 (2019) 328, doi:10.1208/s12249-019-1532-7.
+    A fill of 2 mL with 5 % solids at 150 mTorr; 398 vials; the dryer removes a + b P = -0.182 + 11.7 P kg/h.
+    """
+
+    time_unit = "h"
+    FILLED = 2.0 / (3.14 * 0.918) * (1.0 - 0.05 * (1.0 - 0.918) / 1.5)  # cm
+    CAPACITY = -0.182 + 11.7 * 0.15  # kg/h
+
+    dried = tk.State("", initial=0.0, nominal=0.5, doc="thickness of the dried layer, cm")
+    flux = tk.Algebraic("", initial=1.0, nominal=1.0, doc="vapour per area of product, kg/h/m2")
+    shelf = tk.Input("", default=20.0, bounds=(-45.0, 120.0), nominal=50.0, doc="temperature, degC")
+    front = tk.Output("", nominal=10.0, doc="temperature where the ice sublimes, degC")
+    bottom = tk.Output("", nominal=10.0, doc="temperature of the product at the bottom of the vial, degC")
+    percent = tk.Output("", nominal=100.0, doc="part that is dried")
+    load = tk.Output("", nominal=1.0, doc="vapour of all vials, kg/h")
+
+    def equations(self, v, m):
+        product, vial, solids, pressure = 3.14, 3.8, 0.05, 0.15
+        transfer = 2.75e-4 + 8.93e-4 * pressure / (1.0 + 0.46 * pressure)  # cal/s/K/cm2
+        sublimed = v.flux * product * 1e-4  # kg/h
+        ice = pressure + 1000.0 * sublimed * (1.4 + 16.0 * v.dried) / product  # Torr
+        front = 6144.96 / (m.log(2.698e10) - m.log(ice)) - 273.15
+        heat = 678.0 * 1000.0 / 3600.0 * sublimed  # cal/s
+        bottom = front + heat * (self.FILLED - v.dried) / (product * 0.0059)
+        frozen = product * 0.918 * (1.0 - solids / 1.5) / (1.0 - solids * (1.0 - 0.918) / 1.5)  # g of ice per cm
+        return {
+            "dried": m.quantity(1.0, "1/h") * 1000.0 * sublimed / frozen,
+            "flux": vial * transfer * (v.shelf - bottom) - heat,
+            "front": front,
+            "bottom": bottom,
+            "percent": 100.0 * v.dried / self.FILLED,
+            "load": 398.0 * sublimed,
+        }

@@ -243,6 +243,8 @@ def _over_time(s: Settings, times: Array) -> tuple[Array, Array, Array, Array, A
         weight[-1, r] = q.final_weight
         price[-1, r] += q.final
         reference[:, r], low[:, r], high[:, r] = q.reference(times), q.low(times), q.high(times)
+        if q.at_end:
+            low[:-1, r], high[:-1, r] = -np.inf, np.inf
         if not np.isfinite(reference[:, r]).all():
             raise InvalidValueError(f"the reference of {q.place.label!r} is not finite at some t in {times}")
         crossed = np.flatnonzero(~(low[:, r] <= high[:, r]))  # also NaN

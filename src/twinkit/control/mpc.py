@@ -65,13 +65,15 @@ class MPC:
     until
         End of the batch: the horizon shrinks towards it. ``(first, last)``: the end is free between the two.
     maximize, minimize
-        What is to be achieved, from `final`, `integral`, `summed`; it is added to the costs of `track` and `moves`.
+        What is to be achieved, from `final`, `integral`, `summed`, `duration`; it is added to the costs of `track` and
+        `moves`.
     track
         Output, state or input -> reference, or `Track`.
     moves
         Input -> `Move`.
     within
-        Output, state, algebraic variable or input -> ``(low, high)`` (hard), or `Within` (soft, if it has a penalty).
+        Output, state, algebraic variable or input -> ``(low, high)`` (hard), or `Within` (soft, if it has a penalty;
+        or at the end only).
         Or a `DesignSpace`: its limits are hard, also those of functions of several quantities; those of a phase hold
         then.
     inputs
@@ -108,8 +110,8 @@ class MPC:
         Largest number of quadratic programmes, and the time budget of a plan.
     starts
         Number of first guesses tried when there is no previous plan: for problems with several local optima. The first
-        holds the moves in force; the others are ramps between the bounds, spread evenly (a Sobol sequence), more of
-        them near the lower bound.
+        holds the moves in force, or follows the profiles given as `Move.first`; the others are ramps between the
+        bounds, spread evenly (a Sobol sequence), more of them near the lower bound.
     escalate
         Whether FATROP and IPOPT are tried where SQP fails.
     native
@@ -261,11 +263,11 @@ class MPC:
         s = self.settings
         quantities = [
             [q.place.label, q.low.identity, q.high.identity, q.soft, q.quantile, q.reference.identity, q.weight,
-             q.final_weight, q.summed, q.final, q.scale]
+             q.final_weight, q.summed, q.final, q.scale, q.at_end]
             for q in s.quantities
         ]  # fmt: skip
-        moves = [[m.place.label, m.low.identity, m.high.identity, m.rate, m.move.penalty, m.move.blocks, m.safe]
-                 for m in s.movers]  # fmt: skip
+        moves = [[m.place.label, m.low.identity, m.high.identity, m.rate, m.move.penalty, m.move.blocks, m.safe,
+                  None if m.first is None else m.first.identity] for m in s.movers]  # fmt: skip
         rest = [s.running, s.step, s.horizon, s.until, self.grows, self.validity, repr(self.terminal), self.rtol,
                 self.tolerance, self.exact, self.iterations, self.starts, sorted(self.inputs),
                 [[d.label, d.formula.content_hash, d.sources] for d in s.derived], self.shared_steps,
@@ -424,6 +426,11 @@ class MPC:
     def _guesses(self, h: Horizon) -> list[Array]:
         s, count = h.settings, len(h.times) - 1
         found = [np.tile(h.before, (count, 1))]
+        for j, m in enumerate(s.movers):
+            if m.first is not None:
+                found[0][:, j] = m.first(h.times[:-1])
+        if not np.isfinite(found[0]).all():
+            raise InvalidValueError("the first profile of a move is not finite at all steps of the plan")
         at = h.times[:1]
         low, high = (
             np.array([float(side(at)[0]) for side in (getattr(m, name) for m in s.movers)]) for name in ("low", "high")
