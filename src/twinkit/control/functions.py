@@ -197,6 +197,7 @@ def _made(model: Model, shape: Shape, native: bool) -> Functions:
     dynamics = Dynamics(
         parts.size, z.numel(), parts.m, parts.shared,
         ca.Function("slope", arguments, list(slopes)), ca.Function("solve", arguments, list(parts.solve(*arguments))),
+        tuple(layout.states.limits[0]),
     )  # fmt: skip
     flows = [method.advance(dynamics, sensitive=False) for method in METHODS]
     links = [_linked(method.advance(dynamics, sensitive=True), dynamics, parts.states) for method in METHODS]

@@ -78,7 +78,8 @@ def _made(model: Model, chosen: Any, disturbances: Any, native: bool) -> Predict
     arguments, given = [s.t, s.x, s.z, s.u, shared], (s.t, s.x, s.z, s.u, modes, p)
     slope = ca.Function("slope", arguments, list(s.slope(*given)))
     solve = ca.Function("solve", arguments, list(s.solve(*given)))
-    d = Dynamics(s.x.numel(), s.z.numel(), s.u.numel(), shared.numel(), slope, solve)
+    low = tuple(model.layout.states.limits[0])
+    d = Dynamics(s.x.numel(), s.z.numel(), s.u.numel(), shared.numel(), slope, solve, low)
     found = s.solve(*given)[0]
     values, rows = s.quantities(s.t, s.x, found, s.u, modes, p)
     seen = ca.vertcat(found, ca.densify(values), ca.vec(ca.densify(rows).T))

@@ -15,7 +15,12 @@ from typing import Any
 import casadi as ca
 import numpy as np
 
-_NEWTON = 5
+_NEWTON = 16  # iterations at most: those after convergence are not made
+_GUARDED = 8  # of these, in which states stay above their bounds
+_LEFT = 0.1  # of the distance to a bound after an iteration that would cross it
+_CONVERGED = 1e-9  # last correction, as `Dynamics.solve` counts it: the next one would be about its square
+_FAR = 1e300
+_TINY = 1e-100  # CasADi's QR divides by zero where squares of entries underflow
 
 
 @dataclass(frozen=True)
@@ -30,6 +35,9 @@ class Dynamics:
         ``(t, x, z, u, shared) -> (dx/dt, its total derivative with respect to x)``, consistent `z` given.
     solve
         ``(t, x, z, u, shared) -> (z, size of the last correction)``: consistent algebraic variables from a guess.
+    low
+        Declared lower bounds of the first states (infinite: none). Where a rate has a pole below its bound, as many
+        kinetics have below zero, an implicit step is not to jump over it to a solution that means nothing.
     """
 
     states: int
@@ -38,6 +46,7 @@ class Dynamics:
     shared: int
     slope: Any
     solve: Any
+    low: tuple[float, ...] = ()
 
 
 class Method(ABC):
@@ -136,7 +145,7 @@ class Radau(Method):
         parts = [end, s.algebraics, s.worst]
         if sensitive:
             right = ca.vertcat(*[jacobian @ matrix for jacobian in s.jacobians])
-            change = ca.solve(s.system, ca.densify(right), "qr")
+            change = _solved(s.system, right)
             after = matrix + item[1] * sum(table[2][j] * change[j * n : (j + 1) * n, :] for j in range(3))
             parts.append(ca.vec(ca.densify(after)))
         return ca.Function("radau", [carried, item, shared], [ca.densify(ca.vertcat(*parts))])
@@ -153,8 +162,8 @@ class Radau(Method):
         nodes, table = _radau()
         h, s, bowl = item[1], _stages(d, carried, item, shared), _bowl(d)
         right = ca.vertcat(*[h * table[2][j] * adjoint for j in range(3)])
-        push = ca.solve(s.system.T, right, "qr")
-        change = ca.solve(s.system, ca.densify(ca.vertcat(*s.jacobians)), "qr")
+        push = _solved(s.system.T, right)
+        change = _solved(s.system, ca.vertcat(*s.jacobians))
         hessian = ca.MX(n, n)
         for i, node in enumerate(nodes):
             at = carried[:n] + h * sum(table[i][j] * s.slopes[j * n : (j + 1) * n] for j in range(3))
@@ -179,33 +188,73 @@ class _Stages:
 def _stages(d: Dynamics, carried: Any, item: Any, shared: Any) -> _Stages:
     n = d.states
     x, z, worst = carried[:n], carried[n : n + d.algebraics], carried[n + d.algebraics]
-    t, h = item[0], item[1]
+    t, start = item[0], input_at(item, 0.0, d.inputs)
+    slope = d.slope(t, x, d.solve(t, x, z, start, shared)[0], start, shared)[0]
+    floor = _floor(d, x)
+    if floor is not None:
+        slope = ca.if_else(item[1] > 0.0, ca.fmax(slope, (1.0 - _LEFT) * (floor - x) / item[1]), slope)
+    slopes, size = ca.repmat(slope, 3, 1), ca.MX(np.inf)
+    improve, guarded = _improvement(d, guarded=False), _improvement(d, guarded=floor is not None)
+    for k in range(_NEWTON):
+        one = guarded if k < _GUARDED else improve
+        slopes, size = one(size > _CONVERGED, slopes, size, x, z, item, shared)
+    _, system, jacobians, (zs, worse) = _collocated(d, slopes, x, z, item, shared)
+    return _Stages(slopes, system, jacobians, zs[-1], ca.fmax(ca.fmax(worst, worse), size))
+
+
+def _floor(d: Dynamics, x: Any) -> Any:
+    """Return what states are kept above: their bounds, or as far below as they begin there; None: they have none."""
+    if not np.isfinite(d.low).any():
+        return None
+    low = ca.DM(np.maximum([*d.low, *[-np.inf] * (d.states - len(d.low))], -_FAR))
+    return low - 2.0 * ca.fmax(low - x, 0.0)
+
+
+def _improvement(d: Dynamics, guarded: bool) -> Any:
+    """Return ``(whether, slopes, size, x, z, item, shared) -> (slopes, size)``: one iteration of Newton's method."""
+    n = d.states
+    slopes, size = ca.MX.sym("slopes", 3 * n), ca.MX.sym("size")
+    x, z = ca.MX.sym("x", n), ca.MX.sym("z", d.algebraics)
+    _, item, shared = _symbols(ca.MX, d, False)
+    arguments, h = [slopes, size, x, z, item, shared], item[1]
+    found, system, _, _ = _collocated(d, slopes, x, z, item, shared)
+    change = _solved(system, found - slopes)
+    last = ca.norm_inf(h * change) / (1.0 + ca.norm_inf(x))
+    floor = _floor(d, x) if guarded else None
+    if floor is not None:
+        table = np.array(_radau()[1])
+        here = ca.repmat(x, 1, 3) + h * ca.reshape(slopes, n, 3) @ table.T
+        there = here + h * ca.reshape(change, n, 3) @ table.T
+        floors = ca.repmat(floor, 1, 3)
+        kept = ca.fmax(there, floors + _LEFT * (here - floors))
+        change = change + ca.if_else(h > 0.0, ca.vec((kept - there) @ np.linalg.inv(table).T) / h, 0.0)
+    correct = ca.Function("correct", arguments, [slopes + change, last])
+    return ca.Function.if_else("improve", correct, ca.Function("leave", arguments, [slopes, size]))
+
+
+def _collocated(
+    d: Dynamics, slopes: Any, x: Any, z: Any, item: Any, shared: Any
+) -> tuple[Any, Any, list[Any], tuple[list[Any], Any]]:
+    """Return slopes at the stages that given ones lead to, the system of Newton's method, Jacobians, algebraics."""
+    n, t, h = d.states, item[0], item[1]
     nodes, table = _radau()
-    us = [input_at(item, node * h, d.inputs) for node in nodes]
-    z0 = z
-    slope = d.slope(t, x, d.solve(t, x, z, input_at(item, 0.0, d.inputs), shared)[0], us[0], shared)[0]
-    slopes = ca.repmat(slope, 3, 1)
+    found, jacobians, zs, worst = [], [], [], ca.MX(0.0)
+    for i, node in enumerate(nodes):
+        at = x + h * sum(table[i][j] * slopes[j * n : (j + 1) * n] for j in range(3))
+        u = input_at(item, node * h, d.inputs)
+        zi, size = d.solve(t + node * h, at, z, u, shared)
+        dx, jacobian = d.slope(t + node * h, at, zi, u, shared)
+        found.append(dx)
+        jacobians.append(jacobian)
+        zs.append(zi)
+        worst = ca.fmax(worst, size)
+    rows = [ca.horzcat(*[-h * table[i][j] * jacobians[i] for j in range(3)]) for i in range(3)]
+    return ca.vertcat(*found), ca.MX.eye(3 * n) + ca.vertcat(*rows), jacobians, (zs, worst)
 
-    def stages(slopes: Any) -> tuple[Any, Any, list[Any], Any]:
-        found, jacobians, zs, worse = [], [], [], worst
-        for i, node in enumerate(nodes):
-            at = x + h * sum(table[i][j] * slopes[j * n : (j + 1) * n] for j in range(3))
-            zi, size = d.solve(t + node * h, at, z0, us[i], shared)
-            dx, jacobian = d.slope(t + node * h, at, zi, us[i], shared)
-            found.append(dx)
-            jacobians.append(jacobian)
-            zs.append(zi)
-            worse = ca.fmax(worse, size)
-        rows = [ca.horzcat(*[-h * table[i][j] * jacobians[i] for j in range(3)]) for i in range(3)]
-        return ca.vertcat(*found), ca.MX.eye(3 * n) + ca.vertcat(*rows), jacobians, (zs, worse)
 
-    for _ in range(_NEWTON):
-        found, system, _, _ = stages(slopes)
-        change = ca.solve(system, found - slopes, "qr")
-        slopes = slopes + change
-    _, system, jacobians, (zs, worst) = stages(slopes)
-    size = ca.norm_inf(h * change) / (1.0 + ca.norm_inf(x))
-    return _Stages(slopes, system, jacobians, zs[-1], ca.fmax(worst, size))
+def _solved(system: Any, right: Any) -> Any:
+    """Return ``system^-1 right``; entries whose squares would underflow count as zeros, which CasADi's QR can take."""
+    return ca.solve(ca.if_else(ca.fabs(system) > _TINY, system, 0.0), ca.densify(right), "qr")
 
 
 def _bowl(d: Dynamics) -> Any:
