@@ -49,10 +49,10 @@ class Penicillin(tk.Model):
     """
 
     time_unit = "h"
-    X = tk.State("", initial=1.5, nominal=20.0)
-    P = tk.State("", initial=0.0, nominal=5.0)
-    S = tk.State("", initial=0.0, nominal=10.0)
-    V = tk.State("", initial=7.0, nominal=10.0)
+    X = tk.State("", initial=1.5, nominal=20.0, bounds=(0.0, None))
+    P = tk.State("", initial=0.0, nominal=5.0, bounds=(0.0, None))
+    S = tk.State("", initial=0.0, nominal=10.0, bounds=(0.0, None))
+    V = tk.State("", initial=7.0, nominal=10.0, bounds=(0.0, None))
     feed = tk.Input("1/h", default=10.0, bounds=(0.0, 50.0))
     product = tk.Output("", nominal=80.0)
 
