@@ -192,7 +192,7 @@ def asked(h: Horizon) -> Asked:
     """Return what is asked at the nodes; it is remembered where it is the same at all times."""
     s, times, count = h.settings, h.times, len(h.times) - 1
     even = abs(times[-1] - times[0] - count * s.step) <= 1e-9 * s.step
-    if not (s.steady and even):
+    if s.stretched or not (s.steady and even):
         return _asked(h)
     key = count, h.functions.see
     if key not in h.kept:

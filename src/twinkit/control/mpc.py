@@ -392,6 +392,8 @@ class MPC:
         inputs = (
             inputs_over(self.model, s, given, begin, end) if given else replace(self._steady, knots=np.array([begin]))
         )
+        if s.stretched and given and _changes(inputs, begin, end, [m.place.index for m in s.movers]):
+            return "an input changes during a plan whose end is free, which a plan cannot follow: fix the end"
         horizon = Horizon(
             self.model, s, here, times, stretch, inputs, before, *functions, self._terminal, self.exact,
             self.tolerance, self._kept, None if self._doubts is None else self._doubts.looking(here, self.native),
@@ -452,6 +454,13 @@ def _made_by(mpc: MPC, here: Known) -> dict[str, str]:
 
 class _NoPlanError(Exception):
     """No checked plan was found."""
+
+
+def _changes(inputs: Program, begin: float, end: float, moved: Sequence[int]) -> bool:
+    """Return whether an input that is not moved changes within a time."""
+    inside = (inputs.knots < end) & (np.append(inputs.knots[1:], np.inf) > begin)
+    others = np.delete(inputs.coefficients[inside], moved, axis=1)
+    return bool(others[:, :, 1:].any() or np.ptp(others[:, :, 0], axis=0).any())
 
 
 def _middle(low: float, high: float) -> float:

@@ -124,10 +124,10 @@ class Settings:
 
     @cached_property
     def steady(self) -> bool:
-        """Whether limits and references are the same at all times, and the end is not free."""
+        """Whether limits and references are the same at all times."""
         sides = [side for m in self.movers for side in (m.low, m.high)]
         sides += [side for q in self.quantities for side in (q.low, q.high, q.reference)]
-        return not self.stretched and all(side.constant is not None for side in sides)
+        return all(side.constant is not None for side in sides)
 
     @property
     def stretched(self) -> bool:
@@ -168,10 +168,16 @@ def settings_of(mpc: MPC) -> Settings:
     region = _region(mpc)
     quantities = _quantities(mpc, region, objective, sign)
     size = sum(abs(q.summed + q.final) * q.place.scale for q in quantities)
-    return Settings(
+    found = Settings(
         movers, quantities, _running(model, objective, sign), sign, max(1.0, size), step, horizon, until,
         _constants(model), region.derived,
     )  # fmt: skip
+    if found.stretched and not found.steady:
+        raise InvalidValueError(
+            "a limit or reference that changes with time and a free end exclude each other: the plan is stretched with "
+            "its end. Fix the end, or make it constant"
+        )
+    return found
 
 
 def _constants(model: Model) -> tuple[Array, Array]:
