@@ -201,10 +201,7 @@ class MPC:
     @cached_property
     def branches(self) -> tuple[Branch, ...]:
         """The scenarios in numbers; empty: the model as it is."""
-        found = branches_of(self.model, self.scenarios)
-        if found and self.settings.stretched:
-            raise InvalidValueError("scenarios and a free end exclude each other: each scenario would have its own end")
-        return found
+        return branches_of(self.model, self.scenarios)
 
     @cached_property
     def validity(self) -> float:
