@@ -87,16 +87,16 @@ def _made(model: Model, chosen: Any, disturbances: Any, native: bool) -> Predict
     return Predictor(
         d.states, d.algebraics,
         tuple(Path(method.advance(d, sensitive=False), native) for method in METHODS),
-        tuple(Points(_link(method.advance(d, sensitive=True), d), native) for method in METHODS),
+        tuple(Points(_link(method.link(d), d), native) for method in METHODS),
         Points(see, native),
     )  # fmt: skip
 
 
-def _link(move: Any, d: Dynamics) -> Any:
-    kind, head = symbol_kind(move), d.states + d.algebraics + 1
+def _link(link: Any, d: Dynamics) -> Any:
+    kind, head = symbol_kind(link), d.states + d.algebraics + 1
     item, shared = kind.sym("item", head + 2 + 4 * d.inputs), kind.sym("shared", d.shared)
-    end = move(ca.vertcat(item[:head], ca.vec(ca.DM.eye(d.states))), item[head:], shared)
-    return ca.Function("link", [item, shared], [ca.densify(end[head:])])
+    matrix = link(item[:head], item[head:], shared)[1]
+    return ca.Function("link", [item, shared], [ca.densify(ca.vec(matrix))])
 
 
 def simulated(p: Predictor, method: int, x: Array, z: Array, items: Array, shared: Array) -> Run:
