@@ -1,5 +1,6 @@
 """Optimal control problems from the literature and plants for the tests of `control`."""
 
+import math
 import runpy
 from pathlib import Path
 
@@ -72,24 +73,8 @@ class Penicillin(tk.Model):
         }
 
 
-class SmoothPenicillin(Penicillin):
-    """The same with kinetics that are smooth at S = 0, where those of `Penicillin` have a pole next to the optimum."""
-
-    softening = tk.Parameter("", 3e-3)
-
-    def equations(self, v, m):
-        s = 0.5 * (v.S + m.sqrt(v.S**2 + v.softening**2))
-        rate = m.quantity(1.0, "1/h")
-        growth = rate * 0.11 * s / (0.006 * v.X + s)
-        making = rate * 0.0055 * s / (0.0001 + s * (1.0 + 10.0 * s))
-        used = growth * v.X / 0.47 + making * v.X / 1.2 + rate * v.X * 0.029 * s / (0.0001 + s)
-        return {
-            "X": growth * v.X - v.feed * v.X / (500.0 * v.V),
-            "P": making * v.X - 0.01 * rate * v.P - v.feed * v.P / (500.0 * v.V),
-            "S": v.feed / v.V * (1.0 - v.S / 500.0) - used,
-            "V": v.feed / 500.0,
-            "product": v.P * v.V,
-        }
+GROW_THEN_FEED = tk.steps({t: 3.0 * math.exp(0.07 * t) for t in range(24)} | {24.0: 50.0, 32.0: 9.0})
+"""A first feed of `Penicillin`: with the cells as they grow, then as much as can be, then little."""
 
 
 class LeeRamirez(tk.Model):
