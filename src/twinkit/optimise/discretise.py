@@ -38,7 +38,8 @@ class Dynamics:
         ``(t, x, z, u, shared) -> (z, size of the last correction)``: consistent algebraic variables from a guess.
     low
         Declared lower bounds of the first states (infinite: none). Where a rate has a pole below its bound, as many
-        kinetics have below zero, an implicit step is not to jump over it to a solution that means nothing.
+        kinetics have below zero, a step is not to jump over it to a solution that means nothing: an implicit one stays
+        above, and where one leads below nevertheless the equations do not count as solved.
     """
 
     states: int
@@ -115,7 +116,8 @@ class RungeKutta4(Method):
             if sensitive:
                 maps.append(jacobian @ (matrix + part * h * maps[-1] if maps else matrix))
         weights = (1 / 6, 1 / 3, 1 / 3, 1 / 6)
-        x = x + h * sum(w * k for w, k in zip(weights, slopes, strict=True))
+        start, x = x, x + h * sum(w * k for w, k in zip(weights, slopes, strict=True))
+        worst = ca.fmax(worst, _below(d, start, x))
         z = d.solve(t + h, x, z, input_at(item, h, d.inputs), shared)[0]
         parts = [x, z, worst]
         if sensitive:
@@ -162,7 +164,8 @@ class Radau(Method):
         carried, item, shared = _symbols(ca.MX, d, sensitive)
         x, _, _, matrix = _split(carried, d, sensitive)
         s = _stages(d, carried, item, shared, matrix)
-        parts = [_after(x, item[1], s.slopes, s.moving), s.algebraics, s.worst]
+        end = _after(x, item[1], s.slopes, s.moving)
+        parts = [end, s.algebraics, ca.fmax(s.worst, _below(d, x, end))]
         if sensitive:
             parts.append(ca.vec(ca.densify(_after(matrix, item[1], s.change, s.moving))))
         return ca.Function("radau", [carried, item, shared], [ca.densify(ca.vertcat(*parts))])
@@ -173,7 +176,8 @@ class Radau(Method):
         carried, item, shared = _symbols(ca.MX, d, False)
         unit = ca.MX(ca.DM.eye(d.states))
         s = _stages(d, carried, item, shared, unit)
-        end = ca.vertcat(_after(carried[: d.states], item[1], s.slopes, s.moving), s.algebraics, s.worst)
+        x, end = carried[: d.states], _after(carried[: d.states], item[1], s.slopes, s.moving)
+        end = ca.vertcat(end, s.algebraics, ca.fmax(s.worst, _below(d, x, end)))
         after = ca.densify(_after(unit, item[1], s.change, s.moving))
         rest = ca.densify(ca.vertcat(s.slopes, ca.vec(s.change)))
         return ca.Function("link", [carried, item, shared], [ca.densify(end), after, rest])
@@ -295,6 +299,17 @@ def _stages(d: Dynamics, carried: Any, item: Any, shared: Any, matrix: Any) -> _
 def _solved(system: Any, right: Any) -> Any:
     """Return ``system^-1 right``; entries whose squares would underflow count as zeros, which CasADi's QR can take."""
     return ca.solve(ca.if_else(ca.fabs(system) > _TINY, system, 0.0), ca.densify(right), "qr")
+
+
+def _below(d: Dynamics, x: Any, end: Any) -> Any:
+    """Return how far a sub-step led below declared bounds, counted as a correction of Newton's method is.
+
+    Beyond a pole there may be a trajectory that means nothing, and that finer steps confirm.
+    """
+    bounded = [i for i, low in enumerate(d.low) if np.isfinite(low)]
+    if not bounded:
+        return 0.0
+    return ca.fmax(ca.mmax(_floor(d, x, bounded) - end[bounded]), 0.0) / (1.0 + ca.norm_inf(x))
 
 
 def _floor(d: Dynamics, x: Any, moving: list[int]) -> Any:
