@@ -73,7 +73,7 @@ class Penicillin(tk.Model):
         }
 
 
-GROW_THEN_FEED = tk.steps({t: 3.0 * math.exp(0.07 * t) for t in range(24)} | {24.0: 50.0, 32.0: 9.0})
+GROW_THEN_FEED = tk.steps({t: 2.5 * math.exp(0.07 * t) for t in range(24)} | {24.0: 50.0, 32.0: 9.0})
 """A first feed of `Penicillin`: with the cells as they grow, then as much as can be, then little."""
 
 

@@ -39,7 +39,7 @@ class Dynamics:
     low
         Declared lower bounds of the first states (infinite: none). Where a rate has a pole below its bound, as many
         kinetics have below zero, a step is not to jump over it to a solution that means nothing: an implicit one stays
-        above, and where one leads below nevertheless the equations do not count as solved.
+        above where the equations allow it, and after an explicit one below they do not count as solved.
     """
 
     states: int
@@ -164,8 +164,7 @@ class Radau(Method):
         carried, item, shared = _symbols(ca.MX, d, sensitive)
         x, _, _, matrix = _split(carried, d, sensitive)
         s = _stages(d, carried, item, shared, matrix)
-        end = _after(x, item[1], s.slopes, s.moving)
-        parts = [end, s.algebraics, ca.fmax(s.worst, _below(d, x, end))]
+        parts = [_after(x, item[1], s.slopes, s.moving), s.algebraics, s.worst]
         if sensitive:
             parts.append(ca.vec(ca.densify(_after(matrix, item[1], s.change, s.moving))))
         return ca.Function("radau", [carried, item, shared], [ca.densify(ca.vertcat(*parts))])
@@ -176,8 +175,7 @@ class Radau(Method):
         carried, item, shared = _symbols(ca.MX, d, False)
         unit = ca.MX(ca.DM.eye(d.states))
         s = _stages(d, carried, item, shared, unit)
-        x, end = carried[: d.states], _after(carried[: d.states], item[1], s.slopes, s.moving)
-        end = ca.vertcat(end, s.algebraics, ca.fmax(s.worst, _below(d, x, end)))
+        end = ca.vertcat(_after(carried[: d.states], item[1], s.slopes, s.moving), s.algebraics, s.worst)
         after = ca.densify(_after(unit, item[1], s.change, s.moving))
         rest = ca.densify(ca.vertcat(s.slopes, ca.vec(s.change)))
         return ca.Function("link", [carried, item, shared], [ca.densify(end), after, rest])
@@ -302,9 +300,9 @@ def _solved(system: Any, right: Any) -> Any:
 
 
 def _below(d: Dynamics, x: Any, end: Any) -> Any:
-    """Return how far a sub-step led below declared bounds, counted as a correction of Newton's method is.
+    """Return how far an explicit sub-step led below declared bounds, counted as a correction of Newton's method is.
 
-    Beyond a pole there may be a trajectory that means nothing, and that finer steps confirm.
+    Beyond a pole there may be a trajectory that means nothing, and that finer steps confirm; implicit ones do not.
     """
     bounded = [i for i, low in enumerate(d.low) if np.isfinite(low)]
     if not bounded:

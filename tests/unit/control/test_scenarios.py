@@ -142,8 +142,6 @@ def test_what_does_not_fit(scenarios, error):
 def test_what_excludes_each_other():
     with pytest.raises(InvalidValueError, match="weight"):
         Scenario({}, weight=0.0)
-    with pytest.raises(InvalidValueError, match="free end"):
-        tank(horizon=None, until=("5 min", "20 min"))
     with pytest.raises(InvalidValueError, match="shared_steps"):
         tank(shared_steps=0)
 
