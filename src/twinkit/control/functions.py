@@ -15,7 +15,7 @@ import numpy as np
 
 from twinkit.control.region import Derived, derived_function, with_derived
 from twinkit.core import InvalidValueError, Model
-from twinkit.optimise import Augmented, Dynamics, Method, Path, Points, Radau, RungeKutta4, augmented
+from twinkit.optimise import Augmented, Dynamics, Lifted, Method, Path, Points, Radau, RungeKutta4, augmented
 from twinkit.readings.casadi import SYMBOLIC
 
 METHODS: tuple[Method, ...] = (RungeKutta4(), Radau())
@@ -76,8 +76,9 @@ class Functions:
         ``(t, vector, algebraics, inputs, weights) -> `` second derivative of the weighted sum of the quantities.
     direct
         Per quantity: whether it changes at once with a control.
-    steps, seen
-        One sub-step per method, controls carried along, and `see`, as CasADi functions.
+    steps, lifted, seen
+        One sub-step per method, controls carried along, the same with its stages as unknowns where it has any, and
+        `see`, as CasADi functions.
     native
         Whether they are compiled with a C compiler.
     derive
@@ -95,6 +96,7 @@ class Functions:
     curve: Points
     direct: tuple[bool, ...]
     steps: tuple[Any, ...]
+    lifted: tuple[Lifted | None, ...]
     seen: Any
     native: bool
     derive: Points | None = None
@@ -212,7 +214,8 @@ def _made(model: Model, shape: Shape, native: bool) -> Functions:
         tuple(Path(_driven(f, dynamics, parts.states), native) for f in flows),
         tuple(Points(f, native) for f in links),
         tuple(Points(f, native) for f in bends),
-        Points(seen, native), Points(curve, native), direct, tuple(flows), seen, native, derive,
+        Points(seen, native), Points(curve, native), direct, tuple(flows),
+        tuple(method.lifted(dynamics) for method in METHODS), seen, native, derive,
     )  # fmt: skip
 
 
