@@ -210,7 +210,11 @@ def test_a_first_profile_is_where_a_plan_starts(monkeypatch):
 
     monkeypatch.setattr("twinkit.control.mpc.optimised", spy)
     ramp = tk.ramps({0.0: 0.0, 40.0: "8 kW"})
-    for first, values in ((ramp, np.arange(0.0, 8.0, 0.4)), (2.5, np.full(20, 2.5)), (lambda t: 20.0, np.full(20, 20.0))):
+    for first, values in (
+        (ramp, np.arange(0.0, 8.0, 0.4)),
+        (2.5, np.full(20, 2.5)),
+        (lambda t: 20.0, np.full(20, 20.0)),
+    ):
         mpc = tank(moves={"Q": Move(first=first)}, starts=2)
         plan = mpc.plan({"T": 20.0}, t=0.0)
         assert isinstance(plan.status, Optimal)  # what is outside the bounds is cut off
