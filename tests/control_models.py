@@ -46,8 +46,8 @@ class Penicillin(tk.Model):
     """Penicillin in a fed-batch fermenter.
 
     H. C. Lim et al., Biotechnol. Bioeng. 28 (1986) 1408-1420, as restated (case study I) by J. R. Banga et al., J.
-    Biotechnol. 117 (2005) 407-419, doi:10.1016/j.jbiotec.2005.02.013; equations, start and limits (X to 40, S to 25, V to
-    10, feed to 50) compared with the examples of DTQP, github.com/danielrherber/dt-qp-project, which restate that.
+    Biotechnol. 117 (2005) 407-419, doi:10.1016/j.jbiotec.2005.02.013; equations, start and limits (X to 40, S to 25, V
+    to 10, feed to 50) are those of the examples of DTQP (github.com/danielrherber/dt-qp-project), which restate that.
     """
 
     time_unit = "h"
@@ -119,8 +119,8 @@ class LeeRamirez(tk.Model):
 class FedBatch(tk.Model):
     """Penicillin with inhibition by the substrate and a limit on biomass.
 
-    B. Srinivasan, S. Palanki, D. Bonvin, Comput. Chem. Eng. 27 (2003) 1-26, doi:10.1016/S0098-1354(02)00116-3, as restated
-    in the PROPT manual, "Fed-batch Fermentor Control: Dynamic Optimization of Batch Processes II".
+    B. Srinivasan, S. Palanki, D. Bonvin, Comput. Chem. Eng. 27 (2003) 1-26, doi:10.1016/S0098-1354(02)00116-3, as
+    restated in the PROPT manual, "Fed-batch Fermentor Control: Dynamic Optimization of Batch Processes II".
     """
 
     time_unit = "h"

@@ -47,6 +47,9 @@ from twinkit.optimise import Converged, Method
 from twinkit.simulate.signals import Program
 
 
+_LOOKS = 100  # at the inputs over a plan, and where they jump: whether they change
+
+
 @dataclass(frozen=True, eq=False)
 class MPC:
     """A model predictive controller.
@@ -470,9 +473,9 @@ class _NoPlanError(Exception):
 
 def _changes(inputs: Program, begin: float, end: float, moved: Sequence[int]) -> bool:
     """Return whether an input that is not moved changes within a time."""
-    inside = (inputs.knots < end) & (np.append(inputs.knots[1:], np.inf) > begin)
-    others = np.delete(inputs.coefficients[inside], moved, axis=1)
-    return bool(others[:, :, 1:].any() or np.ptp(others[:, :, 0], axis=0).any())
+    knots = inputs.knots[(inputs.knots >= begin) & (inputs.knots < end)]
+    seen = np.delete(inputs.values(np.union1d(np.linspace(begin, end, _LOOKS), knots)), moved, axis=1)
+    return bool((np.ptp(seen, axis=0) > 1e-9 * (1.0 + np.abs(seen[0]))).any())
 
 
 def _middle(low: float, high: float) -> float:

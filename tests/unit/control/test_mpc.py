@@ -198,7 +198,10 @@ def test_what_changes_with_time_is_refused_where_the_end_is_free():
     colder = heated(inputs={"room": tk.steps({0.0: 20.0, 20.0: -10.0})})
     assert "input changes" in colder.plan({"T": 20.0}, t=0.0).status.text
     assert colder.plan({"T": 20.0}, t=25.0).status.fresh  # nothing changes from then on
-    assert heated(inputs={"room": 15.0}).plan({"T": 20.0}, t=0.0).status.fresh
+    for room in (15.0, lambda t: 15.0, tk.ramps({0.0: 15.0, 100.0: 15.0})):
+        assert heated(inputs={"room": room}).plan({"T": 20.0}, t=0.0).status.fresh
+    for room in (lambda t: 15.0 + 0.1 * t, tk.ramps({0.0: 15.0, 100.0: 10.0})):
+        assert "input changes" in heated(inputs={"room": room}).plan({"T": 20.0}, t=0.0).status.text
 
 
 def test_a_first_profile_is_where_a_plan_starts(monkeypatch):
