@@ -46,7 +46,6 @@ from twinkit.core.units import as_number
 from twinkit.optimise import Converged, Method
 from twinkit.simulate.signals import Program
 
-
 _LOOKS = 100  # at the inputs over a plan, and where they jump: whether they change
 
 
@@ -66,7 +65,8 @@ class MPC:
     step
         Time between two moves.
     until
-        End of the batch: the horizon shrinks towards it. ``(first, last)``: the end is free between the two.
+        End of the batch: the horizon shrinks towards it. ``(first, last)``: the end is free between the two, the same in
+        all scenarios; limits, references and inputs must not change with time then.
     maximize, minimize
         What is to be achieved, from `final`, `integral`, `summed`, `duration`; it is added to the costs of `track` and
         `moves`.
