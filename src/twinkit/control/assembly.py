@@ -119,6 +119,7 @@ def _predicted(mpc: MPC, check: Checked) -> dict[str, PredictedTrack]:
     s, found = mpc.settings, {}
     limits = {q.place.label: r for r, q in enumerate(s.quantities) if q.limited}
     low, high = limits_over(s, check.times) if limits else (None, None)
+    stds = check.deviations.total
     names = {**positions(mpc.model.layout, inputs=True), **derived_places(s.derived)}
     for row, (label, place) in enumerate(names.items()):
         if place.kind == "input" and label not in limits:
@@ -127,7 +128,7 @@ def _predicted(mpc: MPC, check: Checked) -> dict[str, PredictedTrack]:
         r = limits.get(label)
         bottom, top = (-open_, open_) if r is None or low is None or high is None else (low[:, r], high[:, r])
         found[label] = PredictedTrack(
-            label, place.unit, check.times, check.means[:, row], check.stds[:, row], bottom, top
+            label, place.unit, check.times, check.means[:, row], stds[:, row], bottom, top
         )
     return found
 

@@ -17,7 +17,7 @@ import casadi as ca
 import numpy as np
 
 from twinkit.control.known import Known
-from twinkit.control.prediction import Predictor, Run
+from twinkit.control.prediction import Predictor, Run, links
 from twinkit.core import Applicability, InvalidValueError, Model
 from twinkit.core.applicability import learned_terms
 from twinkit.core.component import Array
@@ -141,7 +141,7 @@ class LookingDoubts:
             if place is None:
                 continue
             if maps is None:
-                maps = p.link[method](np.hstack([run.starts, items]), shared).reshape(-1, n, n).transpose(0, 2, 1)
+                maps = links(p, method, run, items, shared)
             doubt = np.maximum.accumulate(where.doubt(np.where(np.isnan(distance), np.inf, distance)))
             here = np.zeros(n)
             for row, a in enumerate(maps):

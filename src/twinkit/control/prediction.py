@@ -11,7 +11,7 @@ import numpy as np
 from twinkit.control.functions import METHODS, symbol_kind
 from twinkit.core import Model
 from twinkit.core.component import Array
-from twinkit.optimise import Dynamics, Path, Points, augmented
+from twinkit.optimise import Dynamics, Method, Path, Points, augmented
 from twinkit.readings.casadi import SYMBOLIC
 
 _SOLVED = 1e-6
@@ -56,6 +56,10 @@ class Run:
     algebraics: Array
     starts: Array
 
+    def until(self, count: int) -> Run:
+        """Return the first sub-steps."""
+        return Run(self.path[:count], self.algebraics[:count], self.starts[:count])
+
 
 _known: dict[Any, Predictor] = {}
 
@@ -86,15 +90,17 @@ def _made(model: Model, chosen: Any, disturbances: Any, native: bool) -> Predict
     return Predictor(
         d.states, d.algebraics,
         tuple(Path(method.advance(d, sensitive=False), native) for method in METHODS),
-        tuple(Points(_link(method.advance(d, sensitive=True), d), native) for method in METHODS),
+        tuple(Points(linked(method, d), native) for method in METHODS),
         Points(see, native),
     )  # fmt: skip
 
 
-def _link(move: Any, d: Dynamics) -> Any:
+def linked(method: Method, d: Dynamics) -> Any:
+    """Return the derivative of one sub-step, by columns, for points; see `Predictor`."""
+    move = method.advance(d, sensitive=True)
     kind, head = symbol_kind(move), d.states + d.algebraics + 1
     item, shared = kind.sym("item", head + 2 + 4 * d.inputs), kind.sym("shared", d.shared)
-    end = move(ca.vertcat(item[:head], ca.vec(ca.DM.eye(d.states))), item[head:], shared)
+    end = move(ca.vertcat(item[:head], ca.vec(d.unit)), item[head:], shared)
     return ca.Function("link", [item, shared], [ca.densify(end[head:])])
 
 
@@ -122,21 +128,27 @@ def simulated(p: Predictor, method: int, x: Array, z: Array, items: Array, share
     return Run(path[:, :n], path[:, n : n + m], np.vstack([start, path[:-1]]))
 
 
-def spread(p: Predictor, method: int, run: Run, items: Array, shared: Array, covariance: Array, noise: Array) -> Array:
+def links(p: Predictor, method: int, run: Run, items: Array, shared: Array) -> Array:
+    """Return the derivative of every sub-step of a simulated chain, ``(K, n, n)``; see `simulated`."""
+    n = p.size
+    return p.link[method](np.hstack([run.starts, items]), shared).reshape(-1, n, n).transpose(0, 2, 1)
+
+
+def covariances(maps: Array, items: Array, covariance: Array, noise: Array) -> Array:
     """Return the covariance after every sub-step, ``(K, n, n)``, of the linearised model.
 
     Parameters
     ----------
-    p, method, run, items, shared
+    maps
+        What `links` returned.
+    items
         See `simulated`.
     covariance
         At the start.
     noise
         White-noise intensity per position; it acts at the middle of each sub-step.
     """
-    n = p.size
-    maps = p.link[method](np.hstack([run.starts, items]), shared).reshape(-1, n, n).transpose(0, 2, 1)
-    found, here, added = np.empty((len(maps), n, n)), covariance, np.diag(noise**2)
+    found, here, added = np.empty_like(maps), covariance, np.diag(noise**2)
     some = bool(noise.any())
     for k, a in enumerate(maps):
         if some:

@@ -1,14 +1,15 @@
 """One sub-step of a model over time, with its sensitivity: what chains of steps are made of.
 
 A sub-step maps ``(carried, item, shared) -> carried``. `carried` holds the states, the algebraic variables and the
-largest Newton correction met so far, then, for `move`, the sensitivity to the states at the start of the chain, by
-columns. `item` holds the time, the length of the step and the coefficients of the inputs in powers of the time since
+largest Newton correction met so far, then, for `move`, the sensitivity to the states at the start of the chain (and to
+what else steers the model), by columns. `item` holds the time, the length of the step and the coefficients of the inputs in powers of the time since
 the step began. A step of length zero changes nothing.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,6 +31,9 @@ class Dynamics:
         ``(t, x, z, u, shared) -> (dx/dt, its total derivative with respect to x)``, consistent `z` given.
     solve
         ``(t, x, z, u, shared) -> (z, size of the last correction)``: consistent algebraic variables from a guess.
+    steered
+        Number of constants to which the sensitivity is wanted too; then `slope` also returns the total derivative of
+        dx/dt with respect to them.
     """
 
     states: int
@@ -38,6 +42,22 @@ class Dynamics:
     shared: int
     slope: Any
     solve: Any
+    steered: int = 0
+
+    @property
+    def width(self) -> int:
+        """Number of columns of a sensitivity."""
+        return self.states + self.steered
+
+    @property
+    def unit(self) -> Any:
+        """The sensitivity at the start of a chain."""
+        return ca.horzcat(ca.DM.eye(self.states), ca.DM.zeros(self.states, self.steered))
+
+    def varied(self, jacobian: Any, matrix: Any, push: Sequence[Any]) -> Any:
+        """Return the derivative of a sensitivity, from what `slope` returns."""
+        change = jacobian @ matrix
+        return change + ca.horzcat(type(matrix)(self.states, self.states), push[0]) if self.steered else change
 
 
 class Method(ABC):
@@ -65,13 +85,13 @@ def input_at(item: Any, offset: Any, inputs: int) -> Any:
 
 
 def _symbols(kind: Any, d: Dynamics, sensitive: bool) -> tuple[Any, Any, Any]:
-    carried = d.states + d.algebraics + 1 + (d.states**2 if sensitive else 0)
+    carried = d.states + d.algebraics + 1 + (d.states * d.width if sensitive else 0)
     return kind.sym("carried", carried), kind.sym("item", 2 + 4 * d.inputs), kind.sym("shared", d.shared)
 
 
 def _split(carried: Any, d: Dynamics, sensitive: bool) -> tuple[Any, Any, Any, Any]:
     n, m = d.states, d.algebraics
-    matrix = ca.reshape(carried[n + m + 1 :], n, n) if sensitive else None
+    matrix = ca.reshape(carried[n + m + 1 :], n, d.width) if sensitive else None
     return carried[:n], carried[n : n + m], carried[n + m], matrix
 
 
@@ -92,10 +112,10 @@ class RungeKutta4(Method):
             u = input_at(item, part * h, d.inputs)
             z, size = d.solve(t + part * h, at, z, u, shared)
             worst = ca.fmax(worst, size)
-            dx, jacobian = d.slope(t + part * h, at, z, u, shared)
+            dx, jacobian, *push = d.slope(t + part * h, at, z, u, shared)
             slopes.append(dx)
             if sensitive:
-                maps.append(jacobian @ (matrix + part * h * maps[-1] if maps else matrix))
+                maps.append(d.varied(jacobian, matrix + part * h * maps[-1] if maps else matrix, push))
         weights = (1 / 6, 1 / 3, 1 / 3, 1 / 6)
         x = x + h * sum(w * k for w, k in zip(weights, slopes, strict=True))
         z = d.solve(t + h, x, z, input_at(item, h, d.inputs), shared)[0]
@@ -135,7 +155,7 @@ class Radau(Method):
         end = x + item[1] * sum(table[2][j] * s.slopes[j * n : (j + 1) * n] for j in range(3))
         parts = [end, s.algebraics, s.worst]
         if sensitive:
-            right = ca.vertcat(*[jacobian @ matrix for jacobian in s.jacobians])
+            right = ca.vertcat(*[d.varied(j, matrix, push) for j, push in zip(s.jacobians, s.pushes, strict=True)])
             change = ca.solve(s.system, ca.densify(right), "qr")
             after = matrix + item[1] * sum(table[2][j] * change[j * n : (j + 1) * n, :] for j in range(3))
             parts.append(ca.vec(ca.densify(after)))
@@ -167,11 +187,12 @@ class Radau(Method):
 
 @dataclass(frozen=True)
 class _Stages:
-    """The solved stages of one implicit step: slopes, the system of Newton's method and the Jacobians there."""
+    """The solved stages of one implicit step: slopes, the system of Newton's method and the derivatives there."""
 
     slopes: Any
     system: Any
     jacobians: list[Any]
+    pushes: list[Any]
     algebraics: Any
     worst: Any
 
@@ -186,26 +207,27 @@ def _stages(d: Dynamics, carried: Any, item: Any, shared: Any) -> _Stages:
     slope = d.slope(t, x, d.solve(t, x, z, input_at(item, 0.0, d.inputs), shared)[0], us[0], shared)[0]
     slopes = ca.repmat(slope, 3, 1)
 
-    def stages(slopes: Any) -> tuple[Any, Any, list[Any], Any]:
-        found, jacobians, zs, worse = [], [], [], worst
+    def stages(slopes: Any) -> tuple[Any, Any, tuple[list[Any], list[Any]], Any]:
+        found, jacobians, pushes, zs, worse = [], [], [], [], worst
         for i, node in enumerate(nodes):
             at = x + h * sum(table[i][j] * slopes[j * n : (j + 1) * n] for j in range(3))
             zi, size = d.solve(t + node * h, at, z0, us[i], shared)
-            dx, jacobian = d.slope(t + node * h, at, zi, us[i], shared)
+            dx, jacobian, *push = d.slope(t + node * h, at, zi, us[i], shared)
             found.append(dx)
             jacobians.append(jacobian)
+            pushes.append(push)
             zs.append(zi)
             worse = ca.fmax(worse, size)
         rows = [ca.horzcat(*[-h * table[i][j] * jacobians[i] for j in range(3)]) for i in range(3)]
-        return ca.vertcat(*found), ca.MX.eye(3 * n) + ca.vertcat(*rows), jacobians, (zs, worse)
+        return ca.vertcat(*found), ca.MX.eye(3 * n) + ca.vertcat(*rows), (jacobians, pushes), (zs, worse)
 
     for _ in range(_NEWTON):
         found, system, _, _ = stages(slopes)
         change = ca.solve(system, found - slopes, "qr")
         slopes = slopes + change
-    _, system, jacobians, (zs, worst) = stages(slopes)
+    _, system, (jacobians, pushes), (zs, worst) = stages(slopes)
     size = ca.norm_inf(h * change) / (1.0 + ca.norm_inf(x))
-    return _Stages(slopes, system, jacobians, zs[-1], ca.fmax(worst, size))
+    return _Stages(slopes, system, jacobians, pushes, zs[-1], ca.fmax(worst, size))
 
 
 def _bowl(d: Dynamics) -> Any:

@@ -1,0 +1,184 @@
+"""Uncertain parameters: what a plan does not know of the mechanism and the learned terms that were fitted.
+
+They are constants of a run, so a deviation of them is carried along a plan as one vector. To first order the vector of a
+prediction moves by ``M_k factor xi``, where `xi` is standard normal, and
+
+    ``M_0 = 0,  M_{k+1} = A_k M_k + B_k``
+
+with the derivatives of a sub-step in the vector (`A`) and in the parameters (`B`). Only as many columns are carried as
+the uncertainty has directions, and the parameters are not states of the prediction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import casadi as ca
+import numpy as np
+
+from twinkit.control.functions import METHODS
+from twinkit.control.known import Known
+from twinkit.control.prediction import Run, linked
+from twinkit.core import InvalidValueError, Model, ParameterUncertainty
+from twinkit.core.component import Array
+from twinkit.optimise import Dynamics, Points, augmented
+from twinkit.readings.casadi import SYMBOLIC
+
+Disturbances = tuple[tuple[str, int, float], ...]
+
+
+@dataclass(frozen=True)
+class Steering:
+    """How parameters steer a prediction.
+
+    Attributes
+    ----------
+    link
+        Per method: the derivatives of one sub-step, in the vector and then in the parameters, by columns, at points.
+    see
+        ``(t, vector, algebraics, inputs) -> `` derivatives of all quantities in the parameters, by rows, where the
+        vector stays; None: there are none.
+    """
+
+    link: tuple[Points, ...]
+    see: Points | None
+
+
+_known: dict[Any, Steering] = {}
+
+
+@dataclass(frozen=True, eq=False)
+class Uncertain:
+    """Uncertain parameters of a model.
+
+    Attributes
+    ----------
+    model
+        The model.
+    positions
+        Of the parameters.
+    factor
+        ``(parameters, r)``: times its transpose it is their covariance.
+    """
+
+    model: Model
+    positions: tuple[int, ...]
+    factor: Array
+
+    def looking(self, known: Known, native: bool) -> LookingUncertain | None:
+        """Return them for predictions from an estimate; what the estimate adapts is its business. None: none is left."""
+        left = _without(self.positions, self.factor, known.chosen)
+        if left is None:
+            return None
+        positions, factor = left
+        key = (self.model.structure_key, known.chosen, known.disturbances, positions, native)
+        with SYMBOLIC:
+            if key not in _known:
+                _known[key] = _steering(self.model, known.chosen, known.disturbances, positions, native)
+            return LookingUncertain(factor, _known[key], np.zeros((known.vector.size, factor.shape[1])))
+
+
+@dataclass(frozen=True, eq=False)
+class LookingUncertain:
+    """Uncertain parameters, as seen along a prediction.
+
+    Attributes
+    ----------
+    factor
+        See `Uncertain`.
+    steering
+        The derivatives.
+    begin
+        By how much each direction has moved the vector at the start of the plan, ``(n, r)``.
+    """
+
+    factor: Array
+    steering: Steering
+    begin: Array
+
+    def links(self, method: int, run: Run, items: Array, shared: Array) -> tuple[Array, Array]:
+        """Return the derivatives of every sub-step in the vector, ``(K, n, n)``, and in the directions, ``(K, n, r)``."""
+        n = len(self.begin)
+        found = self.steering.link[method](np.hstack([run.starts, items]), shared)
+        both = found.reshape(len(items), -1, n).transpose(0, 2, 1)
+        return both[:, :, :n], both[:, :, n:] @ self.factor
+
+    def carried(self, maps: Array, pushes: Array) -> Array:
+        """Return by how much each direction has moved the vector after every sub-step, ``(K, n, r)``."""
+        found, here = np.empty_like(pushes), self.begin
+        for k, (a, b) in enumerate(zip(maps, pushes, strict=True)):
+            here = a @ here + b
+            found[k] = here
+        return found
+
+    def seen(self, points: Array, shared: Array) -> Array | None:
+        """Return by how much each direction moves the quantities while the vector stays, ``(T, R, r)``."""
+        if self.steering.see is None:
+            return None
+        return self.steering.see(points, shared).reshape(len(points), -1, len(self.factor)) @ self.factor
+
+
+def uncertain_of(model: Model, given: ParameterUncertainty | None, known: Sequence[int] = ()) -> Uncertain | None:
+    """Return what is uncertain of a model; None: nothing.
+
+    Parameters
+    ----------
+    model
+        The model.
+    given
+        What is uncertain.
+    known
+        Positions of parameters that are not uncertain after all: scenarios say what they are.
+
+    Raises
+    ------
+    InvalidValueError, UnknownNameError
+        If it is not uncertainty of this model at its values.
+    """
+    if given is None:
+        return None
+    if not isinstance(given, ParameterUncertainty):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise InvalidValueError(
+            f"uncertainty takes a ParameterSet (calibration.parameters) or the posterior of a fitted model, not {given!r}"
+        )
+    positions, factor = given.directions(model)
+    if not np.isfinite(factor).all():
+        raise InvalidValueError("the covariance of the parameters is not finite")
+    left = _without(positions, factor, known)
+    return None if left is None else Uncertain(model, *left)
+
+
+def _without(
+    positions: tuple[int, ...], factor: Array, known: Sequence[int]
+) -> tuple[tuple[int, ...], Array] | None:  # fmt: skip
+    """Return what is left where some parameters are known, and those that are certain are left out."""
+    rows = [k for k, position in enumerate(positions) if position not in known and factor[k].any()]
+    if not rows:
+        return None
+    part = factor[rows]
+    return tuple(positions[k] for k in rows), part[:, part.any(axis=0)]
+
+
+def _steering(
+    model: Model, chosen: tuple[int, ...], disturbances: Disturbances, steered: tuple[int, ...], native: bool
+) -> Steering:  # fmt: skip
+    s = augmented(model, (*chosen, *steered), disturbances)
+    first, count = model.layout.states.size + len(chosen), len(steered)
+    push, keep = [*range(first, first + count)], [*range(first), *range(first + count, s.x.numel())]
+    x, shared = ca.SX.sym("x", len(keep)), ca.SX.sym("shared", s.modes.numel() + s.p.numel())
+    modes, p = shared[: s.modes.numel()], shared[s.modes.numel() :]
+    given = (s.t, ca.vertcat(x[:first], p[list(steered)], x[first:]), s.z, s.u, modes, p)
+    arguments = [s.t, x, s.z, s.u, shared]
+    dx, total = s.slope(*given)
+    slope = ca.Function("slope", arguments, [dx[keep], total[keep, keep], total[keep, push]])
+    solve = ca.Function("solve", arguments, list(s.solve(*given)))
+    d = Dynamics(len(keep), s.z.numel(), s.u.numel(), shared.numel(), slope, solve, count)
+    found = s.solve(*given)[0]
+    rows = s.quantities(given[0], given[1], found, *given[3:])[1][:, push]
+    item = ca.vertcat(s.t, x, s.z, s.u)
+    see = ca.Function("seen", [item, shared], [ca.vec(ca.densify(rows).T)]) if rows.nnz() else None
+    return Steering(
+        tuple(Points(linked(method, d), native) for method in METHODS), None if see is None else Points(see, native)
+    )
