@@ -94,9 +94,9 @@ class Deviations:
         """Return deviations with those of the inputs (none)."""
         return np.hstack([part, np.zeros((len(part), self.count - part.shape[1]))])
 
-    def shares(self, node: int, row: int) -> dict[str, float]:
-        """Return source -> share of the variance of one quantity at a node; empty where there is none."""
+    def shares(self, node: int, row: int) -> tuple[tuple[str, float], ...]:
+        """Return sources and their shares of the variance of one quantity at a node; empty where there is none."""
         parts = {ESTIMATE: self.estimate, FITTED: self.fitted, BEYOND: self.doubts}
         variances = {name: float(self.padded(p)[node, row]) ** 2 for name, p in parts.items() if p is not None}
         total = sum(variances.values())
-        return {name: v / total for name, v in variances.items() if v > 0.0} if 0.0 < total < np.inf else {}
+        return tuple((name, v / total) for name, v in variances.items() if v > 0.0) if 0.0 < total < np.inf else ()

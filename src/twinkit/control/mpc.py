@@ -29,14 +29,12 @@ from twinkit.control.settings import Settings, settings_of
 from twinkit.control.status import Optimal, Suboptimal
 from twinkit.control.task import Terminal
 from twinkit.control.terminal import TerminalRegion
-from twinkit.control.uncertain import Uncertain, uncertain_of
+from twinkit.control.uncertain import Uncertain, taken_apart, uncertain_of
 from twinkit.control.warm import Warm
 from twinkit.core import (
     Applicability,
     DesignSpace,
-    FittedModel,
     InvalidValueError,
-    Model,
     ParameterUncertainty,
     SimulationError,
     StateEstimate,
@@ -173,7 +171,9 @@ class MPC:
 
     def __post_init__(self) -> None:
         check_confidence(self.confidence)
-        self._take_apart()
+        parts = taken_apart(self.model, self.applicability, self.uncertainty)
+        for name, part in zip(("model", "applicability", "uncertainty"), parts, strict=True):
+            object.__setattr__(self, name, part)
         for name in ("tolerance", "rtol", "seconds"):
             if not getattr(self, name) > 0.0:
                 raise InvalidValueError(f"{name} must be positive, not {getattr(self, name)!r}")
@@ -191,15 +191,6 @@ class MPC:
             self._uncertain,
         )  # check now, not at the first plan
         check_inputs(self.model, self.settings, self.inputs)
-
-    def _take_apart(self) -> None:
-        """Take from a fitted model the model, where it holds, and how well it is known."""
-        fitted = self.model
-        if not isinstance(fitted, Model) and isinstance(fitted, FittedModel):
-            object.__setattr__(self, "applicability", {**fitted.applicability_, **self.applicability})
-            object.__setattr__(self, "model", fitted.model_)
-            if self.uncertainty is None:
-                object.__setattr__(self, "uncertainty", fitted.posterior_)
 
     # -- what it is ----------------------------------------------------------------------------------------------
     @cached_property

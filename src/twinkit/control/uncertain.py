@@ -1,7 +1,7 @@
 """Uncertain parameters: what a plan does not know of the mechanism and the learned terms that were fitted.
 
-They are constants of a run, so a deviation of them is carried along a plan as one vector. To first order the vector of a
-prediction moves by ``M_k factor xi``, where `xi` is standard normal, and
+They are constants of a run, so a deviation of them is carried along a plan as one vector. To first order the vector of
+a prediction moves by ``M_k factor xi``, where `xi` is standard normal, and
 
     ``M_0 = 0,  M_{k+1} = A_k M_k + B_k``
 
@@ -11,7 +11,7 @@ the uncertainty has directions, and the parameters are not states of the predict
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +21,7 @@ import numpy as np
 from twinkit.control.functions import METHODS
 from twinkit.control.known import Known
 from twinkit.control.prediction import Run, linked
-from twinkit.core import InvalidValueError, Model, ParameterUncertainty
+from twinkit.core import Applicability, FittedModel, InvalidValueError, Model, ParameterUncertainty
 from twinkit.core.component import Array
 from twinkit.optimise import Dynamics, Points, augmented
 from twinkit.readings.casadi import SYMBOLIC
@@ -68,7 +68,7 @@ class Uncertain:
     factor: Array
 
     def looking(self, known: Known, native: bool) -> LookingUncertain | None:
-        """Return them for predictions from an estimate; what the estimate adapts is its business. None: none is left."""
+        """Return them for predictions from an estimate, without those that it adapts; None: none is left."""
         left = _without(self.positions, self.factor, known.chosen)
         if left is None:
             return None
@@ -99,7 +99,7 @@ class LookingUncertain:
     begin: Array
 
     def links(self, method: int, run: Run, items: Array, shared: Array) -> tuple[Array, Array]:
-        """Return the derivatives of every sub-step in the vector, ``(K, n, n)``, and in the directions, ``(K, n, r)``."""
+        """Return the derivatives of every sub-step in vector and directions, ``(K, n, n)`` and ``(K, n, r)``."""
         n = len(self.begin)
         found = self.steering.link[method](np.hstack([run.starts, items]), shared)
         both = found.reshape(len(items), -1, n).transpose(0, 2, 1)
@@ -118,6 +118,24 @@ class LookingUncertain:
         if self.steering.see is None:
             return None
         return self.steering.see(points, shared).reshape(len(points), -1, len(self.factor)) @ self.factor
+
+
+def taken_apart(
+    model: Any, applicability: Mapping[str, Applicability], uncertainty: ParameterUncertainty | None
+) -> tuple[Any, Mapping[str, Applicability], ParameterUncertainty | None]:
+    """Return a fitted model as its model, where it holds, and how well it is known; others as they are.
+
+    Parameters
+    ----------
+    model
+        A model, or a fitted one.
+    applicability, uncertainty
+        What was given instead of its own.
+    """
+    if isinstance(model, Model) or not isinstance(model, FittedModel):
+        return model, applicability, uncertainty
+    own = model.posterior_ if uncertainty is None else uncertainty
+    return model.model_, {**model.applicability_, **applicability}, own
 
 
 def uncertain_of(model: Model, given: ParameterUncertainty | None, known: Sequence[int] = ()) -> Uncertain | None:
@@ -141,7 +159,8 @@ def uncertain_of(model: Model, given: ParameterUncertainty | None, known: Sequen
         return None
     if not isinstance(given, ParameterUncertainty):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise InvalidValueError(
-            f"uncertainty takes a ParameterSet (calibration.parameters) or the posterior of a fitted model, not {given!r}"
+            "uncertainty takes a ParameterSet (calibration.parameters) or the posterior of a fitted model, not "
+            f"{given!r}"
         )
     positions, factor = given.directions(model)
     if not np.isfinite(factor).all():

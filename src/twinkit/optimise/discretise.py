@@ -2,8 +2,8 @@
 
 A sub-step maps ``(carried, item, shared) -> carried``. `carried` holds the states, the algebraic variables and the
 largest Newton correction met so far, then, for `move`, the sensitivity to the states at the start of the chain (and to
-what else steers the model), by columns. `item` holds the time, the length of the step and the coefficients of the inputs in powers of the time since
-the step began. A step of length zero changes nothing.
+what else steers the model), by columns. `item` holds the time, the length of the step and the coefficients of the
+inputs in powers of the time since the step began. A step of length zero changes nothing.
 """
 
 from __future__ import annotations
