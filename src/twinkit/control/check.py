@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from twinkit.control.deviations import Deviations
+from twinkit.control.deviations import Deviations, Indices
 from twinkit.control.doubts import CAUTIOUS
 from twinkit.control.horizon import Horizon
 from twinkit.control.prediction import simulated
@@ -15,8 +14,6 @@ from twinkit.control.region import ALLOWED
 from twinkit.control.task import Task
 from twinkit.core.component import Array
 from twinkit.optimise import Points
-
-Indices = npt.NDArray[np.intp]
 
 
 @dataclass(frozen=True, eq=False)

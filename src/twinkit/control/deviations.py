@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+import numpy.typing as npt
 
 from twinkit.control.horizon import Horizon
 from twinkit.control.prediction import Run, covariances, links
 from twinkit.core.component import Array
 
+Indices = npt.NDArray[np.intp]
 ESTIMATE, FITTED, BEYOND = "the estimate", "what was fitted", "terms beyond their data"
 
 
@@ -38,7 +40,7 @@ class Deviations:
     method: int
     run: Run
     items: Array
-    at: Array
+    at: Indices
     count: int
     rows: Array
     direct: Array | None

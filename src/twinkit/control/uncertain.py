@@ -164,7 +164,7 @@ def uncertain_of(model: Model, given: ParameterUncertainty | None, known: Sequen
         )
     positions, factor = given.directions(model)
     if not np.isfinite(factor).all():
-        raise InvalidValueError("the covariance of the parameters is not finite")
+        raise InvalidValueError("what is uncertain of the parameters is not finite")
     left = _without(positions, factor, known)
     return None if left is None else Uncertain(model, *left)
 
@@ -188,7 +188,8 @@ def _steering(
     push, keep = [*range(first, first + count)], [*range(first), *range(first + count, s.x.numel())]
     x, shared = ca.SX.sym("x", len(keep)), ca.SX.sym("shared", s.modes.numel() + s.p.numel())
     modes, p = shared[: s.modes.numel()], shared[s.modes.numel() :]
-    given = (s.t, ca.vertcat(x[:first], p[list(steered)], x[first:]), s.z, s.u, modes, p)
+    parts = ca.vertsplit(x)  # a slice of a vector of one element would be a row
+    given = (s.t, ca.vertcat(*parts[:first], p[list(steered)], *parts[first:]), s.z, s.u, modes, p)
     arguments = [s.t, x, s.z, s.u, shared]
     dx, total = s.slope(*given)
     slope = ca.Function("slope", arguments, [dx[keep], total[keep, keep], total[keep, push]])

@@ -247,6 +247,8 @@ class ParameterSet:
         of = [k for k, (entry, _, _) in enumerate(every) if entry.name in layout]
         part = self.only([self.names[k] for k in of])
         part._check_determined("no margin covers them", "parameters.determined")
+        if not np.isfinite(part.covariance).all():
+            raise InvalidValueError("the covariance of the parameters is not finite")
         places = [every[k] for k in of]
         positions = tuple(entry.start + (k or 0) for entry, k, _ in places)
         scales, shifts = np.array([affine_ for _, _, affine_ in places]).reshape(-1, 2).T
