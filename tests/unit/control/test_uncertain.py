@@ -14,7 +14,7 @@ from twinkit.control.known import known
 from twinkit.control.prediction import links, predictor, simulated
 from twinkit.control.uncertain import Uncertain
 from twinkit.core import ParameterSet, ParameterUncertainty
-from twinkit.estimate import Adaptation, ExtendedKalmanFilter
+from twinkit.estimate import Adaptation, ExtendedKalmanFilter, Noise
 
 QUANTILE = {0.9: 1.2815515655446004, 0.95: 1.6448536269514722}
 
@@ -207,6 +207,24 @@ def test_logarithms_and_units_of_a_parameter_set():
     )
     found, same = (held(uncertainty=given).plan({"T": 20.0}, t=0.0) for given in (scaled, parameters()))
     np.testing.assert_allclose(found.predicted["T"].std, same.predicted["T"].std, rtol=1e-9)
+
+
+def test_a_calibration_makes_the_margin():
+    truth, rng = Tank(gain=0.55, cooling=0.06), np.random.default_rng(1)
+    run = tk.simulate(truth, 30.0, outputs=np.arange(3.0, 31.0, 3.0))
+    rows = [
+        tk.Measurement("T", float(v) + 0.3 * rng.standard_normal(), "degC", float(t), std=0.3)
+        for t, v in zip(run.time, run["T"].values, strict=True)
+    ]
+    batch = tk.Batch("B1", rows, initial={"T": 20.0}, until=30.0)
+    found = tk.calibrate(Tank(), [batch], free=["gain", "cooling"], noise={"T": Noise(std=0.3)}, progress=False)
+    plan = held(found.model, uncertainty=found.parameters).plan({"T": 20.0}, t=0.0)
+    track, fit = plan.predicted["T"], found.parameters
+    slope = slopes(track.times, gain=fit["gain"], k=fit["cooling"])
+    np.testing.assert_allclose(
+        track.std**2, np.einsum("it,ij,jt->t", slope, fit.covariance, slope), rtol=1e-3, atol=1e-9
+    )
+    assert 0.05 < track.std[-1] < 1.0
 
 
 def test_what_is_uncertain_is_part_of_the_hash():
