@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -84,16 +85,19 @@ def checked(h: Horizon, task: Task, method: int, substeps: int, u: Array, x: Arr
     n, m = p.size, p.algebraics
     total = (seen.shape[1] - m) // (1 + n)
     means, rows = np.hstack([seen[:, m : m + total], inputs]), seen[:, m + total :].reshape(len(times), total, n)
-    direct = None if h.uncertain is None else h.uncertain.seen(points, h.shared)
+    slopes = None
     if h.functions.derive is not None:
-        means, rows, direct = _with_derived(h, h.functions.derive, means, rows, direct)
+        means, slopes = _with_derived(h, h.functions.derive, means)
+        rows = _rows_of_all(rows, slopes)
     doubts, foreign = None, ()
     if h.doubts is not None:
         carried, foreign = h.doubts.carried(p, method, run, items, h.shared, last)
         doubts = np.sqrt(np.einsum("kri,kit->krt", rows, carried) ** 2 @ np.ones(carried.shape[2]))
     kept = max(1, int(np.searchsorted(np.cumsum(items[:, 1]), grows * (1 + 1e-9), side="right")))
     at = np.minimum(np.concatenate([[0], last + 1]), kept)
-    deviations = Deviations(h, method, run, items, at, means.shape[1], rows, direct, doubts)
+    deviations = Deviations(
+        h, method, run, items, at, means.shape[1], rows, partial(_direct, h, points, slopes), doubts
+    )
     margins = _margins(h, deviations)
     states = known.x.size
     away = 0.0
@@ -119,20 +123,24 @@ def _margins(h: Horizon, deviations: Deviations) -> Array:
     return found
 
 
-def _with_derived(
-    h: Horizon, derive: Points, means: Array, rows: Array, direct: Array | None
-) -> tuple[Array, Array, Array | None]:  # fmt: skip
-    """Return quantities and derivatives with what is derived."""
+def _with_derived(h: Horizon, derive: Points, means: Array) -> tuple[Array, Array]:
+    """Return quantities with what is derived, and the derivatives of that in the quantities."""
     count, size = len(h.settings.derived), means.shape[1]
     found = derive(means, np.zeros(1))
-    slopes = found[:, count:].reshape(len(means), count, size)
+    return np.hstack([means, found[:, :count]]), found[:, count:].reshape(len(means), count, size)
 
-    def more(part: Array) -> Array:
-        full = np.zeros((len(means), size, part.shape[2]))
-        full[:, : part.shape[1]] = part
-        return np.concatenate([full, slopes @ full], axis=1)
 
-    return np.hstack([means, found[:, :count]]), more(rows), None if direct is None else more(direct)
+def _rows_of_all(rows: Array, slopes: Array) -> Array:
+    """Return derivatives with those of the inputs (none) and of what is derived."""
+    full = np.zeros((len(rows), slopes.shape[2], rows.shape[2]))
+    full[:, : rows.shape[1]] = rows
+    return np.concatenate([full, slopes @ full], axis=1)
+
+
+def _direct(h: Horizon, points: Array, slopes: Array | None) -> Array | None:
+    """Return by how much each uncertain direction moves the quantities while the vector stays."""
+    found = None if h.uncertain is None else h.uncertain.seen(points, h.shared)
+    return found if found is None or slopes is None else _rows_of_all(found, slopes)
 
 
 def _inputs(h: Horizon, task: Task, u: Array) -> Array:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -31,7 +32,8 @@ class Deviations:
     rows
         Derivatives of the quantities in the vector at the nodes, ``(N + 1, R, n)``.
     direct
-        By how much each uncertain direction moves them while the vector stays, ``(N + 1, R, r)``; None: not at all.
+        Returns by how much each uncertain direction moves them while the vector stays, ``(N + 1, R, r)``; None: not at
+        all.
     doubts
         From learned terms beyond their domain, ``(N + 1, R)``; None: there are none.
     """
@@ -43,7 +45,7 @@ class Deviations:
     at: Indices
     count: int
     rows: Array
-    direct: Array | None
+    direct: Callable[[], Array | None]
     doubts: Array | None
 
     @cached_property
@@ -78,9 +80,8 @@ class Deviations:
         maps, pushes = self._links
         assert pushes is not None
         moved = np.concatenate([uncertain.begin[None], uncertain.carried(maps, pushes)])[self.at]
-        found = self.rows @ moved
-        if self.direct is not None:
-            found = found + self.direct
+        direct = self.direct()
+        found = self.rows @ moved if direct is None else self.rows @ moved + direct
         return np.sqrt(np.sum(found**2, axis=2))
 
     @cached_property
