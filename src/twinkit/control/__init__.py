@@ -19,6 +19,7 @@ from twinkit.control.session import Actuator, ControlSession
 from twinkit.control.status import Failed, Fallback, Optimal, PlanStatus, PreviousPlan, SafeSetpoint, Suboptimal
 from twinkit.control.supervisor import CampaignSupervisor, Keep, Target
 from twinkit.control.terminal import TerminalRegion, terminal_region
+from twinkit.optimise import Method, Radau, RungeKutta4
 
 __all__ = [
     "MPC",
@@ -45,6 +46,7 @@ __all__ = [
     "Gate",
     "Keep",
     "Logged",
+    "Method",
     "Move",
     "MoveSchedule",
     "Objective",
@@ -57,9 +59,11 @@ __all__ = [
     "Policy",
     "PredictedTrack",
     "PreviousPlan",
+    "Radau",
     "Recommendation",
     "Refused",
     "Rejected",
+    "RungeKutta4",
     "SafeSetpoint",
     "Scenario",
     "SessionState",

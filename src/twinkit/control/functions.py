@@ -15,7 +15,7 @@ import numpy as np
 
 from twinkit.control.region import Derived, derived_function, with_derived
 from twinkit.core import InvalidValueError, Model
-from twinkit.optimise import Augmented, Dynamics, Method, Path, Points, Radau, RungeKutta4, augmented
+from twinkit.optimise import Augmented, Dynamics, Lifted, Method, Path, Points, Radau, RungeKutta4, augmented
 from twinkit.readings.casadi import SYMBOLIC
 
 METHODS: tuple[Method, ...] = (RungeKutta4(), Radau())
@@ -67,17 +67,18 @@ class Functions:
         Per method: a chain of sub-steps, without derivatives; an item begins with the controls.
     link
         Per method: one sub-step at many points: ``(vector, algebraics, 0, item) -> (states, algebraics, worst,
-        derivatives of the states with respect to the vector, by columns)``.
+        derivatives of the states with respect to the vector, by columns, rest)``.
     bend
-        Per method: ``(vector, algebraics, 0, item, adjoint) -> `` second derivatives, by columns.
+        Per method: ``(vector, algebraics, 0, item, rest, adjoint) -> `` second derivatives, by columns.
     see
         ``(t, vector, algebraics, inputs) -> (algebraics, quantities, derivatives by rows)``.
     curve
         ``(t, vector, algebraics, inputs, weights) -> `` second derivative of the weighted sum of the quantities.
     direct
         Per quantity: whether it changes at once with a control.
-    steps, seen
-        One sub-step per method, controls carried along, and `see`, as CasADi functions.
+    steps, lifted, seen
+        One sub-step per method, controls carried along, the same with its stages as unknowns where it has any, and
+        `see`, as CasADi functions.
     native
         Whether they are compiled with a C compiler.
     derive
@@ -95,6 +96,7 @@ class Functions:
     curve: Points
     direct: tuple[bool, ...]
     steps: tuple[Any, ...]
+    lifted: tuple[Lifted | None, ...]
     seen: Any
     native: bool
     derive: Points | None = None
@@ -195,9 +197,10 @@ def _made(model: Model, shape: Shape, native: bool) -> Functions:
     dynamics = Dynamics(
         parts.size, z.numel(), parts.m, parts.shared,
         ca.Function("slope", arguments, list(slopes)), ca.Function("solve", arguments, list(parts.solve(*arguments))),
+        tuple(layout.states.limits[0]),
     )  # fmt: skip
     flows = [method.advance(dynamics, sensitive=False) for method in METHODS]
-    links = [_linked(method.advance(dynamics, sensitive=True), dynamics, parts.states) for method in METHODS]
+    links = [_linked(method.link(dynamics), dynamics, parts.states) for method in METHODS]
     bends = [_bent(method.bend(dynamics), dynamics, parts.states) for method in METHODS]
     seen, curve, direct = _seen(parts, arguments)
     derive = None
@@ -209,7 +212,8 @@ def _made(model: Model, shape: Shape, native: bool) -> Functions:
         tuple(Path(_driven(f, dynamics, parts.states), native) for f in flows),
         tuple(Points(f, native) for f in links),
         tuple(Points(f, native) for f in bends),
-        Points(seen, native), Points(curve, native), direct, tuple(flows), seen, native, derive,
+        Points(seen, native), Points(curve, native), direct, tuple(flows),
+        tuple(method.lifted(dynamics) for method in METHODS), seen, native, derive,
     )  # fmt: skip
 
 
@@ -227,23 +231,23 @@ def _driven(flow: Any, d: Dynamics, states: int) -> Any:
     return ca.Function("driven", [carried, item, shared], [ca.densify(ca.vertcat(end[:states], end[d.states :]))])
 
 
-def _linked(move: Any, d: Dynamics, states: int) -> Any:
-    """Return one sub-step from the unit matrix on; see `Functions`."""
-    kind, head = symbol_kind(move), d.states + d.algebraics + 1
+def _linked(link: Any, d: Dynamics, states: int) -> Any:
+    """Return one sub-step with its derivative; see `Functions`."""
+    kind, head = symbol_kind(link), d.states + d.algebraics + 1
     item, shared = kind.sym("item", head + 2 + 4 * d.inputs), kind.sym("shared", d.shared)
-    end = move(ca.vertcat(item[:head], ca.vec(ca.DM.eye(d.states))), item[head:], shared)
-    matrix = ca.reshape(end[head:], d.states, d.states)[:states, :]
-    result = ca.vertcat(end[:states], end[d.states : head], ca.vec(matrix))
+    end, matrix, rest = link(item[:head], item[head:], shared)
+    result = ca.vertcat(end[:states], end[d.states :], ca.vec(matrix[:states, :]), rest)
     return ca.Function("link", [item, shared], [ca.densify(result)])
 
 
 def _bent(bend: Any, d: Dynamics, states: int) -> Any:
     """Return `bend` for points; see `Functions`."""
     kind, head = symbol_kind(bend), d.states + d.algebraics + 1
-    width = head + 2 + 4 * d.inputs
-    item, shared = kind.sym("item", width + states), kind.sym("shared", d.shared)
-    adjoint = ca.vertcat(item[width:], ca.DM.zeros(d.states - states))
-    return ca.Function("bent", [item, shared], [bend(item[:head], item[head:width], shared, adjoint)])
+    width, rest = head + 2 + 4 * d.inputs, bend.numel_in(3)
+    item, shared = kind.sym("item", width + rest + states), kind.sym("shared", d.shared)
+    adjoint = ca.vertcat(item[width + rest :], ca.DM.zeros(d.states - states))
+    arguments = [item[:head], item[head:width], shared, item[width : width + rest], adjoint]
+    return ca.Function("bent", [item, shared], [bend(*arguments)])
 
 
 def _seen(parts: _Parts, arguments: Sequence[Any]) -> tuple[Any, Any, tuple[bool, ...]]:

@@ -46,7 +46,7 @@ class Horizon:
         The model.
     terminal
         What is asked of the last node.
-    exact, tolerance
+    exact, exact_later, tolerance
         As for `Task`.
     kept
         What the controller remembers of its plans, by number of nodes.
@@ -67,6 +67,7 @@ class Horizon:
     predictor: Predictor
     terminal: Terminal | None
     exact: bool
+    exact_later: bool
     tolerance: float
     kept: dict[Any, Asked]
     doubts: LookingDoubts | None = None
@@ -188,7 +189,8 @@ def task_of(h: Horizon, method: int, substeps: int, margins: Array, guess: Array
         inputs=(h.program.values(times[1:], before=True), h.program.values(times[:-1])),
         start=np.concatenate([h.known.x, np.zeros(h.functions.states - len(h.known.x))]), guess=guess,
         before=np.concatenate([h.before, np.ones(int(h.settings.stretched))]),
-        terminal=h.terminal, exact=h.exact, tolerance=h.tolerance,
+        terminal=h.terminal, exact=h.exact, exact_later=h.exact_later,
+        tolerance=h.tolerance,
     )  # fmt: skip
 
 

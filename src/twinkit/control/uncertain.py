@@ -6,7 +6,7 @@ a prediction moves by ``M_k factor xi``, where `xi` is standard normal, and
     ``M_0 = 0,  M_{k+1} = A_k M_k + B_k``
 
 with the derivatives of a sub-step in the vector (`A`) and in the parameters (`B`). Only as many columns are carried as
-the uncertainty has directions, and the parameters are not states of the prediction.
+the uncertainty has directions; the parameters are constant states where these derivatives are made, and nowhere else.
 """
 
 from __future__ import annotations
@@ -17,13 +17,14 @@ from typing import Any
 
 import casadi as ca
 import numpy as np
+import numpy.typing as npt
 
 from twinkit.control.functions import METHODS
 from twinkit.control.known import Known
-from twinkit.control.prediction import Run, linked
+from twinkit.control.prediction import Run, dynamics_of, linked
 from twinkit.core import Applicability, FittedModel, InvalidValueError, Model, ParameterUncertainty
 from twinkit.core.component import Array
-from twinkit.optimise import Dynamics, Points, augmented
+from twinkit.optimise import Points, augmented
 from twinkit.readings.casadi import SYMBOLIC
 
 Disturbances = tuple[tuple[str, int, float], ...]
@@ -36,10 +37,11 @@ class Steering:
     Attributes
     ----------
     link
-        Per method: the derivatives of one sub-step, in the vector and then in the parameters, by columns, at points.
+        Per method: the derivatives of the vector after one sub-step in the full vector, by columns, at points. The
+        full vector has the parameters too, after those that are estimated.
     see
-        ``(t, vector, algebraics, inputs) -> `` derivatives of all quantities in the parameters, by rows, where the
-        vector stays; None: there are none.
+        ``(t, full vector, algebraics, inputs) -> `` derivatives of all quantities in the parameters, by rows; None:
+        there are none.
     """
 
     link: tuple[Points, ...]
@@ -77,7 +79,9 @@ class Uncertain:
         with SYMBOLIC:
             if key not in _known:
                 _known[key] = _steering(self.model, known.chosen, known.disturbances, positions, native)
-            return LookingUncertain(factor, _known[key], np.zeros((known.vector.size, factor.shape[1])))
+            places = self.model.layout.modes.size + np.array(positions)
+            first, begin = known.x.size + known.adapted.size, np.zeros((known.vector.size, factor.shape[1]))
+            return LookingUncertain(places, first, factor, _known[key], begin)
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,6 +90,10 @@ class LookingUncertain:
 
     Attributes
     ----------
+    places
+        Positions of the parameters among what all sub-steps share.
+    first
+        Position of the first of them in the full vector.
     factor
         See `Uncertain`.
     steering
@@ -94,16 +102,25 @@ class LookingUncertain:
         By how much each direction has moved the vector at the start of the plan, ``(n, r)``.
     """
 
+    places: npt.NDArray[np.intp]
+    first: int
     factor: Array
     steering: Steering
     begin: Array
 
     def links(self, method: int, run: Run, items: Array, shared: Array) -> tuple[Array, Array]:
         """Return the derivatives of every sub-step in vector and directions, ``(K, n, n)`` and ``(K, n, r)``."""
-        n = len(self.begin)
-        found = self.steering.link[method](np.hstack([run.starts, items]), shared)
-        both = found.reshape(len(items), -1, n).transpose(0, 2, 1)
-        return both[:, :, :n], both[:, :, n:] @ self.factor
+        n, end = len(self.begin), self.first + len(self.places)
+        full = np.hstack([self._full(run.starts, 0, shared), items])
+        found = self.steering.link[method](full, shared).reshape(len(items), -1, n).transpose(0, 2, 1)
+        maps = np.concatenate([found[:, :, : self.first], found[:, :, end:]], axis=2)
+        return maps, found[:, :, self.first : end] @ self.factor
+
+    def _full(self, points: Array, before: int, shared: Array) -> Array:
+        """Return points with the parameters in the vector, which begins after so many columns."""
+        values = np.broadcast_to(shared[self.places], (len(points), len(self.places)))
+        at = before + self.first
+        return np.hstack([points[:, :at], values, points[:, at:]])
 
     def carried(self, maps: Array, pushes: Array) -> Array:
         """Return by how much each direction has moved the vector after every sub-step, ``(K, n, r)``."""
@@ -117,7 +134,8 @@ class LookingUncertain:
         """Return by how much each direction moves the quantities while the vector stays, ``(T, R, r)``."""
         if self.steering.see is None:
             return None
-        return self.steering.see(points, shared).reshape(len(points), -1, len(self.factor)) @ self.factor
+        found = self.steering.see(self._full(points, 1, shared), shared)
+        return found.reshape(len(points), -1, len(self.factor)) @ self.factor
 
 
 def taken_apart(
@@ -184,21 +202,14 @@ def _steering(
     model: Model, chosen: tuple[int, ...], disturbances: Disturbances, steered: tuple[int, ...], native: bool
 ) -> Steering:  # fmt: skip
     s = augmented(model, (*chosen, *steered), disturbances)
+    d, shared, given = dynamics_of(model, s)
     first, count = model.layout.states.size + len(chosen), len(steered)
-    push, keep = [*range(first, first + count)], [*range(first), *range(first + count, s.x.numel())]
-    x, shared = ca.SX.sym("x", len(keep)), ca.SX.sym("shared", s.modes.numel() + s.p.numel())
-    modes, p = shared[: s.modes.numel()], shared[s.modes.numel() :]
-    parts = ca.vertsplit(x)  # a slice of a vector of one element would be a row
-    given = (s.t, ca.vertcat(*parts[:first], p[list(steered)], *parts[first:]), s.z, s.u, modes, p)
-    arguments = [s.t, x, s.z, s.u, shared]
-    dx, total = s.slope(*given)
-    slope = ca.Function("slope", arguments, [dx[keep], total[keep, keep], total[keep, push]])
-    solve = ca.Function("solve", arguments, list(s.solve(*given)))
-    d = Dynamics(len(keep), s.z.numel(), s.u.numel(), shared.numel(), slope, solve, count)
-    found = s.solve(*given)[0]
-    rows = s.quantities(given[0], given[1], found, *given[3:])[1][:, push]
-    item = ca.vertcat(s.t, x, s.z, s.u)
+    push = range(first, first + count)
+    keep = [k for k in range(d.states) if k not in push]
+    rows = s.quantities(*given[:2], s.solve(*given)[0], *given[3:])[1][:, list(push)]
+    item = ca.vertcat(s.t, s.x, s.z, s.u)
     see = ca.Function("seen", [item, shared], [ca.vec(ca.densify(rows).T)]) if rows.nnz() else None
     return Steering(
-        tuple(Points(linked(method, d), native) for method in METHODS), None if see is None else Points(see, native)
+        tuple(Points(linked(method, d, keep), native) for method in METHODS),
+        None if see is None else Points(see, native),
     )

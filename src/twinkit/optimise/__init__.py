@@ -1,8 +1,8 @@
 """What estimation and control share of optimisation: models with sensitivities, structured solvers, typed endings."""
 
 from twinkit.optimise.augmented import Augmented, augmented
-from twinkit.optimise.bounded import Active, bounded_stages
-from twinkit.optimise.discretise import Dynamics, Method, Radau, RungeKutta4
+from twinkit.optimise.bounded import Active, active_at, bounded_stages
+from twinkit.optimise.discretise import Dynamics, Lifted, Method, Radau, RungeKutta4
 from twinkit.optimise.native import Chains, Path, Points
 from twinkit.optimise.nonlinear import SOLVERS, StageProblem, solve_nonlinear
 from twinkit.optimise.quadratic import StageProgram, StageSolution, solve_stages
@@ -18,6 +18,7 @@ __all__ = [
     "Converged",
     "Dynamics",
     "Failed",
+    "Lifted",
     "Limits",
     "Linearised",
     "MaxIterations",
@@ -33,6 +34,7 @@ __all__ = [
     "StageSolution",
     "Status",
     "Step",
+    "active_at",
     "augmented",
     "bounded_stages",
     "solve_nonlinear",
