@@ -11,7 +11,7 @@ from twinkit.control.happenings import Answer, Applied, ControlMode, Done, Logge
 from twinkit.control.modes import SessionState
 from twinkit.control.moves import Move
 from twinkit.control.mpc import MPC
-from twinkit.control.objective import Objective, Track, final, integral, summed
+from twinkit.control.objective import Objective, Track, duration, final, integral, summed
 from twinkit.control.plan import Binding, MoveSchedule, Plan, PredictedTrack
 from twinkit.control.recommendation import Effect, Recommendation
 from twinkit.control.scenarios import Scenario
@@ -75,6 +75,7 @@ __all__ = [
     "Waiting",
     "Within",
     "campaign_trend",
+    "duration",
     "final",
     "fit_spread",
     "integral",

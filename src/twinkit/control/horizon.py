@@ -198,7 +198,7 @@ def asked(h: Horizon) -> Asked:
     """Return what is asked at the nodes; it is remembered where it is the same at all times."""
     s, times, count = h.settings, h.times, len(h.times) - 1
     even = abs(times[-1] - times[0] - count * s.step) <= 1e-9 * s.step
-    if not (s.steady and even):
+    if s.stretched or not (s.steady and even):
         return _asked(h)
     key = count, h.functions.see
     if key not in h.kept:
@@ -249,6 +249,8 @@ def _over_time(s: Settings, times: Array) -> tuple[Array, Array, Array, Array, A
         weight[-1, r] = q.final_weight
         price[-1, r] += q.final
         reference[:, r], low[:, r], high[:, r] = q.reference(times), q.low(times), q.high(times)
+        if q.at_end:
+            low[:-1, r], high[:-1, r] = -np.inf, np.inf
         if not np.isfinite(reference[:, r]).all():
             raise InvalidValueError(f"the reference of {q.place.label!r} is not finite at some t in {times}")
         crossed = np.flatnonzero(~(low[:, r] <= high[:, r]))  # also NaN

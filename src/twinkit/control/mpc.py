@@ -47,6 +47,9 @@ from twinkit.optimise import Converged, Method
 from twinkit.simulate.signals import Program
 
 
+_LOOKS = 100  # at the inputs over a plan, and where they jump: whether they change
+
+
 @dataclass(frozen=True, eq=False)
 class MPC:
     """A model predictive controller.
@@ -66,13 +69,15 @@ class MPC:
     until
         End of the batch: the horizon shrinks towards it. ``(first, last)``: the end is free between the two.
     maximize, minimize
-        What is to be achieved, from `final`, `integral`, `summed`; it is added to the costs of `track` and `moves`.
+        What is to be achieved, from `final`, `integral`, `summed`, `duration`; it is added to the costs of `track` and
+        `moves`.
     track
         Output, state or input -> reference, or `Track`.
     moves
         Input -> `Move`.
     within
-        Output, state, algebraic variable or input -> ``(low, high)`` (hard), or `Within` (soft, if it has a penalty).
+        Output, state, algebraic variable or input -> ``(low, high)`` (hard), or `Within` (soft, if it has a penalty;
+        or at the end only).
         Or a `DesignSpace`: its limits are hard, also those of functions of several quantities; those of a phase hold
         then.
     inputs
@@ -117,8 +122,8 @@ class MPC:
         Largest number of quadratic programmes, and the time budget of a plan.
     starts
         Number of first guesses tried when there is no previous plan: for problems with several local optima. The first
-        holds the moves in force; the others are ramps between the bounds, spread evenly (a Sobol sequence), more of
-        them near the lower bound.
+        holds the moves in force, or follows the profiles given as `Move.first`; the others are ramps between the
+        bounds, spread evenly (a Sobol sequence), more of them near the lower bound.
     escalate
         Whether FATROP and IPOPT are tried where SQP fails.
     native
@@ -209,10 +214,7 @@ class MPC:
     @cached_property
     def branches(self) -> tuple[Branch, ...]:
         """The scenarios in numbers; empty: the model as it is."""
-        found = branches_of(self.model, self.scenarios)
-        if found and self.settings.stretched:
-            raise InvalidValueError("scenarios and a free end exclude each other: each scenario would have its own end")
-        return found
+        return branches_of(self.model, self.scenarios)
 
     @cached_property
     def validity(self) -> float:
@@ -281,11 +283,11 @@ class MPC:
         s = self.settings
         quantities = [
             [q.place.label, q.low.identity, q.high.identity, q.soft, q.quantile, q.reference.identity, q.weight,
-             q.final_weight, q.summed, q.final, q.scale]
+             q.final_weight, q.summed, q.final, q.scale, q.at_end]
             for q in s.quantities
         ]  # fmt: skip
-        moves = [[m.place.label, m.low.identity, m.high.identity, m.rate, m.move.penalty, m.move.blocks, m.safe]
-                 for m in s.movers]  # fmt: skip
+        moves = [[m.place.label, m.low.identity, m.high.identity, m.rate, m.move.penalty, m.move.blocks, m.safe,
+                  None if m.first is None else m.first.identity] for m in s.movers]  # fmt: skip
         rest = [s.running, s.step, s.horizon, s.until, self.grows, self.validity, repr(self.terminal), self.rtol,
                 self.chosen_method, self.tolerance, self.second_derivatives, self.iterations, self.starts,
                 sorted(self.inputs),
@@ -412,6 +414,8 @@ class MPC:
         inputs = (
             inputs_over(self.model, s, given, begin, end) if given else replace(self._steady, knots=np.array([begin]))
         )
+        if s.stretched and given and _changes(inputs, begin, end, [m.place.index for m in s.movers]):
+            return "an input changes during a plan whose end is free, which a plan cannot follow: fix the end"
         doubts = None if self._doubts is None else self._doubts.looking(here, self.native)
         horizon = Horizon(
             self.model, s, here, times, stretch, inputs, before, *functions, self._terminal, self.exact,
@@ -448,6 +452,11 @@ class MPC:
     def _guesses(self, h: Horizon) -> list[Array]:
         s, count = h.settings, len(h.times) - 1
         found = [np.tile(h.before, (count, 1))]
+        for j, m in enumerate(s.movers):
+            if m.first is not None:
+                found[0][:, j] = m.first(h.times[:-1])
+        if not np.isfinite(found[0]).all():
+            raise InvalidValueError("the first profile of a move is not finite at all steps of the plan")
         at = h.times[:1]
         low, high = (
             np.array([float(side(at)[0]) for side in (getattr(m, name) for m in s.movers)]) for name in ("low", "high")
@@ -469,6 +478,13 @@ def _made_by(mpc: MPC, here: Known) -> dict[str, str]:
 
 class _NoPlanError(Exception):
     """No checked plan was found."""
+
+
+def _changes(inputs: Program, begin: float, end: float, moved: Sequence[int]) -> bool:
+    """Return whether an input that is not moved changes within a time."""
+    knots = inputs.knots[(inputs.knots >= begin) & (inputs.knots < end)]
+    seen = np.delete(inputs.values(np.union1d(np.linspace(begin, end, _LOOKS), knots)), moved, axis=1)
+    return bool((np.ptp(seen, axis=0) > 1e-9 * (1.0 + np.abs(seen[0]))).any())
 
 
 def _middle(low: float, high: float) -> float:
