@@ -4,7 +4,8 @@ from twinkit.control.advisor import AdvisorComponent, Always, Decision, Offer, P
 from twinkit.control.campaign import BatchResult, CampaignTrend, GainPrior, Spread, campaign_trend, fit_spread
 from twinkit.control.component import ControllerComponent
 from twinkit.control.constraints import Within
-from twinkit.control.explain import EnsembleForecast, Forecast, Paths, recommend
+from twinkit.control.explain import recommend
+from twinkit.control.forecast import EnsembleForecast, Forecast, Paths
 from twinkit.control.gate import Gate, PlantCondition
 from twinkit.control.happenings import Answer, Applied, ControlMode, Done, Logged, Refused, Rejected, Waiting
 from twinkit.control.modes import SessionState

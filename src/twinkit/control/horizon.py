@@ -17,6 +17,7 @@ from twinkit.control.prediction import Predictor, predictor
 from twinkit.control.settings import Settings
 from twinkit.control.shooting import Shooting, pieces
 from twinkit.control.task import Asked, Task, Terminal
+from twinkit.control.uncertain import LookingUncertain
 from twinkit.core import InvalidValueError, Model
 from twinkit.core.component import Array
 from twinkit.core.errors import unknown_name
@@ -47,10 +48,12 @@ class Horizon:
         What is asked of the last node.
     exact, exact_later, tolerance
         As for `Task`.
-    doubts
-        Learned terms of the model; None: it has none.
     kept
         What the controller remembers of its plans, by number of nodes.
+    doubts
+        Learned terms of the model; None: it has none.
+    uncertain
+        Parameters that are uncertain; None: there are none.
     """
 
     model: Model
@@ -68,6 +71,7 @@ class Horizon:
     tolerance: float
     kept: dict[Any, Asked]
     doubts: LookingDoubts | None = None
+    uncertain: LookingUncertain | None = None
 
     @property
     def moved(self) -> list[int]:

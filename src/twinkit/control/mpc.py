@@ -22,20 +22,20 @@ from twinkit.control.known import Known, known
 from twinkit.control.moves import Move
 from twinkit.control.objective import Objective
 from twinkit.control.plan import Plan
-from twinkit.control.prediction import Predictor, simulated, spread
+from twinkit.control.prediction import Predictor, covariances, links, simulated
 from twinkit.control.rounds import first_algebraics, optimised
 from twinkit.control.scenarios import Branch, branches_of, under
 from twinkit.control.settings import Settings, settings_of
 from twinkit.control.status import Optimal, Suboptimal
 from twinkit.control.task import Terminal
 from twinkit.control.terminal import TerminalRegion
+from twinkit.control.uncertain import Uncertain, taken_apart, uncertain_of
 from twinkit.control.warm import Warm
 from twinkit.core import (
     Applicability,
     DesignSpace,
-    FittedModel,
     InvalidValueError,
-    Model,
+    ParameterUncertainty,
     SimulationError,
     StateEstimate,
 )
@@ -59,7 +59,8 @@ class MPC:
     Parameters
     ----------
     model
-        The model (ODE, or DAE of index 1); or a fitted `HybridModel`, which also says where its learned terms hold.
+        The model (ODE, or DAE of index 1); or a fitted `HybridModel`, which also says where its learned terms hold
+        (`applicability`) and how well they and its parameters are known (`uncertainty`).
     horizon
         How far a plan looks ahead: number in the model's time unit or text. None: to `until`.
     step
@@ -82,12 +83,12 @@ class MPC:
     inputs
         Measured disturbances: other inputs over time, as for `tk.simulate`. `plan` may give newer ones.
     confidence
-        Probability with which each limit of `within` is to hold at each node, given the covariance of the estimate,
-        which is carried along the plan by the linearised model: limits are tightened by as many standard deviations.
-        None: limits apply to the mean.
+        Probability with which each limit of `within` is to hold at each node, given the covariance of the estimate and
+        `uncertainty`, which are carried along the plan by the linearised model: limits are tightened by as many
+        standard deviations. None: limits apply to the mean.
     margin_growth
-        For how long the covariance is carried along; beyond, the margins stay: later readings will tell more. None:
-        over all of the plan (cautious).
+        For how long these are carried along; beyond, the margins stay: later readings will tell more. None: over all
+        of the plan (cautious).
     scenarios
         Name -> values of parameters that may be true (or `Scenario`, with a weight): the plan keeps all hard limits in
         each of them, and what is achieved is the weighted mean. The moves of the first `shared_steps` are the same in
@@ -101,6 +102,10 @@ class MPC:
         trained on, it is not ``in_domain``, says so, and keeps wider margins: the standard deviation that the term's
         value had before any data is carried along the plan (with the asked confidence, or 0.95). A plan with a term
         of which nothing is known is never ``in_domain``.
+    uncertainty
+        What is not known of the parameters: a `ParameterSet` with a covariance (``calibration.parameters``), or the
+        posterior of a fitted model. A fitted `HybridModel` brings its own. What the estimate adapts, or a scenario
+        sets, is taken from there instead; the rest keeps its (marginal) covariance.
     valid_for
         How long a plan may be followed without a new one; None: five steps.
     tolerance
@@ -162,6 +167,7 @@ class MPC:
     shared_steps: int = 1
     terminal: TerminalRegion | None = None
     applicability: Mapping[str, Applicability] = field(default_factory=dict[str, Applicability])
+    uncertainty: ParameterUncertainty | None = None
     valid_for: Any = None
     tolerance: float = 1e-3
     rtol: float = 1e-5
@@ -175,7 +181,9 @@ class MPC:
 
     def __post_init__(self) -> None:
         check_confidence(self.confidence)
-        self._take_apart()
+        parts = taken_apart(self.model, self.applicability, self.uncertainty)
+        for name, part in zip(("model", "applicability", "uncertainty"), parts, strict=True):
+            object.__setattr__(self, name, part)
         for name in ("tolerance", "rtol", "seconds"):
             if not getattr(self, name) > 0.0:
                 raise InvalidValueError(f"{name} must be positive, not {getattr(self, name)!r}")
@@ -193,15 +201,9 @@ class MPC:
             self.grows,
             self._terminal,
             self._doubts,
+            self._uncertain,
         )  # check now, not at the first plan
         check_inputs(self.model, self.settings, self.inputs)
-
-    def _take_apart(self) -> None:
-        """Take from a fitted model the model, and where it holds."""
-        fitted = self.model
-        if not isinstance(fitted, Model) and isinstance(fitted, FittedModel):
-            object.__setattr__(self, "applicability", {**fitted.applicability_, **self.applicability})
-            object.__setattr__(self, "model", fitted.model_)
 
     # -- what it is ----------------------------------------------------------------------------------------------
     @cached_property
@@ -242,6 +244,11 @@ class MPC:
     @cached_property
     def _doubts(self) -> Doubts | None:
         return doubts_of(self.model, self.applicability)
+
+    @cached_property
+    def _uncertain(self) -> Uncertain | None:
+        set_ = [position for branch in self.branches for position in branch.chosen]
+        return uncertain_of(self.model, self.uncertainty, set_)
 
     @cached_property
     def _steady(self) -> Program:
@@ -286,7 +293,8 @@ class MPC:
                 sorted(self.inputs),
                 [[d.label, d.formula.content_hash, d.sources] for d in s.derived], self.shared_steps,
                 [[b.name, b.share, b.values] for b in self.branches],
-                sorted((name, one.std, one.identity) for name, one in self.applicability.items())]  # fmt: skip
+                sorted((name, one.std, one.identity) for name, one in self.applicability.items()),
+                *([] if self.uncertainty is None else [self.uncertainty.content_hash])]  # fmt: skip
         return digest([self.model.content_hash, quantities, moves, rest])
 
     # -- planning ------------------------------------------------------------------------------------------------
@@ -412,6 +420,7 @@ class MPC:
         horizon = Horizon(
             self.model, s, here, times, stretch, inputs, before, *functions, self._terminal, self.exact,
             self.second_derivatives is None, self.tolerance, self._kept, doubts,
+            None if self._uncertain is None else self._uncertain.looking(here, self.native),
         )  # fmt: skip
         return _forward(horizon, time) if here.time < time - 1e-9 * max(1.0, abs(time)) else horizon
 
@@ -497,7 +506,12 @@ def _forward(h: Horizon, time: float) -> Horizon:
         run = simulated(h.predictor, method, k.vector, z, items, h.shared)
     if not np.isfinite(run.path).all():
         raise SimulationError(f"the estimate of {k.time:g} could not be carried forward to {time:g}")
-    covariance = spread(h.predictor, method, run, items, h.shared, k.covariance, k.noise)[-1]
+    if h.uncertain is None:
+        maps = links(h.predictor, method, run, items, h.shared)
+    else:
+        maps, pushes = h.uncertain.links(method, run, items, h.shared)
+        h = replace(h, uncertain=replace(h.uncertain, begin=h.uncertain.carried(maps, pushes)[-1]))
+    covariance = covariances(maps, items, k.covariance, k.noise)[-1]
     n, a = k.x.size, k.adapted.size
     end = run.path[-1]
     moved = replace(k, time=time, x=end[:n], adapted=end[n : n + a], pushes=end[n + a :], covariance=covariance)

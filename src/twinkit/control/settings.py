@@ -170,7 +170,7 @@ def settings_of(mpc: MPC) -> Settings:
     size = sum(abs(q.summed + q.final) * q.place.scale for q in quantities)
     found = Settings(
         movers, quantities, _running(model, objective, sign), sign, max(1.0, size), step, horizon, until,
-        _constants(model), region.derived,
+        constants_of(model), region.derived,
     )  # fmt: skip
     if found.stretched and not found.steady:
         raise InvalidValueError(
@@ -180,7 +180,8 @@ def settings_of(mpc: MPC) -> Settings:
     return found
 
 
-def _constants(model: Model) -> tuple[Array, Array]:
+def constants_of(model: Model) -> tuple[Array, Array]:
+    """Return modes and parameters of a model as the functions of a plan take them."""
     layout, values = model.layout, model.values()
     modes = layout.modes.pack({entry.name: values.get(entry.name, 0.0) for entry in layout.modes})
     return modes, layout.parameters.pack(values)
