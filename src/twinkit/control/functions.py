@@ -16,7 +16,7 @@ import numpy as np
 from twinkit.control.region import Derived, derived_function, with_derived
 from twinkit.core import InvalidValueError, Model
 from twinkit.optimise import Augmented, Dynamics, Method, Path, Points, Radau, RungeKutta4, augmented
-from twinkit.readings.casadi import SYMBOLIC
+from twinkit.readings.casadi import SYMBOLIC, symbol_kind
 
 METHODS: tuple[Method, ...] = (RungeKutta4(), Radau())
 Disturbed = tuple[tuple[str, int], ...]
@@ -130,6 +130,7 @@ class _Parts:
         self.shape, self.layout = shape, layout
         disturbed = [(kind, index, 0.0) for kind, index in shape.disturbed]
         self.model: Augmented = augmented(model, (), disturbed, shape.moved)
+        self.kind = type(self.model.x)
         self.n, self.m = layout.states.size, layout.inputs.size
         self.integral = int(bool(shape.running))
         self.states = self.n + self.integral
@@ -147,7 +148,7 @@ class _Parts:
         at = begin + stretch * (t - begin) if self.shape.stretched else t
         size, rate = shared[first : first + self.d], shared[first + self.d : first + 2 * self.d]
         moved = vector[self.states : self.states + len(self.shape.moved)]
-        pushes = size * ca.exp(-rate * (at - begin)) if self.d else ca.SX(0, 1)
+        pushes = size * ca.exp(-rate * (at - begin)) if self.d else self.kind(0, 1)
         full = ca.vertcat(vector[: self.n], pushes, moved)
         return [at, full, z, u, modes, p], stretch
 
@@ -156,7 +157,7 @@ class _Parts:
         arguments, stretch = self.arguments(t, vector, z, u, shared)
         dx, jacobian = self.model.slope(*arguments)
         parts = [dx[: self.n]]
-        total = ca.SX(self.size, self.size)
+        total = self.kind(self.size, self.size)
         total[: self.n, self.places] = stretch * jacobian[: self.n, self.columns]
         if self.integral:
             values, rows = self.quantities(t, vector, z, u, shared)
@@ -165,7 +166,7 @@ class _Parts:
         slopes = ca.vertcat(*parts)
         if self.shape.stretched:
             total[: self.states, self.size - 1] = slopes
-        return ca.vertcat(stretch * slopes, ca.SX.zeros(self.shape.controls, 1)), total
+        return ca.vertcat(stretch * slopes, self.kind.zeros(self.shape.controls, 1)), total
 
     def solve(self, t: Any, vector: Any, z: Any, u: Any, shared: Any) -> tuple[Any, Any]:
         """Return consistent algebraic variables from a guess, and the size of the last correction."""
@@ -175,7 +176,7 @@ class _Parts:
         """Return states, algebraic variables, outputs, inputs and what is derived, and derivatives by `places`."""
         arguments = self.arguments(t, vector, z, u, shared)[0]
         values, rows = self.model.quantities(*arguments)
-        inputs, unit = ca.SX(arguments[3]), ca.SX(self.m, len(self.places))
+        inputs, unit = self.kind(arguments[3]), self.kind(self.m, len(self.places))
         for k, index in enumerate(self.shape.moved):
             inputs[index] = vector[self.states + k]
             unit[index, self.n + k] = 1.0
@@ -185,9 +186,9 @@ class _Parts:
 
 def _made(model: Model, shape: Shape, native: bool) -> Functions:
     parts = _Parts(model, shape)
-    layout = model.layout
-    t, z, u = ca.SX.sym("t"), ca.SX.sym("z", layout.algebraics.size), ca.SX.sym("u", parts.m)
-    vector, shared = ca.SX.sym("vector", parts.size), ca.SX.sym("shared", parts.shared)
+    layout, kind = model.layout, parts.kind
+    t, z, u = kind.sym("t"), kind.sym("z", layout.algebraics.size), kind.sym("u", parts.m)
+    vector, shared = kind.sym("vector", parts.size), kind.sym("shared", parts.shared)
     arguments = [t, vector, z, u, shared]
     slopes = parts.slope(*arguments)
     if shape.stretched and ca.depends_on(slopes[0], t):
@@ -211,11 +212,6 @@ def _made(model: Model, shape: Shape, native: bool) -> Functions:
         tuple(Points(f, native) for f in bends),
         Points(seen, native), Points(curve, native), direct, tuple(flows), seen, native, derive,
     )  # fmt: skip
-
-
-def symbol_kind(function: Any) -> Any:
-    """Return the class of symbols a CasADi function is made of."""
-    return ca.SX if function.is_a("SXFunction") else ca.MX
 
 
 def _driven(flow: Any, d: Dynamics, states: int) -> Any:
@@ -252,11 +248,11 @@ def _seen(parts: _Parts, arguments: Sequence[Any]) -> tuple[Any, Any, tuple[bool
     rows = list(parts.shape.rows)
     found = parts.solve(t, vector, z, u, shared)[0]
     values, derivatives = parts.quantities(t, vector, found, u, shared)
-    chosen = ca.SX(len(rows), parts.size)
+    chosen = parts.kind(len(rows), parts.size)
     chosen[:, parts.places] = derivatives[rows, :]
     item = ca.vertcat(t, vector, z, u)
     seen = ca.vertcat(found, ca.densify(values[rows]), ca.vec(ca.densify(chosen).T))
-    weights = ca.SX.sym("weights", len(rows))
+    weights = parts.kind.sym("weights", len(rows))
     hessian = ca.hessian(ca.dot(weights, ca.densify(values[rows])), vector)[0]
     curve = ca.Function("curve", [ca.vertcat(item, weights), shared], [ca.densify(ca.vec(hessian))])
     controls = range(parts.states, parts.size)

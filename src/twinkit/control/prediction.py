@@ -8,11 +8,11 @@ from typing import Any
 import casadi as ca
 import numpy as np
 
-from twinkit.control.functions import METHODS, symbol_kind
+from twinkit.control.functions import METHODS
 from twinkit.core import Model
 from twinkit.core.component import Array
 from twinkit.optimise import Dynamics, Path, Points, augmented
-from twinkit.readings.casadi import SYMBOLIC
+from twinkit.readings.casadi import SYMBOLIC, symbol_kind
 
 _SOLVED = 1e-6
 
@@ -73,7 +73,7 @@ def predictor(
 
 def _made(model: Model, chosen: Any, disturbances: Any, native: bool) -> Predictor:
     s = augmented(model, chosen, disturbances)
-    shared = ca.SX.sym("shared", s.modes.numel() + s.p.numel())
+    shared = type(s.x).sym("shared", s.modes.numel() + s.p.numel())
     modes, p = shared[: s.modes.numel()], shared[s.modes.numel() :]
     arguments, given = [s.t, s.x, s.z, s.u, shared], (s.t, s.x, s.z, s.u, modes, p)
     slope = ca.Function("slope", arguments, list(s.slope(*given)))

@@ -87,7 +87,8 @@ class Exchange:
             self.x_view[:] = x
             self.instance.call("SetContinuousStates", self._x, self.nx)
 
-    def _rate(self, t: float, x: Array) -> Array:
+    def rate(self, t: float, x: Array) -> Array:
+        """Return the derivatives of the continuous states at a point."""
         if not self.nx:
             return np.zeros(1)
         self._place(t, x)
@@ -138,7 +139,7 @@ class Exchange:
         if self.first_step is not None:
             options["first_step"] = min(self.first_step, bound - t, options["max_step"])
         options |= {"rtol": self.settings.rtol, "atol": self._tolerances()}
-        solver = self._tried(lambda: self._method(self._rate, t, x, bound, **options))
+        solver = self._tried(lambda: self._method(self.rate, t, x, bound, **options))
         signs = self._signs(t, x) if self.nz else None
         while solver.status == "running":
             message = self._tried(solver.step)

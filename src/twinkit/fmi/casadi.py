@@ -6,7 +6,7 @@ import os
 import shutil
 import tempfile
 import weakref
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,8 @@ from twinkit.core.component import Array
 from twinkit.core.errors import InvalidValueError, unknown_name
 from twinkit.fmi._archive import ArchiveLimits, extract
 from twinkit.fmi._errors import UnsupportedFMUError
-from twinkit.fmi.description import Kind
+from twinkit.fmi._values import native_value, plain_value
+from twinkit.fmi.description import FMUDescription, FMUVariable, Kind, VariableType
 from twinkit.fmi.session import read_description
 
 
@@ -50,7 +51,12 @@ class FMUFunction:
 
 
 def casadi_function(
-    path: str | os.PathLike[str], parameters: Sequence[str] = (), *, limits: ArchiveLimits | None = None
+    path: str | os.PathLike[str],
+    parameters: Sequence[str] = (),
+    *,
+    start: Mapping[str, Any] | None = None,
+    outputs: Sequence[str] | None = None,
+    limits: ArchiveLimits | None = None,
 ) -> FMUFunction:
     """Return the equations of a model-exchange FMU for CasADi: for estimation, control and sensitivities.
 
@@ -60,6 +66,10 @@ def casadi_function(
         The ``.fmu`` file (FMI 2.0 or 3.0, model exchange). Events are not part of it.
     parameters
         Parameters that become the function's `p`; all others keep their start values.
+    start
+        Parameter, or input that is no floating-point number, -> start value, instead of the FMU's own.
+    outputs
+        Variables that become the function's `y`; None: all outputs that are floating-point numbers.
     limits
         For the archive.
 
@@ -77,19 +87,20 @@ def casadi_function(
     interface = description.interface(Kind.MODEL_EXCHANGE)
     if interface is None or description.fmi_version == "1.0":
         raise UnsupportedFMUError(f"{path.name} offers no model exchange in FMI 2.0 or 3.0, which CasADi needs")
-    for name in parameters:
-        if name not in description.variables:
-            raise unknown_name("parameter", name, [v.name for v in description.of("parameter")], path.name)
-        if description.variables[name].causality != "parameter":
-            raise InvalidValueError(
-                f"{name!r} of {path.name} is no parameter but {description.variables[name].causality}"
-            )
+    _check_names(path.name, description, parameters, start or {}, outputs or ())
+    if outputs is None:
+        outputs = [v.name for v in description.of("output") if v.type.is_float]
     folder = tempfile.mkdtemp(prefix="twinkit-fmu-")
     try:
         extract(path, Path(folder), limits or ArchiveLimits())
         builder = ca.DaeBuilder("fmu", folder, {"debug": False})
+        for name, value in (start or {}).items():
+            builder.set(name, _start_value(description.variables[name], value))
+        for name in builder.p():  # the tunable ones
+            builder.set_variability(name, "fixed")
         for name in parameters:
             builder.set_variability(name, "tunable")
+        builder.set_all("y", list(outputs))
         function = builder.create("equations", ["t", "x", "u", "p"], ["ode", "y"])
         names = tuple(tuple(part) for part in (builder.x(), builder.u(), builder.p(), builder.y()))
     except RuntimeError as error:  # CasADi's only exception
@@ -114,6 +125,32 @@ def casadi_function(
     )
     weakref.finalize(made, shutil.rmtree, folder, ignore_errors=True)
     return made
+
+
+def _check_names(
+    file: str, description: FMUDescription, parameters: Sequence[str], start: Mapping[str, Any], outputs: Sequence[str]
+) -> None:
+    """Raise unless all names are variables of an FMU that can be what they are to be."""
+    for what, names in (("parameter", parameters), ("variable", start), ("output", outputs)):
+        for name in names:
+            if name not in description.variables:
+                valid = description.of("parameter") if what == "parameter" else description.variables.values()
+                raise unknown_name(what, name, [v.name for v in valid], file)
+    for name in parameters:
+        v = description.variables[name]
+        if v.causality != "parameter":
+            raise InvalidValueError(f"{name!r} of {file} is no parameter but {v.causality}")
+    for name in (*parameters, *outputs):
+        v = description.variables[name]
+        if not v.type.is_float:
+            raise InvalidValueError(f"{name!r} of {file} is {v.type.value}, not a floating-point number")
+
+
+def _start_value(variable: FMUVariable, value: Any) -> Any:
+    """Return a start value as CasADi takes it, checked against its type."""
+    plain = plain_value(value)
+    native = native_value(plain, variable)
+    return plain if variable.type is VariableType.STRING else native
 
 
 def _with_parameter_derivatives(raw: Any, nominal: Array) -> Any:

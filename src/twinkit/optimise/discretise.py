@@ -15,6 +15,8 @@ from typing import Any
 import casadi as ca
 import numpy as np
 
+from twinkit.readings.casadi import symbol_kind
+
 _NEWTON = 5
 
 
@@ -83,7 +85,7 @@ class RungeKutta4(Method):
     def advance(self, dynamics: Dynamics, sensitive: bool) -> Any:
         """See `Method.advance`."""
         d = dynamics
-        carried, item, shared = _symbols(ca.SX, d, sensitive)
+        carried, item, shared = _symbols(symbol_kind(d.slope), d, sensitive)
         x, z, worst, matrix = _split(carried, d, sensitive)
         t, h = item[0], item[1]
         slopes, maps = [], []
@@ -106,9 +108,9 @@ class RungeKutta4(Method):
 
     def bend(self, dynamics: Dynamics) -> Any:
         """See `Method.bend`."""
-        n = dynamics.states
-        carried, item, shared = _symbols(ca.SX, dynamics, False)
-        adjoint = ca.SX.sym("adjoint", n)
+        n, kind = dynamics.states, symbol_kind(dynamics.slope)
+        carried, item, shared = _symbols(kind, dynamics, False)
+        adjoint = kind.sym("adjoint", n)
         end = self.advance(dynamics, sensitive=False)(carried, item, shared)
         hessian = ca.hessian(ca.dot(adjoint, end[:n]), carried)[0][:n, :n]
         return ca.Function("bend", [carried, item, shared, adjoint], [ca.densify(ca.vec(hessian))])
@@ -210,8 +212,9 @@ def _stages(d: Dynamics, carried: Any, item: Any, shared: Any) -> _Stages:
 
 def _bowl(d: Dynamics) -> Any:
     """Return ``(t, x, z, u, shared, push) -> `` second derivative of ``push' dx/dt`` with respect to the states."""
-    t, x, z, u = ca.SX.sym("t"), ca.SX.sym("x", d.states), ca.SX.sym("z", d.algebraics), ca.SX.sym("u", d.inputs)
-    shared, push = ca.SX.sym("shared", d.shared), ca.SX.sym("push", d.states)
+    kind = symbol_kind(d.slope)
+    t, x, z, u = kind.sym("t"), kind.sym("x", d.states), kind.sym("z", d.algebraics), kind.sym("u", d.inputs)
+    shared, push = kind.sym("shared", d.shared), kind.sym("push", d.states)
     slope = d.slope(t, x, d.solve(t, x, z, u, shared)[0], u, shared)[0]
     hessian = ca.hessian(ca.dot(push, slope), x)[0]
     return ca.Function("bowl", [t, x, z, u, shared, push], [ca.densify(hessian)])
