@@ -201,16 +201,17 @@ def _made(model: Model, shape: Shape, native: bool) -> Functions:
     links = [_linked(method.advance(dynamics, sensitive=True), dynamics, parts.states) for method in METHODS]
     bends = [_bent(method.bend(dynamics), dynamics, parts.states) for method in METHODS]
     seen, curve, direct = _seen(parts, arguments)
+    compiled = native and not model.structure.externals  # what can only be called has no C code
     derive = None
     if shape.derived:
         size = layout.states.size + layout.algebraics.size + layout.outputs.size + parts.m
         derive = Points(derived_function(shape.derived, size), native)
     return Functions(
         parts.states, z.numel(), parts.m, shape.controls,
-        tuple(Path(_driven(f, dynamics, parts.states), native) for f in flows),
-        tuple(Points(f, native) for f in links),
-        tuple(Points(f, native) for f in bends),
-        Points(seen, native), Points(curve, native), direct, tuple(flows), seen, native, derive,
+        tuple(Path(_driven(f, dynamics, parts.states), compiled) for f in flows),
+        tuple(Points(f, compiled) for f in links),
+        tuple(Points(f, compiled) for f in bends),
+        Points(seen, compiled), Points(curve, compiled), direct, tuple(flows), seen, native, derive,
     )  # fmt: skip
 
 

@@ -78,6 +78,7 @@ def _made(model: Model, chosen: Any, disturbances: Any, native: bool) -> Predict
     arguments, given = [s.t, s.x, s.z, s.u, shared], (s.t, s.x, s.z, s.u, modes, p)
     slope = ca.Function("slope", arguments, list(s.slope(*given)))
     solve = ca.Function("solve", arguments, list(s.solve(*given)))
+    native = native and not model.structure.externals  # what can only be called has no C code
     d = Dynamics(s.x.numel(), s.z.numel(), s.u.numel(), shared.numel(), slope, solve)
     found = s.solve(*given)[0]
     values, rows = s.quantities(s.t, s.x, found, s.u, modes, p)
