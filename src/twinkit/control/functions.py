@@ -13,6 +13,7 @@ from typing import Any
 import casadi as ca
 import numpy as np
 
+from twinkit.control.differences import Differences
 from twinkit.control.region import Derived, derived_function, with_derived
 from twinkit.core import InvalidValueError, Model
 from twinkit.optimise import Augmented, Dynamics, Method, Path, Points, Radau, RungeKutta4, augmented
@@ -80,6 +81,8 @@ class Functions:
         One sub-step per method, controls carried along, and `see`, as CasADi functions.
     native
         Whether they are compiled with a C compiler.
+    called
+        Whether the equations can only be called: they have no C code, and second derivatives are differences.
     derive
         ``(all quantities of the model, 0) -> (derived quantities, their derivatives by rows)``; None: there are none.
     """
@@ -90,13 +93,14 @@ class Functions:
     controls: int
     flow: tuple[Path, ...]
     link: tuple[Points, ...]
-    bend: tuple[Points, ...]
+    bend: tuple[Points | Differences, ...]
     see: Points
-    curve: Points
+    curve: Points | Differences
     direct: tuple[bool, ...]
     steps: tuple[Any, ...]
     seen: Any
     native: bool
+    called: bool = False
     derive: Points | None = None
 
 
@@ -137,6 +141,8 @@ class _Parts:
         self.size = self.states + shape.controls
         self.modes, self.p, self.d = layout.modes.size, layout.parameters.size, len(disturbed)
         self.shared = self.modes + self.p + 2 * self.d + 1
+        moved = layout.inputs.scales[list(shape.moved)]
+        self.scales = np.concatenate([layout.states.scales, np.ones(self.integral), moved, np.ones(int(shape.stretched))])
         self.columns = [*range(self.n), *range(self.n + self.d, self.n + self.d + len(shape.moved))]
         self.places = [*range(self.n), *range(self.states, self.states + len(shape.moved))]
 
@@ -199,9 +205,20 @@ def _made(model: Model, shape: Shape, native: bool) -> Functions:
     )  # fmt: skip
     flows = [method.advance(dynamics, sensitive=False) for method in METHODS]
     links = [_linked(method.advance(dynamics, sensitive=True), dynamics, parts.states) for method in METHODS]
-    bends = [_bent(method.bend(dynamics), dynamics, parts.states) for method in METHODS]
-    seen, curve, direct = _seen(parts, arguments)
-    compiled = native and not model.structure.externals  # what can only be called has no C code
+    externals = model.structure.externals
+    compiled = native and not externals
+    seen, direct = _seen(parts, arguments)
+    link, see = tuple(Points(f, compiled) for f in links), Points(seen, compiled)
+    bend: tuple[Points | Differences, ...]
+    if externals:
+        exact = all(one.exact for one in externals)
+        curve = Differences(see, 1, parts.scales, len(shape.rows), by_columns=False, exact=exact)
+        bend = tuple(Differences(one, 0, parts.scales, parts.states, by_columns=True, exact=exact) for one in link)
+    else:
+        curve = Points(_curve(parts, arguments), compiled)
+        bend = tuple(
+            Points(_bent(method.bend(dynamics), dynamics, parts.states), compiled) for method in METHODS
+        )
     derive = None
     if shape.derived:
         size = layout.states.size + layout.algebraics.size + layout.outputs.size + parts.m
@@ -209,9 +226,7 @@ def _made(model: Model, shape: Shape, native: bool) -> Functions:
     return Functions(
         parts.states, z.numel(), parts.m, shape.controls,
         tuple(Path(_driven(f, dynamics, parts.states), compiled) for f in flows),
-        tuple(Points(f, compiled) for f in links),
-        tuple(Points(f, compiled) for f in bends),
-        Points(seen, compiled), Points(curve, compiled), direct, tuple(flows), seen, native, derive,
+        link, bend, see, curve, direct, tuple(flows), seen, native, bool(externals), derive,
     )  # fmt: skip
 
 
@@ -243,8 +258,8 @@ def _bent(bend: Any, d: Dynamics, states: int) -> Any:
     return ca.Function("bent", [item, shared], [bend(item[:head], item[head:width], shared, adjoint)])
 
 
-def _seen(parts: _Parts, arguments: Sequence[Any]) -> tuple[Any, Any, tuple[bool, ...]]:
-    """Return `see`, `curve` and `direct`; see `Functions`."""
+def _seen(parts: _Parts, arguments: Sequence[Any]) -> tuple[Any, tuple[bool, ...]]:
+    """Return `see` and `direct`; see `Functions`."""
     t, vector, z, u, shared = arguments
     rows = list(parts.shape.rows)
     found = parts.solve(t, vector, z, u, shared)[0]
@@ -253,12 +268,20 @@ def _seen(parts: _Parts, arguments: Sequence[Any]) -> tuple[Any, Any, tuple[bool
     chosen[:, parts.places] = derivatives[rows, :]
     item = ca.vertcat(t, vector, z, u)
     seen = ca.vertcat(found, ca.densify(values[rows]), ca.vec(ca.densify(chosen).T))
-    weights = parts.kind.sym("weights", len(rows))
-    hessian = ca.hessian(ca.dot(weights, ca.densify(values[rows])), vector)[0]
-    curve = ca.Function("curve", [ca.vertcat(item, weights), shared], [ca.densify(ca.vec(hessian))])
     controls = range(parts.states, parts.size)
     direct = tuple(any(chosen.sparsity().has_nz(i, j) for j in controls) for i in range(len(rows)))
-    return ca.Function("see", [item, shared], [ca.densify(seen)]), curve, direct
+    return ca.Function("see", [item, shared], [ca.densify(seen)]), direct
+
+
+def _curve(parts: _Parts, arguments: Sequence[Any]) -> Any:
+    """Return `curve`; see `Functions`."""
+    t, vector, z, u, shared = arguments
+    rows = list(parts.shape.rows)
+    values = parts.quantities(t, vector, parts.solve(t, vector, z, u, shared)[0], u, shared)[0]
+    weights = parts.kind.sym("weights", len(rows))
+    hessian = ca.hessian(ca.dot(weights, ca.densify(values[rows])), vector)[0]
+    item = ca.vertcat(t, vector, z, u, weights)
+    return ca.Function("curve", [item, shared], [ca.densify(ca.vec(hessian))])
 
 
 def held(u: np.ndarray) -> np.ndarray:

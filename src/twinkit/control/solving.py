@@ -79,6 +79,9 @@ def solved(
         return best
     reasons = [getattr(best.status, "reason", best.status.text)]
     for solver in SOLVERS:
+        if solver == "fatrop" and tasks[0].functions.called:
+            reasons.append("FATROP is left out: the equations can only be called, and have no second derivatives")
+            continue
         left = until - clock.perf_counter()
         if left <= 0.0:
             reasons.append(f"no time left for {solver.upper()}")
@@ -132,7 +135,7 @@ def _nonlinear(tasks: Sequence[Task], guess: Sequence[Point], shared: int, solve
     if several:
         slots = np.tile(ws[0][:shared, :c].ravel(), (len(w) + 1, 1))
         x = np.hstack([np.vstack([*(one[:-1] for one in xs), xs[-1][-1:]]), slots])
-    _, x, w, ended = solve_nonlinear(whole, np.zeros(1), x, w, solver, seconds)
+    _, x, w, ended = solve_nonlinear(whole, np.zeros(1), x, w, solver, seconds, exact=not first.functions.called)
     points = list[Point]()
     for k, (task, problem, start) in enumerate(zip(tasks, problems, starts, strict=True)):
         rows = w[k * count : (k + 1) * count, :c].copy()

@@ -59,7 +59,7 @@ class StageProblem:
 
 
 def solve_nonlinear(
-    problem: StageProblem, v: Array, x: Array, w: Array, solver: str, seconds: float = math.inf
+    problem: StageProblem, v: Array, x: Array, w: Array, solver: str, seconds: float = math.inf, *, exact: bool = True
 ) -> tuple[Array, Array, Array, Status]:
     """Solve a problem from a guess; return ``v, x, w`` and how it ended.
 
@@ -73,6 +73,8 @@ def solve_nonlinear(
         One of `SOLVERS`.
     seconds
         Time budget, for IPOPT.
+    exact
+        False: IPOPT approximates second derivatives from first ones.
     """
     with SYMBOLIC:
         variables, constraints, equalities, limits, cost = _transcribed(problem, len(v), x.shape, w.shape)
@@ -81,6 +83,8 @@ def solve_nonlinear(
             options |= {"structure_detection": "auto", "equality": equalities, "fatrop": {"print_level": 0}}
         else:
             options["ipopt"] = {"print_level": 0, "sb": "yes", "tol": _TOLERANCE, "max_iter": 500}
+            if not exact:
+                options["ipopt"]["hessian_approximation"] = "limited-memory"
             if math.isfinite(seconds):
                 options["ipopt"]["max_cpu_time"] = max(seconds, 1e-3)
         try:
