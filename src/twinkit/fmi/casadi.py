@@ -154,28 +154,39 @@ def _start_value(variable: FMUVariable, value: Any) -> Any:
 
 
 def _with_parameter_derivatives(raw: Any, nominal: Array) -> Any:
-    """Return a function with the same values whose derivatives by `p` are central differences (CasADi has zeros)."""
+    """Return a function with the same values and central differences as derivatives by those `p` that CasADi has none by.
+
+    These belong to an addend that is zero, so that who asks for other derivatives does not pay for them.
+    """
     import casadi as ca
 
     t, x, u, p = symbols = raw.mx_in()
-    outputs = raw.call(symbols)
+    known = {j for i in range(raw.n_out()) for j in raw.jac_sparsity(i, 3).get_col()}  # tunable ones
+    if known.issuperset(range(len(nominal))):
+        return raw
+    names_in, names_out = raw.name_in(), raw.name_out()
     blocks: list[Any] = []
-    for i, output in enumerate(outputs):
+    for i in range(raw.n_out()):
         columns: list[Any] = []
         for j, size in enumerate(nominal):
+            if j in known:
+                columns.append(ca.MX(raw.numel_out(i), 1))
+                continue
             h = 1e-5 * ca.fmax(ca.fabs(p[j]), size)
             unit = ca.DM.zeros(len(nominal))
             unit[j] = 1.0
             high, low = (raw.call([t, x, u, p + sign * h * unit])[i] for sign in (1, -1))
             columns.append((high - low) / (2 * h))
-        blocks += [*(ca.jacobian(output, symbol) for symbol in (t, x, u)), ca.horzcat(*columns)]
-    names_in, names_out = raw.name_in(), raw.name_out()
-    spare = [ca.MX(*output.shape) for output in outputs]
+        rows = raw.numel_out(i)
+        blocks += [*(ca.MX(rows, symbol.numel()) for symbol in (t, x, u)), ca.horzcat(*columns)]
+    spare = [ca.MX(raw.numel_out(i), 1) for i in range(raw.n_out())]
     wanted = [f"jac_{o}_{i}" for o in names_out for i in names_in]
     jacobian = ca.Function(
-        "jac_equations", [*symbols, *spare], blocks, [*names_in, *(f"out_{o}" for o in names_out)], wanted
+        "jac_nothing", [*symbols, *spare], blocks, [*names_in, *(f"out_{o}" for o in names_out)], wanted
     )
     options = {"custom_jacobian": jacobian, "jac_penalty": 0, "never_inline": True}
-    # Without this the sparsity found by propagation, in which FMUs do not depend on parameters, would hide the blocks.
-    outputs = [output + 1e-300 * ca.sum1(p) for output in outputs]
-    return ca.Function("equations", symbols, outputs, names_in, names_out, options)
+    # Not quite zero: sparsity is found by propagation, and an FMU does not depend on parameters for CasADi.
+    small = [ca.repmat(1e-300 * ca.sum1(p), raw.numel_out(i), 1) for i in range(raw.n_out())]
+    nothing = ca.Function("nothing", symbols, small, names_in, names_out, options)
+    values = [own + more for own, more in zip(raw.call(symbols), nothing.call(symbols), strict=True)]
+    return ca.Function("equations", symbols, values, names_in, names_out)
