@@ -134,7 +134,7 @@ class _Parts:
         self.shape, self.layout = shape, layout
         disturbed = [(kind, index, 0.0) for kind, index in shape.disturbed]
         self.model: Augmented = augmented(model, (), disturbed, shape.moved)
-        self.kind = type(self.model.x)
+        self.kind = self.model.kind
         self.n, self.m = layout.states.size, layout.inputs.size
         self.integral = int(bool(shape.running))
         self.states = self.n + self.integral

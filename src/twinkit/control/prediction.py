@@ -73,7 +73,7 @@ def predictor(
 
 def _made(model: Model, chosen: Any, disturbances: Any, native: bool) -> Predictor:
     s = augmented(model, chosen, disturbances)
-    shared = type(s.x).sym("shared", s.modes.numel() + s.p.numel())
+    shared = s.kind.sym("shared", s.modes.numel() + s.p.numel())
     modes, p = shared[: s.modes.numel()], shared[s.modes.numel() :]
     arguments, given = [s.t, s.x, s.z, s.u, shared], (s.t, s.x, s.z, s.u, modes, p)
     slope = ca.Function("slope", arguments, list(s.slope(*given)))

@@ -79,9 +79,6 @@ def solved(
         return best
     reasons = [getattr(best.status, "reason", best.status.text)]
     for solver in SOLVERS:
-        if solver == "fatrop" and tasks[0].functions.called:
-            reasons.append("FATROP is left out: the equations can only be called, and have no second derivatives")
-            continue
         left = until - clock.perf_counter()
         if left <= 0.0:
             reasons.append(f"no time left for {solver.upper()}")

@@ -40,6 +40,11 @@ class Augmented:
     solve: Any
     quantities: Any
 
+    @property
+    def kind(self) -> Any:
+        """The class of the symbols, SX or MX."""
+        return type(self.x)
+
 
 def augmented(
     model: Model,

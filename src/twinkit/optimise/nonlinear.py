@@ -74,8 +74,10 @@ def solve_nonlinear(
     seconds
         Time budget, for IPOPT.
     exact
-        False: IPOPT approximates second derivatives from first ones.
+        Whether there are second derivatives. Otherwise IPOPT approximates them from first ones; FATROP cannot.
     """
+    if solver == "fatrop" and not exact:
+        return v, x, w, Failed("FATROP", 0, "it needs second derivatives, which equations that can only be called lack")
     with SYMBOLIC:
         variables, constraints, equalities, limits, cost = _transcribed(problem, len(v), x.shape, w.shape)
         options: dict[str, Any] = {"print_time": False, "error_on_fail": False, "show_eval_warnings": False}
