@@ -270,14 +270,20 @@ def _made(recipe: Recipe, description: FMUDescription, limits: ArchiveLimits | N
     _refuse(path.name, description, states, start)
     own = [v.name for v in description.of("output") if v.type.is_float]
     outputs = [name for name in dict.fromkeys((*own, *recipe.outputs)) if name not in states and name not in _RESERVED]
-    reading = casadi_function(path, recipe.parameters, start=start, outputs=outputs, limits=limits)
+    with Session(path, kind=Kind.MODEL_EXCHANGE, limits=limits) as session:
+        session.reset(start, description.start_time or 0.0)
+        if session.next_time_event is not None:
+            raise UnsupportedFMUError(
+                f"{path.name} cannot be a model: it has events at times that it knows, the first at "
+                f"{session.next_time_event:g}"
+            )
+        reading = casadi_function(path, recipe.parameters, start=start, outputs=outputs, limits=limits)
+        look = Look(session, reading, start, description)
     if list(reading.states) != states or list(reading.outputs) != outputs:
         raise UnsupportedFMUError(f"CasADi takes other variables of {path.name} for its states or outputs than are declared")
     for name in (*states, *reading.inputs, *recipe.parameters):
         if name in _RESERVED:
             raise UnsupportedFMUError(f"{path.name} has a variable {name!r}, a name that models use for themselves")
-    with Session(path, kind=Kind.MODEL_EXCHANGE, limits=limits) as session:
-        look = Look(session, reading, start, description)
     notes = [f"output {v.name!r} ({v.type.value}) is left out" for v in description.of("output") if not v.type.is_float]
     unit = time_unit_of(*_independent(description))
     declared: dict[str, Variable] = {}
@@ -352,7 +358,7 @@ class Look:
     Parameters
     ----------
     session
-        The FMU.
+        The FMU, started.
     reading
         The same through CasADi.
     start
@@ -370,9 +376,7 @@ class Look:
     Raises
     ------
     UnsupportedFMUError
-        If it has time events, a parameter cannot be changed once it has been initialized, or the two do not agree.
-    StepError
-        If it does not start.
+        If a parameter cannot be changed once it has been initialized, or the two do not agree.
     """
 
     def __init__(
@@ -380,12 +384,6 @@ class Look:
     ) -> None:
         self._session, self._reading, self._start = session, reading, start
         self._t0, self._file = description.start_time or 0.0, session.path.name
-        session.reset(start, self._t0)
-        if session.next_time_event is not None:
-            raise UnsupportedFMUError(
-                f"{self._file} cannot be a model: it has events at times that it knows, the first at "
-                f"{session.next_time_event:g}"
-            )
         self.x0, self.u0, self.p0 = (self._values(n) for n in (reading.states, reading.inputs, reading.parameters))
         x1, u1 = (self._away(description, n, v) for n, v in ((reading.states, self.x0), (reading.inputs, self.u0)))
         self._compare(self.x0, self.u0, {}, "its states or inputs")
@@ -393,7 +391,7 @@ class Look:
         for name, value in zip(reading.parameters, self._away(description, reading.parameters, self.p0), strict=True):
             self._compare(x1, u1, {name: float(value)}, f"parameter {name!r} when it is changed once initialized")
         length = (description.stop_time or self._t0 + 1.0) - self._t0
-        rates = [self._rates(self._t0 + share * length, x1, u1, self.p0) for share in (0.0, 0.37, 1.0)]
+        rates = [self._asked(self._t0 + share * length, x1, u1, self.p0) for share in (0.0, 0.37, 1.0)]
         self.timed = not all(np.array_equal(rates[0], other, equal_nan=True) for other in rates)
 
     def _values(self, names: Sequence[str]) -> Array:
@@ -408,27 +406,28 @@ class Look:
             found[k] += -shift if v.maximum is not None and values[k] + shift > v.maximum else shift
         return found
 
-    def _rates(self, t: float, x: Array, u: Array, p: Array) -> Array:
+    def _asked(self, t: float, x: Array, u: Array, p: Array) -> Array:
+        """Return rates and outputs as CasADi asks for them."""
         from twinkit.readings.casadi import SYMBOLIC
 
         with SYMBOLIC:
             try:
-                return np.array(self._reading.equations(t, x, u, p)[0]).ravel()
+                return np.concatenate([np.array(part).ravel() for part in self._reading.equations(t, x, u, p)])
             except RuntimeError:  # CasADi's only exception
-                return np.full(len(x), np.nan)
+                return np.full(len(x) + len(self._reading.outputs), np.nan)
 
     def _compare(self, x: Array, u: Array, changed: Mapping[str, float], what: str) -> None:
-        """Raise unless both give the same rates at a point."""
+        """Raise unless both give the same rates and outputs at a point."""
         p = np.array([changed.get(n, v) for n, v in zip(self._reading.parameters, self.p0, strict=True)])
         inputs = dict(zip(self._reading.inputs, u.tolist(), strict=True))
         self._session.reset({**self._start, **inputs, **changed}, self._t0)
         try:
-            wanted = self._session.rates(self._t0, x)
+            wanted = np.concatenate([self._session.rates(self._t0, x), self._values(self._reading.outputs)])
         except StepError:
             return  # a point that it does not like
-        found = self._rates(self._t0, x, u, p)
+        found = self._asked(self._t0, x, u, p)
         if not np.allclose(found, wanted, rtol=_AGREES, atol=_AGREES * float(np.abs(wanted).max()) + _TINY, equal_nan=True):
             raise UnsupportedFMUError(
                 f"{self._file} cannot be a model: its equations as CasADi asks for them do not follow {what} (rates "
-                f"{found.tolist()}, not {wanted.tolist()})"
+                f"and outputs {found.tolist()}, not {wanted.tolist()})"
             )

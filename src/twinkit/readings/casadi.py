@@ -301,9 +301,8 @@ def casadi_model(model: Model, *, external: bool = False) -> CasadiModel:
     key, called = model.structure_key, model.structure.externals
     if called and not external:
         raise ExternalEquationsError(
-            f"the equations of {type(model).__name__} are in {called[0].label} and can only be called, which is not "
-            "enough here. Model predictive control, Kalman filters and moving-horizon estimation work with them; to run "
-            "it, use the FMU itself: tk.FMU in a graph, or tk.fmi.simulate"
+            f"equations of {type(model).__name__} are in {called[0].label} and can only be called, which is not enough "
+            "here. tk.MPC, Kalman filters, moving-horizon estimation and tk.simulate with tk.Cvodes() work with them"
         )
     with SYMBOLIC:
         found = _known.get(key)
