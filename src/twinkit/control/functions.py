@@ -142,7 +142,9 @@ class _Parts:
         self.modes, self.p, self.d = layout.modes.size, layout.parameters.size, len(disturbed)
         self.shared = self.modes + self.p + 2 * self.d + 1
         moved = layout.inputs.scales[list(shape.moved)]
-        self.scales = np.concatenate([layout.states.scales, np.ones(self.integral), moved, np.ones(int(shape.stretched))])
+        self.scales = np.concatenate(
+            [layout.states.scales, np.ones(self.integral), moved, np.ones(int(shape.stretched))]
+        )
         self.columns = [*range(self.n), *range(self.n + self.d, self.n + self.d + len(shape.moved))]
         self.places = [*range(self.n), *range(self.states, self.states + len(shape.moved))]
 
@@ -216,9 +218,7 @@ def _made(model: Model, shape: Shape, native: bool) -> Functions:
         bend = tuple(Differences(one, 0, parts.scales, parts.states, by_columns=True, exact=exact) for one in link)
     else:
         curve = Points(_curve(parts, arguments), compiled)
-        bend = tuple(
-            Points(_bent(method.bend(dynamics), dynamics, parts.states), compiled) for method in METHODS
-        )
+        bend = tuple(Points(_bent(method.bend(dynamics), dynamics, parts.states), compiled) for method in METHODS)
     derive = None
     if shape.derived:
         size = layout.states.size + layout.algebraics.size + layout.outputs.size + parts.m

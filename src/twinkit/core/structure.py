@@ -107,7 +107,9 @@ def _analyse(model: Model) -> Structure:
         for part in (result.derivatives, result.residuals, result.outputs)
         for name, value in part.items()
     }
-    return Structure(layout, incidence, tuple(events), tuple(schedules), digest(definition), tuple(recorder.externals.values()))
+    return Structure(
+        layout, incidence, tuple(events), tuple(schedules), digest(definition), tuple(recorder.externals.values())
+    )
 
 
 def _happenings(events: Mapping[str, Event], schedules: Mapping[str, Schedule]) -> dict[str, Any]:

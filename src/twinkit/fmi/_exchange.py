@@ -81,24 +81,24 @@ class Exchange:
         return np.where(scale > 0, scale, 1.0) * self.settings.rtol / 100
 
     # -- evaluation --------------------------------------------------------------------------------------------
-    def _place(self, t: float, x: Array) -> None:
+    def place(self, t: float, x: Array) -> None:
+        """Set time and continuous states."""
         self.instance.call("SetTime", t)
         if self.nx:
             self.x_view[:] = x
             self.instance.call("SetContinuousStates", self._x, self.nx)
 
-    def rate(self, t: float, x: Array) -> Array:
-        """Return the derivatives of the continuous states at a point."""
+    def _rate(self, t: float, x: Array) -> Array:
         if not self.nx:
             return np.zeros(1)
-        self._place(t, x)
+        self.place(t, x)
         self.instance.derivatives_into(self._dx, self.nx)
         self.statistics["evaluations"] += 1
         return self.dx_view.copy()
 
     def _signs(self, t: float, x: Array) -> Any:
         """Return which event indicators are positive."""
-        self._place(t, x)
+        self.place(t, x)
         self.instance.call("GetEventIndicators", self._z, self.nz)
         return self.z_view > 0
 
@@ -116,7 +116,7 @@ class Exchange:
         while True:
             if events.next_time is not None and events.next_time <= t + tolerance(t):
                 t = max(t, events.next_time)
-                self._place(t, self._states())
+                self.place(t, self._states())
                 events.handle(t)
                 if events.next_time is not None and events.next_time <= t:
                     raise CallFailedError(f"the next time event is at {events.next_time:g}, not after {t:g}")
@@ -139,7 +139,7 @@ class Exchange:
         if self.first_step is not None:
             options["first_step"] = min(self.first_step, bound - t, options["max_step"])
         options |= {"rtol": self.settings.rtol, "atol": self._tolerances()}
-        solver = self._tried(lambda: self._method(self.rate, t, x, bound, **options))
+        solver = self._tried(lambda: self._method(self._rate, t, x, bound, **options))
         signs = self._signs(t, x) if self.nz else None
         while solver.status == "running":
             message = self._tried(solver.step)
@@ -150,7 +150,7 @@ class Exchange:
             crossed = signs is not None and self._first_crossing(solver, signs)
             if crossed:
                 at, state = crossed
-            self._place(at, state)
+            self.place(at, state)
             wants_event = self._complete()
             if crossed or wants_event:
                 self.first_step = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from twinkit.core.component import Array, StepError
+from twinkit.core.component import Array
 from twinkit.core.errors import DataError, unknown_name
 from twinkit.core.evaluate import Variables
 from twinkit.core.identity import digest
@@ -23,6 +23,7 @@ from twinkit.core.units import affine, derivative_unit
 from twinkit.core.variables import Input, Output, Parameter, State, Variable
 from twinkit.fmi._archive import ArchiveLimits
 from twinkit.fmi._errors import UnsupportedFMUError
+from twinkit.fmi._look import Look, refuse
 from twinkit.fmi._units import time_unit_of, unit_of
 from twinkit.fmi._values import plain_value
 from twinkit.fmi.casadi import FMUFunction, casadi_function
@@ -30,9 +31,6 @@ from twinkit.fmi.component import file_hash
 from twinkit.fmi.description import FMUDescription, FMUVariable, Kind
 from twinkit.fmi.session import Session, read_description
 
-_AGREES = 1e-6  # relative, of rates: two ways of asking the same FMU
-_AWAY = 0.01  # of magnitude plus nominal value: how far from the start they are compared
-_TINY = 1e-280  # what is added to results so that CasADi sees what they depend on is smaller
 _OPEN = 1e300  # bounds of this magnitude are what tools write where there is none
 _RESERVED = {"t", *Variables.__slots__}
 
@@ -193,9 +191,9 @@ def model(
 ) -> FMUModel:
     """Return an FMU as a model, for model predictive control and estimation: its equations, called.
 
-    States, inputs, outputs and parameters have the names, units, bounds and nominal values of the FMU, states and inputs
-    its start values. Its library is loaded into this process. Readings that have to know equations (LaTeX, JAX,
-    export, the solvers of `tk.simulate`) refuse such a model with `ExternalEquationsError`.
+    States, inputs, outputs and parameters have the names, units, bounds and nominal values of the FMU, states and
+    inputs its start values. Its library is loaded into this process, where it stays. What has to know equations (LaTeX,
+    JAX, C code, `tk.Compiled`) refuses such a model with `ExternalEquationsError`.
 
     Parameters
     ----------
@@ -267,7 +265,7 @@ def _made(recipe: Recipe, description: FMUDescription, limits: ArchiveLimits | N
     """Return the class of a model."""
     path, start = Path(recipe.path), dict(recipe.start)
     states = [description.variables[name].derivative_of for name in description.derivatives]
-    _refuse(path.name, description, states, start)
+    refuse(path.name, description, states, start)
     own = [v.name for v in description.of("output") if v.type.is_float]
     outputs = [name for name in dict.fromkeys((*own, *recipe.outputs)) if name not in states and name not in _RESERVED]
     with Session(path, kind=Kind.MODEL_EXCHANGE, limits=limits) as session:
@@ -280,14 +278,16 @@ def _made(recipe: Recipe, description: FMUDescription, limits: ArchiveLimits | N
         reading = casadi_function(path, recipe.parameters, start=start, outputs=outputs, limits=limits)
         look = Look(session, reading, start, description)
     if list(reading.states) != states or list(reading.outputs) != outputs:
-        raise UnsupportedFMUError(f"CasADi takes other variables of {path.name} for its states or outputs than are declared")
+        raise UnsupportedFMUError(
+            f"CasADi takes other variables of {path.name} for its states or outputs than are declared"
+        )
     for name in (*states, *reading.inputs, *recipe.parameters):
         if name in _RESERVED:
             raise UnsupportedFMUError(f"{path.name} has a variable {name!r}, a name that models use for themselves")
     notes = [f"output {v.name!r} ({v.type.value}) is left out" for v in description.of("output") if not v.type.is_float]
     unit = time_unit_of(*_independent(description))
     declared: dict[str, Variable] = {}
-    kinds: list[tuple[type[Variable], Sequence[str], Sequence[float | None]]] = [
+    kinds: list[tuple[type[Variable], Sequence[str], Iterable[Any]]] = [
         (State, states, look.x0), (Input, reading.inputs, look.u0), (Parameter, reading.parameters, look.p0),
         (Output, outputs, [None] * len(outputs)),
     ]  # fmt: skip
@@ -314,28 +314,6 @@ def _independent(description: FMUDescription) -> tuple[str, Any]:
     return ("s", None) if found is None or not found.unit else (found.unit, description.units.get(found.unit))
 
 
-def _refuse(file: str, d: FMUDescription, states: Sequence[str], start: Mapping[str, Any]) -> None:
-    """Raise if an FMU has what equations without events and arrays cannot stand for."""
-    interface = d.interface(Kind.MODEL_EXCHANGE)
-    if interface is None:
-        raise UnsupportedFMUError(f"{file} offers no model exchange, so there are no equations to plan or estimate with")
-    others = [v.name for v in d.of("input") if not (v.type.is_float and v.variability == "continuous") and v.name not in start]
-    arrays = [v.name for v in d.variables.values() if v.shape and (v.name in states or v.causality in ("input", "output"))]
-    reasons = {
-        "it has no continuous states": not states,
-        "it has events, which a plan cannot follow": d.indicator_count > 0,
-        "it has clocks": bool(d.clocks),
-        "it selects its states while it runs": any("$STATESET" in name for name in states),
-        "it can be instantiated only once in a process": interface.once_per_process,
-        f"its input {''.join(others[:1])!r} is not continuous: hold it with start={{...}}": bool(others),
-        f"{''.join(arrays[:1])!r} is an array, which CasADi does not import: in FMI 2.0 arrays are single variables":
-            bool(arrays),
-    }  # fmt: skip
-    for reason, holds in reasons.items():
-        if holds:
-            raise UnsupportedFMUError(f"{file} cannot be a model: {reason}")
-
-
 def _variable(
     kind: type[Variable], v: FMUVariable, d: FMUDescription, value: float | None, notes: list[str]
 ) -> Variable:
@@ -350,84 +328,3 @@ def _variable(
         bounds = [None, None]
     nominal = v.nominal if v.nominal is not None and np.isfinite(v.nominal) and v.nominal > 0.0 else None
     return kind(unit, value, (bounds[0], bounds[1]), nominal, None, v.description, "the FMU")
-
-
-class Look:
-    """A first look at an FMU through a session: where it starts, and whether CasADi's import says the same.
-
-    Parameters
-    ----------
-    session
-        The FMU, started.
-    reading
-        The same through CasADi.
-    start
-        Start values of what is fixed.
-    description
-        Of the FMU.
-
-    Attributes
-    ----------
-    x0, u0, p0
-        Values of states, inputs and parameters at the start.
-    timed
-        Whether the rates change with time alone.
-
-    Raises
-    ------
-    UnsupportedFMUError
-        If a parameter cannot be changed once it has been initialized, or the two do not agree.
-    """
-
-    def __init__(
-        self, session: Session, reading: FMUFunction, start: Mapping[str, Any], description: FMUDescription
-    ) -> None:
-        self._session, self._reading, self._start = session, reading, start
-        self._t0, self._file = description.start_time or 0.0, session.path.name
-        self.x0, self.u0, self.p0 = (self._values(n) for n in (reading.states, reading.inputs, reading.parameters))
-        x1, u1 = (self._away(description, n, v) for n, v in ((reading.states, self.x0), (reading.inputs, self.u0)))
-        self._compare(self.x0, self.u0, {}, "its states or inputs")
-        self._compare(x1, u1, {}, "its states or inputs")
-        for name, value in zip(reading.parameters, self._away(description, reading.parameters, self.p0), strict=True):
-            self._compare(x1, u1, {name: float(value)}, f"parameter {name!r} when it is changed once initialized")
-        length = (description.stop_time or self._t0 + 1.0) - self._t0
-        rates = [self._asked(self._t0 + share * length, x1, u1, self.p0) for share in (0.0, 0.37, 1.0)]
-        self.timed = not all(np.array_equal(rates[0], other, equal_nan=True) for other in rates)
-
-    def _values(self, names: Sequence[str]) -> Array:
-        return np.array(list(self._session.get(*names).values()), dtype=np.float64)
-
-    def _away(self, d: FMUDescription, names: Sequence[str], values: Array) -> Array:
-        """Return values a little away from those at the start, within their bounds."""
-        found = values.copy()
-        for k, name in enumerate(names):
-            v = d.variables[name]
-            shift = _AWAY * (abs(values[k]) + (v.nominal or (0.0 if values[k] else 1.0)))
-            found[k] += -shift if v.maximum is not None and values[k] + shift > v.maximum else shift
-        return found
-
-    def _asked(self, t: float, x: Array, u: Array, p: Array) -> Array:
-        """Return rates and outputs as CasADi asks for them."""
-        from twinkit.readings.casadi import SYMBOLIC
-
-        with SYMBOLIC:
-            try:
-                return np.concatenate([np.array(part).ravel() for part in self._reading.equations(t, x, u, p)])
-            except RuntimeError:  # CasADi's only exception
-                return np.full(len(x) + len(self._reading.outputs), np.nan)
-
-    def _compare(self, x: Array, u: Array, changed: Mapping[str, float], what: str) -> None:
-        """Raise unless both give the same rates and outputs at a point."""
-        p = np.array([changed.get(n, v) for n, v in zip(self._reading.parameters, self.p0, strict=True)])
-        inputs = dict(zip(self._reading.inputs, u.tolist(), strict=True))
-        self._session.reset({**self._start, **inputs, **changed}, self._t0)
-        try:
-            wanted = np.concatenate([self._session.rates(self._t0, x), self._values(self._reading.outputs)])
-        except StepError:
-            return  # a point that it does not like
-        found = self._asked(self._t0, x, u, p)
-        if not np.allclose(found, wanted, rtol=_AGREES, atol=_AGREES * float(np.abs(wanted).max()) + _TINY, equal_nan=True):
-            raise UnsupportedFMUError(
-                f"{self._file} cannot be a model: its equations as CasADi asks for them do not follow {what} (rates "
-                f"and outputs {found.tolist()}, not {wanted.tolist()})"
-            )

@@ -109,18 +109,18 @@ def casadi_function(
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
-    start = [np.array([float(np.asarray(builder.start(n)).ravel()[0]) for n in part]) for part in names[:3]]
+    begin = [np.array([float(np.asarray(builder.start(n)).ravel()[0]) for n in part]) for part in names[:3]]
     if parameters:
-        function = _with_parameter_derivatives(function, np.maximum(np.abs(start[2]), 1e-6))
+        function = _with_parameter_derivatives(function, np.maximum(np.abs(begin[2]), 1e-6))
     made = FMUFunction(
         function,
         names[0],
         names[1],
         names[2],
         names[3],
-        start[0],
-        start[1],
-        start[2],
+        begin[0],
+        begin[1],
+        begin[2],
         interface.directional_derivatives,
     )
     weakref.finalize(made, shutil.rmtree, folder, ignore_errors=True)
@@ -154,7 +154,7 @@ def _start_value(variable: FMUVariable, value: Any) -> Any:
 
 
 def _with_parameter_derivatives(raw: Any, nominal: Array) -> Any:
-    """Return a function with the same values and central differences as derivatives by those `p` that CasADi has none by.
+    """Return the same function, with derivatives by those `p` by which CasADi has none: central differences.
 
     These belong to an addend that is zero, so that who asks for other derivatives does not pay for them.
     """

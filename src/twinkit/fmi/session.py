@@ -326,8 +326,8 @@ class Session:
         events = getattr(self._engine, "events", None)
         return None if events is None else events.next_time
 
-    def rates(self, t: float, states: Sequence[float]) -> Array:
-        """Return the derivatives of the continuous states at a point, with inputs and parameters as they are.
+    def look(self, t: float, states: Sequence[float], *names: str) -> dict[str, Any]:
+        """Return values of variables where time and continuous states are these, with all else as it is.
 
         Raises
         ------
@@ -340,7 +340,8 @@ class Session:
         driver = getattr(self._engine, "driver", None)
         if not isinstance(driver, Exchange):
             raise UnsupportedFMUError(f"{self.path.name} is not run in this process for model exchange")
-        return self._guarded(lambda: driver.rate(t, np.asarray(states, dtype=np.float64)), t, {})
+        self._guarded(lambda: driver.place(t, np.asarray(states, dtype=np.float64)), t, {})
+        return self.get(*names)
 
     def bind(self, inputs: Sequence[str], outputs: Sequence[str], source: Array, target: Array) -> Callable[..., None]:
         """Return a fast ``step(t, dt)`` that reads `source` and writes `target` (see `twinkit.core.component.Binds`).

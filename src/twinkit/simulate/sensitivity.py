@@ -58,7 +58,9 @@ def with_sensitivities(problem: Problem, solution: Solution, names: Sequence[str
 
 
 def _integrate(problem: Problem, times: Array, positions: Sequence[int]) -> Array:
-    system = augmented(system_of(casadi_model(problem.model)), positions, problem.layout.parameters.scales[list(positions)])
+    system = augmented(
+        system_of(casadi_model(problem.model)), positions, problem.layout.parameters.scales[list(positions)]
+    )
     x = np.concatenate([problem.x, np.zeros(len(problem.x) * len(positions))])
     z = consistent_algebraics(problem, problem.begin, problem.x, problem.z, problem.modes)
     z = consistent_sensitivities(problem, system, x, z)
