@@ -214,6 +214,10 @@ def fitted(h: Horizon, u: Array | None, z: Array, rtol: float, first: tuple[int,
         per = len(items) // len(u)
         return simulated(h.predictor, method, h.known.vector, z, items, h.shared).path[per - 1 :: per, :states]
 
+    start = h.items(1, u)[:1]
+    start[:, 1] = 0.0  # a step of length zero changes nothing, but asks for rates
+    if not np.isfinite(simulated(h.predictor, method, h.known.vector, z, start, h.shared).path).all():
+        raise SimulationError("the model cannot be evaluated where the plan starts")
     rough = at_nodes(substeps)
     while substeps <= _MANY:
         fine = at_nodes(2 * substeps)

@@ -191,7 +191,9 @@ class Model:
             children[name] = child.with_(nested) if nested else child
         for key in given:
             if "." in key and key not in own and key.split(".", 1)[0] not in children:
-                raise unknown_name("sub-model", key.split(".", 1)[0], children, type(self).__name__)
+                dotted = [name for name in self.declared if "." in name]
+                what = ("variable", key, dotted) if dotted else ("sub-model", key.split(".", 1)[0], children)
+                raise unknown_name(*what, type(self).__name__)
         object.__setattr__(self, "_Model__children", children)
 
     def _fill_values(self, own: Mapping[str, Any]) -> None:

@@ -203,7 +203,7 @@ def model(
         Parameters of the FMU that become parameters of the model, which can be changed, estimated and made scenarios.
         All others keep their values.
     outputs
-        Other variables of the FMU that become outputs, besides its own.
+        Local variables of the FMU that become outputs, besides its own.
     start
         Variable -> value, for those that the model does not have: other parameters, booleans, integers, texts. They
         are part of what the model is. A state's or an input's is its default.

@@ -144,6 +144,11 @@ def _check_names(
         v = description.variables[name]
         if not v.type.is_float:
             raise InvalidValueError(f"{name!r} of {file} is {v.type.value}, not a floating-point number")
+    for name in outputs:
+        v = description.variables[name]
+        if v.causality not in ("output", "local") or v.variability != "continuous" or v.derivative_of:
+            what = f"the derivative of {v.derivative_of!r}" if v.derivative_of else f"a {v.variability} {v.causality}"
+            raise InvalidValueError(f"{name!r} of {file} is {what}, and cannot be an output")
 
 
 def _start_value(variable: FMUVariable, value: Any) -> Any:

@@ -5,7 +5,7 @@
 #include <string.h>
 #include "fmi2Functions.h"
 
-enum { Q, T, WALL, WARM, GAIN, TROUBLE, LIMIT, DT, DWALL };
+enum { Q, T, WALL, WARM, GAIN, TROUBLE, LIMIT, DT, DWALL, LOSS };
 typedef struct { double q, t, wall, gain, limit; int trouble; } Oven;
 
 const char *fmi2GetTypesPlatform(void) { return "default"; }
@@ -48,6 +48,7 @@ fmi2Status fmi2GetReal(fmi2Component c, const fmi2ValueReference vr[], size_t n,
         case LIMIT: value[i] = m->limit; break;
         case DT: value[i] = spoilt(m, rate_t(m)); break;
         case DWALL: value[i] = rate_wall(m); break;
+        case LOSS: value[i] = 0.02 * (m->wall - 20); break;
         default: return fmi2Error;
     }
     return fmi2OK;
@@ -94,6 +95,7 @@ static double partial(Oven *m, fmi2ValueReference of, fmi2ValueReference to) {
     }
     if (of == DWALL) return to == T ? 0.1 : to == WALL ? -0.12 : 0;
     if (of == WARM) return to == Q ? 1 : to == T || to == WALL ? 0.5 : 0;
+    if (of == LOSS) return to == WALL ? 0.02 : 0;
     return of == to;
 }
 fmi2Status fmi2GetDirectionalDerivative(fmi2Component c, const fmi2ValueReference of[], size_t nof,
