@@ -143,7 +143,8 @@ PLANS = {
     "output": {"track": {"warm": 45.0}, "within": {"warm": tk.Within(None, 50.0, penalty=10.0)}},
     "chance": {"within": {"WALL": (None, 40.0)}, "confidence": 0.95},
     "scenarios": {"within": {"WALL": (None, 40.0)}, "scenarios": {"a": {}, "b": {"gain": 1.7}}},
-    "economic": {"track": {}, "within": {"T": (None, 50.0)}, "minimize": ((-1.0, tk.final, "WALL"), (0.1, tk.integral, "Q"))},
+    "economic": {"track": {}, "within": {"T": (None, 50.0)},
+                 "minimize": ((-1.0, tk.final, "WALL"), (0.1, tk.integral, "Q"))},
     "curved output": {
         "track": {}, "within": {"warm": (None, 60.0)}, "minimize": ((-1.0, tk.final, "WALL"), (0.02, tk.integral, "Q")),
     },
@@ -342,10 +343,11 @@ def test_estimators_follow_an_fmu_as_they_follow_its_equations(oven, kind):
 def test_it_is_simulated_as_its_equations_and_as_the_fmu(oven):
     heat = tk.steps({0.0: 5.0, 6.0: 0.0})
     runs = [tk.simulate(model, 10.0, inputs={"Q": heat}, solver=tk.Cvodes()) for model, _ in both(oven)]
-    own = tk.fmi.simulate(oven, 10.0, step=0.5, kind="me", inputs={"Q": heat})
+    held = tk.simulate(tk.fmi.model(oven), 10.0, inputs={"Q": 5.0}, solver=tk.Cvodes())
+    own = tk.fmi.simulate(oven, 10.0, step=0.5, kind="me", inputs={"Q": 5.0})
     for name, other in (("T", "T"), ("wall", "wall.T"), ("warm", "warm")):
         assert runs[1].at(10.0)[other] == pytest.approx(runs[0].at(10.0)[name], rel=1e-7)
-    assert runs[1].at(10.0)["T"] == pytest.approx(own.at(10.0)["T"], rel=1e-6)
+    assert held.at(10.0)["T"] == pytest.approx(own.at(10.0)["T"], rel=1e-6)
 
 
 class Valve(tk.Model):
@@ -367,8 +369,8 @@ def test_a_flattened_graph_may_hold_an_fmu(oven):
         graph.connect(valve.out["duty"], hot.inp["Q"])
         whole = graph.flatten("Plant")
         mpc = tk.MPC(
-            whole, horizon=40, step=2, track={"oven.T": 50.0}, moves={"valve.told": tk.Move(penalty=0.01)}, native=False,
-            within={f"oven.{wall}": (None, 40.0)},
+            whole, horizon=40, step=2, track={"oven.T": 50.0}, moves={"valve.told": tk.Move(penalty=0.01)},
+            within={f"oven.{wall}": (None, 40.0)}, native=False,
         )  # fmt: skip
         plans.append(mpc.plan({name: whole.values()[name] for name in whole.layout.states.by_name}, 0.0))
     moves = [np.asarray(plan.moves["valve.told"].values) for plan in plans]
@@ -405,7 +407,10 @@ CANNOT = {
     "LaTeX": lambda model: model.show(),
     "JAX": lambda model: jax_functions(model)(0.0, np.ones(2), np.ones(0), np.ones(1), np.ones(1)),
     "export": lambda model: tk.fmi.export(model, "never.fmu"),
-    "sensitivities": lambda model: tk.sensitivities(model, 1.0, ["gain"]),
+    "sensitivities": lambda model: tk.simulate(model, 1.0, sensitivities=["gain"], solver=tk.Cvodes()),
+    "calibration": lambda model: tk.calibrate(
+        model, tk.Batch("a", [tk.Measurement("T", 25.0, "degC", 4.0, std=0.1)], until=5.0), ["gain"], progress=False
+    ),
 }
 
 
@@ -420,7 +425,7 @@ def test_what_cannot_be_a_model_is_refused_with_a_reason(oven, spring, clocks, b
     refused = [
         (spring, {}, "events"),
         (clocks, {}, "clocks"),
-        (ball, {}, "FMI 2.0 or 3.0"),
+        (ball, {}, "FMI 2.0 and 3.0"),
         (real_fmus["FMU3Model"], {}, "no model exchange"),
         (real_fmus["add"], {}, "no continuous states"),
         (oven, {"start": {"trouble": 6}}, "events at times"),

@@ -32,6 +32,7 @@ def refuse(file: str, d: FMUDescription, states: Sequence[str], start: Mapping[s
         v.name for v in d.variables.values() if v.shape and (v.name in states or v.causality in ("input", "output"))
     ]
     reasons = {
+        "only FMI 2.0 and 3.0 can": d.fmi_version == "1.0",
         "it has no continuous states": not states,
         "it has events, which a plan cannot follow": d.indicator_count > 0,
         "it has clocks": bool(d.clocks),
