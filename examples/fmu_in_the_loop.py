@@ -4,8 +4,8 @@
 
 A jacketed tank is exported as an FMU, with a tenth more volume than the controller's model has. In the graph estimator,
 controller and plant, first only the plant is the FMU; it counts time in seconds, the others in minutes. Then estimator
-and controller work with an FMU, too: that of their own model. The trajectory is the same. Without a C compiler no FMU can
-be built here, and all are models.
+and controller work with an FMU, too: that of their own model. The trajectory is the same. Without a C compiler no FMU
+can be built here, and all are models.
 """
 
 import sys
