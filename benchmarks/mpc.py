@@ -30,7 +30,7 @@ import numpy as np
 import twinkit as tk
 from benchmarks.report import duration, table
 
-TARGETS = {"cstr": (8.0, 3.0), "fed-batch": (12.0, 5.0), "nine-scenarios": (5.0, 5.0)}
+TARGETS = {"cstr": (8.0, 3.0), "fed-batch": (12.0, 5.0), "nine-scenarios": (5.0, 5.0), "polymerisation": (3.0, None)}
 
 
 class Reactor(tk.Model):
@@ -82,6 +82,60 @@ class FedBatch(tk.Model):
         }
 
 
+class Polymerisation(tk.Model):
+    """The semi-batch of do-mpc's example "industrial polymerization reactor".
+
+    Monomer is fed with water and polymerises; a jacket and an external heat exchanger take the heat. ``T_adiab`` is the
+    temperature that all monomer left would lead to. Temperatures in K, masses in kg, heat in kJ.
+
+    References
+    ----------
+    S. Lucia, T. Finkler, S. Engell (2013), J. Process Control 23:1306-1319, doi:10.1016/j.jprocont.2013.08.008
+    """
+
+    time_unit = "h"
+    m_W = tk.State("", initial=10000.0, nominal=1e4)
+    m_A = tk.State("", initial=853.0, nominal=1e3)
+    m_P = tk.State("", initial=26.5, nominal=1e4)
+    T_R = tk.State("", initial=363.15, nominal=10.0)
+    T_S = tk.State("", initial=363.15, nominal=10.0)
+    Tout_M = tk.State("", initial=363.15, nominal=10.0)
+    T_EK = tk.State("", initial=308.15, nominal=10.0)
+    Tout_AWT = tk.State("", initial=308.15, nominal=10.0)
+    accum_monom = tk.State("", initial=300.0, nominal=1e4)
+    T_adiab = tk.State("", initial=363.15 + 853.0 * 950.0 / (10879.5 * 5.0), nominal=10.0)
+    m_dot_f = tk.Input("1/h", default=0.0, bounds=(0.0, 3e4), nominal=1e4)
+    T_in_M = tk.Input("", default=363.15, bounds=(333.15, 373.15), nominal=10.0)
+    T_in_EK = tk.Input("", default=363.15, bounds=(333.15, 373.15), nominal=10.0)
+    delH_R = tk.Parameter("", 950.0)
+    k_0 = tk.Parameter("1/h", 7.0)
+
+    def equations(self, v, m):
+        per_hour = m.quantity(1.0, "1/h")
+        total, polymer = v.m_W + v.m_A + v.m_P, v.m_P / (v.m_A + v.m_P)
+        rate = v.k_0 * (4.0 * (1.0 - polymer) + 32.0 * polymer)
+        inside = rate * m.exp(-8500.0 / (8.314 * v.T_R)) * v.m_A * (1.0 - 200.0 / total)
+        outside = rate * m.exp(-8500.0 / (8.314 * v.T_EK)) * v.m_A * 200.0 / total
+        monomer = 0.667 * v.m_dot_f - inside - outside
+        wall = per_hour * 65.0 * (17280.0 * v.m_W + 3600.0 * v.m_A + 360.0 * v.m_P) / total
+        lost, passed = wall * (v.T_R - v.T_S), wall * (v.T_S - v.Tout_M)
+        pumped, exchanged = per_hour * 1e5 * (v.T_R - v.T_EK), per_hour * 3.6e6 * (v.T_EK - v.Tout_AWT)
+        warming = (3.0 * v.m_dot_f * (298.15 - v.T_R) - lost - pumped + v.delH_R * inside) / (5.0 * total)
+        latent = v.delH_R / (5.0 * total)
+        return {
+            "m_W": 0.333 * v.m_dot_f,
+            "m_A": monomer,
+            "m_P": inside + outside,
+            "T_R": warming,
+            "T_S": (lost - passed) / (0.47 * 39000.0),
+            "Tout_M": (per_hour * 1.26e6 * (v.T_in_M - v.Tout_M) + passed) / (4.2 * 5000.0),
+            "T_EK": (pumped - exchanged + v.delH_R * outside) / (5.0 * 200.0),
+            "Tout_AWT": (per_hour * 4.2e5 * (v.T_in_EK - v.Tout_AWT) + exchanged) / (4.2 * 1000.0),
+            "accum_monom": v.m_dot_f,
+            "T_adiab": latent * (monomer - v.m_dot_f * v.m_A / total) + warming,
+        }
+
+
 @dataclass(frozen=True)
 class Case:
     """One example: model, step, first moves, settings of the controller, and the cost of nodes and changes."""
@@ -101,6 +155,11 @@ def _cstr_cost(x: np.ndarray, change: np.ndarray) -> float:
     return float(np.sum((x[:, 1] - 0.6) ** 2) + 100.0 * np.sum(over) + np.sum(moves))
 
 
+def _polymerisation_cost(x: np.ndarray, change: np.ndarray) -> float:
+    moves = np.sum(change**2 * (0.002 / 100.0**2, 0.004, 0.002))
+    return float(-np.sum(x[:, 2]) + moves + 1e4 * np.sum(np.maximum(x[:, 3] - 365.15, 0.0)))
+
+
 def _fed_batch_cost(x: np.ndarray, change: np.ndarray) -> float:
     return float(-np.sum(x[:, 2]) + np.sum(change[:, 0] ** 2))
 
@@ -110,6 +169,19 @@ CSTR = {
     "moves": {"F": tk.Move(penalty=0.1, scale="100 1/h"), "Q": tk.Move(penalty=1e-3, scale="2000 1/h")},
     "within": {"C_a": (0.1, 2.0), "C_b": (0.1, 2.0), "T_R": tk.Within(50.0, 140.0, penalty=1e4), "T_K": (50.0, 140.0)},
 }
+POLYMERISATION = {
+    "maximize": tk.summed("m_P"),
+    "moves": {
+        "m_dot_f": tk.Move(penalty=0.002 * 100**2, scale="10000 1/h"),  # do-mpc counts changes in 100 kg/h
+        "T_in_M": tk.Move(penalty=0.004 * 10**2, scale=10.0),
+        "T_in_EK": tk.Move(penalty=0.002 * 10**2, scale=10.0),
+    },
+    "within": {
+        "m_W": (0.0, None), "m_A": (0.0, None), "m_P": (26.0, None), "T_R": tk.Within(361.15, 365.15, penalty=1e5),
+        **dict.fromkeys(("T_S", "Tout_M"), (298.0, 400.0)), **dict.fromkeys(("T_EK", "Tout_AWT"), (288.0, 400.0)),
+        "accum_monom": (0.0, 3e4), "T_adiab": (None, 382.15),
+    },
+}  # fmt: skip
 NINE = tuple({"alpha": a, "beta": b} for a, b in product((1.0, 1.05, 0.95), (1.0, 1.1, 0.9)))
 CASES = {
     "cstr": Case(Reactor(), 0.005, {"F": 5.0, "Q": -6000.0}, CSTR, _cstr_cost),
@@ -127,6 +199,10 @@ CASES = {
     "nine-scenarios": Case(
         Reactor(), 0.005, {"F": 5.0, "Q": -6000.0}, {**CSTR, "scenarios": {str(k): p for k, p in enumerate(NINE)}},
         _cstr_cost, NINE,
+    ),
+    "polymerisation": Case(
+        Polymerisation(), 50.0 / 3600.0, {"m_dot_f": 0.0, "T_in_M": 363.15, "T_in_EK": 363.15}, POLYMERISATION,
+        _polymerisation_cost,
     ),
 }  # fmt: skip
 

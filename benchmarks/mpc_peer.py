@@ -1,6 +1,6 @@
-"""do-mpc's controllers of its CSTR and fed-batch examples, in closed loop: run by benchmarks.mpc in an own environment.
+"""do-mpc's controllers of its own examples, in closed loop: run by benchmarks.mpc in an own environment.
 
-    python mpc_peer.py cstr|fed-batch|nine-scenarios steps quiet|loud result.npz
+    python mpc_peer.py cstr|fed-batch|nine-scenarios|polymerisation steps quiet|loud result.npz
 
 do-mpc is LGPL and never a dependency of twinkit. Settings are those of its examples (20 steps, degree-2 Radau
 collocation, nominal: n_robust = 0, or nine scenarios with n_robust = 1). SciPy integrates the plant. IPOPT prints
@@ -82,11 +82,69 @@ def fed_batch():
     return mpc, 1.0, 2, finish, [1.0, 0.5, 0.0, 120.0], [0.0]
 
 
+def polymerisation():
+    model = do_mpc.model.Model("continuous")
+    names = ("m_W", "m_A", "m_P", "T_R", "T_S", "Tout_M", "T_EK", "Tout_AWT", "accum_monom", "T_adiab")
+    x = {name: model.set_variable("_x", name) for name in names}
+    feed, jacket, exchanger = (model.set_variable("_u", name) for name in ("m_dot_f", "T_in_M", "T_in_EK"))
+    total = x["m_W"] + x["m_A"] + x["m_P"]
+    share = x["m_P"] / (x["m_A"] + x["m_P"])
+    fast = 7.0 * (4.0 * (1.0 - share) + 32.0 * share)
+    inside = fast * exp(-8500.0 / (8.314 * x["T_R"])) * (x["m_A"] - x["m_A"] * 200.0 / total)
+    outside = fast * exp(-8500.0 / (8.314 * x["T_EK"])) * (x["m_A"] / total) * 200.0
+    wall = 65.0 * (x["m_W"] * 17280.0 + x["m_A"] * 3600.0 + x["m_P"] * 360.0) / total
+    water, monomer, polymer = feed * 0.333, feed * 0.667 - inside - outside, inside + outside
+    heating = feed * 3.0 * (298.15 - x["T_R"]) - wall * (x["T_R"] - x["T_S"])
+    heating = (heating - 20000.0 * 5.0 * (x["T_R"] - x["T_EK"]) + 950.0 * inside) / (5.0 * total)
+    alpha = 5 * 20e4 * 3.6
+    through = wall * (x["T_S"] - x["Tout_M"])
+    slopes = {
+        "m_W": water,
+        "m_A": monomer,
+        "m_P": polymer,
+        "T_R": heating,
+        "T_S": (wall * (x["T_R"] - x["T_S"]) - through) / (0.47 * 39000.0),
+        "Tout_M": (300000.0 * 4.2 * (jacket - x["Tout_M"]) + through) / (4.2 * 5000.0),
+        "T_EK": (20000.0 * 5.0 * (x["T_R"] - x["T_EK"]) - alpha * (x["T_EK"] - x["Tout_AWT"]) + outside * 950.0)
+        / (5.0 * 200.0),
+        "Tout_AWT": (100000.0 * 4.2 * (exchanger - x["Tout_AWT"]) - alpha * (x["Tout_AWT"] - x["T_EK"]))
+        / (4.2 * 1000.0),
+        "accum_monom": feed,
+        "T_adiab": 950.0 / (5.0 * total) * (monomer - (monomer + water + polymer) * x["m_A"] / total) + heating,
+    }
+    for name, slope in slopes.items():
+        model.set_rhs(name, slope)
+    model.setup()
+    mpc = do_mpc.controller.MPC(model)
+
+    def finish():
+        for name in ("m_W", "m_A", "m_P", "accum_monom"):
+            mpc.scaling["_x", name] = 10.0
+        mpc.scaling["_u", "m_dot_f"] = 100.0
+        mpc.set_objective(mterm=-model.x["m_P"], lterm=-model.x["m_P"])
+        mpc.set_rterm(m_dot_f=0.002, T_in_M=0.004, T_in_EK=0.002)
+        lower = (0.0, 0.0, 26.0, 361.15, 298.0, 298.0, 288.0, 288.0, 0.0, None)
+        upper = (None, None, None, None, 400.0, 400.0, 400.0, 400.0, 30000.0, 382.15)
+        for name, low, high in zip(names, lower, upper, strict=True):
+            if low is not None:
+                mpc.bounds["lower", "_x", name] = low
+            if high is not None:
+                mpc.bounds["upper", "_x", name] = high
+        for name, low, high in (("m_dot_f", 0.0, 3e4), ("T_in_M", 333.15, 373.15), ("T_in_EK", 333.15, 373.15)):
+            mpc.bounds["lower", "_u", name], mpc.bounds["upper", "_u", name] = low, high
+        mpc.set_nl_cons("T_R", model.x["T_R"], ub=365.15, soft_constraint=True, penalty_term_cons=1e4)
+
+    start = [10000.0, 853.0, 26.5, 363.15, 363.15, 363.15, 308.15, 308.15, 300.0, 0.0]
+    start[-1] = 853.0 * 950.0 / (sum(start[:3]) * 5.0) + 363.15
+    return mpc, 50.0 / 3600.0, 2, finish, start, [0.0, 363.15, 363.15]
+
+
 def main(case, steps, quiet, target):
     mpc, step, elements, finish, start, first = {
         "cstr": cstr,
         "nine-scenarios": lambda: cstr(True),
         "fed-batch": fed_batch,
+        "polymerisation": polymerisation,
     }[case]()
     options = {"nlpsol_opts": {"ipopt.print_level": 0, "print_time": 0, "ipopt.sb": "yes"}} if quiet == "quiet" else {}
     mpc.set_param(

@@ -26,8 +26,8 @@ def test_they_are_those_of_the_weighted_sum(points, scale, begin, by_columns, ex
     flat = ca.vec(slopes) if by_columns else ca.vec(slopes.T)
     first = Points(ca.Function("first", [ca.vertcat(head, x), shared], [ca.densify(ca.vertcat(y, flat))]))
     exactly = ca.Function("h", [x, weights, shared], [ca.densify(ca.hessian(ca.dot(weights, y), x)[0])])
-    differences = Differences(first, begin, np.array(scale), 2, by_columns, exact)
-    items = np.array([[*[0.5] * begin, *point] for point in points])
+    differences = Differences(first, begin + 3, begin, np.array(scale), 2, 2, by_columns, exact)
+    items = np.array([[*[0.5] * begin, *point[:3], *[9.0] * begin, *point[3:]] for point in points])
     found = differences(items, np.array([0.7])).reshape(-1, 3, 3)
     assert np.array_equal(found, found.transpose(0, 2, 1))
     largest = max(scale) + 2.0

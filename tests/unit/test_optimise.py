@@ -68,6 +68,41 @@ def test_machine_code_gives_the_same_chain(method, tmp_path, monkeypatch):
         np.testing.assert_allclose(plain, compiled, rtol=1e-12)
 
 
+def eaten(**more):
+    """A nutrient that is eaten at a rate with a pole just below zero, and an inert trace."""
+    t, x, z, u, s = (ca.SX.sym(name, size) for name, size in zip("txzus", (1, 2, 0, 1, 1), strict=True))
+    dx = ca.vertcat(-s * x[0] / (x[0] + 0.01), -50.0 * x[1] ** 2)
+    slope = ca.Function("slope", [t, x, z, u, s], [dx, ca.jacobian(dx, x)])
+    solve = ca.Function("solve", [t, x, z, u, s], [z, ca.SX(0)])
+    return Dynamics(2, 0, 1, 1, slope, solve, **more)
+
+
+def one_step(dynamics, x, h):
+    advance = Radau().advance(dynamics, sensitive=True)
+    item = np.array([0.0, h, 0.0, 0.0, 0.0, 0.0])
+    return np.array(advance(np.concatenate([x, [0.0], np.eye(2).ravel()]), item, [1.0])).ravel()
+
+
+@pytest.mark.parametrize("length", [1.05, 1.1, 2.0, 3.0])
+def test_an_implicit_step_does_not_jump_over_a_pole_below_the_bound(length):
+    """From 1, all is eaten after about 1; without a bound the solution found is far below the pole at -0.01."""
+    free, bounded = (one_step(eaten(**more), (1.0, 0.0), length) for more in ({}, {"low": (0.0, -math.inf)}))
+    assert free[0] < -0.05
+    assert -0.005 < bounded[0] < 0.02
+    assert bounded[2] < 1e-6  # converged
+
+
+def test_a_bound_that_the_model_does_not_keep_stops_no_step():
+    end = one_step(replace(eaten(), low=(0.9, -math.inf)), (1.0, 0.0), 0.5)
+    assert end[0] == pytest.approx(one_step(eaten(), (1.0, 0.0), 0.5)[0], rel=1e-9)
+    assert end[2] < 1e-6
+
+
+@pytest.mark.parametrize("trace", [0.0, 1e-160, 1e-300])
+def test_an_implicit_step_with_next_to_nothing(trace):
+    assert np.isfinite(one_step(eaten(low=(0.0, 0.0)), (1.0, trace), 0.1)).all()
+
+
 def test_chains_of_different_lengths():
     chain = Chains(RungeKutta4().advance(pendulum(), sensitive=False))
     steps = np.array([[0.1 * i, 0.1, 0.0, 0.0, 0.0, 0.0] for i in range(4)])

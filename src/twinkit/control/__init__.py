@@ -18,6 +18,7 @@ from twinkit.control.session import Actuator, ControlSession
 from twinkit.control.status import Failed, Fallback, Optimal, PlanStatus, PreviousPlan, SafeSetpoint, Suboptimal
 from twinkit.control.supervisor import CampaignSupervisor, Keep, Target
 from twinkit.control.terminal import TerminalRegion, terminal_region
+from twinkit.optimise import Method, Radau, RungeKutta4
 
 __all__ = [
     "MPC",
@@ -44,6 +45,7 @@ __all__ = [
     "Gate",
     "Keep",
     "Logged",
+    "Method",
     "Move",
     "MoveSchedule",
     "Objective",
@@ -56,9 +58,11 @@ __all__ = [
     "Policy",
     "PredictedTrack",
     "PreviousPlan",
+    "Radau",
     "Recommendation",
     "Refused",
     "Rejected",
+    "RungeKutta4",
     "SafeSetpoint",
     "Scenario",
     "SessionState",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from twinkit.control.check import Checked
+from twinkit.control.check import COARSE, Checked
 from twinkit.control.horizon import limits_over
 from twinkit.control.objective import Kind
 from twinkit.control.plan import Binding, MoveSchedule, Plan, PredictedTrack
@@ -72,6 +72,7 @@ def plan_of(
     values = [_value(mpc, result) for result in found.results]
     shares = [branch.share for branch in mpc.branches] or [1.0]
     names = [branch.name for branch in mpc.branches]
+    error = max(result.check.error for result in found.results)
     return Plan(
         status, float(h.times[0]), mpc.model.time_unit, float(expires), moves,
         Deferred(partial(_predicted, mpc, check)),
@@ -83,6 +84,8 @@ def plan_of(
             *(f"{name} may exceed its limit between two steps" for name in between),
             *(f"Less certain than it looks: {text}." for text in foreign),
             *([_NARROW] if found.narrow else []),
+            *([f"The optimiser integrated these moves with errors of up to {error:.2g} of the nominal magnitudes."]
+              if error > COARSE * mpc.rtol else []),
         ),
         scenarios={
             name: Deferred(partial(_predicted, mpc, r.check))

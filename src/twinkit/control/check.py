@@ -15,6 +15,7 @@ from twinkit.control.task import Task
 from twinkit.core.component import Array
 from twinkit.optimise import Points
 
+COARSE = 30.0  # times the accuracy asked for: a plan that is integrated worse is made again, with finer steps
 Indices = npt.NDArray[np.intp]
 
 

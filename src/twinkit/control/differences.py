@@ -16,18 +16,19 @@ _EXACT, _ROUGH = 1e-5, 1e-3  # of magnitude plus scale: steps where first deriva
 class Differences:
     """Second derivatives of a weighted sum of results, by central differences; it is called like `Points`.
 
-    An item is one of `first`, followed by the weights of the results; the result is the matrix, by columns.
+    An item is one of `first`, whatever else `Points` would be given, and the weights of the results; the result is
+    the matrix, by columns.
 
     Attributes
     ----------
     first
         Results with their first derivatives; these are the last of what it returns.
-    begin
-        Where in an item the variables begin.
+    width, begin
+        Length of its items, and where in them the variables begin.
     scale
         Magnitudes of the variables, ``(n,)``.
-    results
-        Number of results.
+    results, at
+        Number of results, and where in what `first` returns their first derivatives begin.
     by_columns
         Whether the first derivatives are given by columns; otherwise by rows.
     exact
@@ -35,24 +36,26 @@ class Differences:
     """
 
     first: Points
+    width: int
     begin: int
     scale: Array
     results: int
+    at: int
     by_columns: bool
     exact: bool
 
     def __call__(self, items: Array, shared: Array) -> Array:
         """Return the second derivatives, one row per row of `items`."""
-        width, size, count = items.shape[1] - self.results, len(self.scale), len(items)
-        base, weights = items[:, :width], items[:, width:]
+        size, count = len(self.scale), len(items)
+        base, weights = items[:, : self.width], items[:, items.shape[1] - self.results :]
         if not weights.any():
             return np.zeros((count, size * size))
-        at = slice(self.begin, self.begin + size)
-        steps = (_EXACT if self.exact else _ROUGH) * (np.abs(base[:, at]) + self.scale)
+        own = slice(self.begin, self.begin + size)
+        steps = (_EXACT if self.exact else _ROUGH) * (np.abs(base[:, own]) + self.scale)
         sides = np.concatenate([np.eye(size), -np.eye(size)])
         moved = np.tile(base, (2 * size, 1, 1))
-        moved[:, :, at] += sides[:, None] * steps
-        found = self.first(moved.reshape(-1, width), shared)[:, -self.results * size :]
+        moved[:, :, own] += sides[:, None] * steps
+        found = self.first(moved.reshape(-1, self.width), shared)[:, self.at : self.at + self.results * size]
         if self.by_columns:
             slopes = found.reshape(2, size, count, size, self.results) @ weights[:, :, None]
         else:

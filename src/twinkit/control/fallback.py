@@ -79,7 +79,7 @@ def _held(mpc: MPC, horizons: Sequence[Horizon], moves: Array | None, safe: bool
         u = np.hstack([moves, np.ones((len(moves), int(h.settings.stretched)))])
         try:
             z = first_algebraics(h)
-            substeps = fitted(h, u, z, mpc.rtol)
+            substeps = fitted(h, u, z, mpc.rtol, (mpc.chosen_method or 0, 1), mpc.chosen_method is None)
             task = task_of(h, *substeps, np.zeros((len(u), len(h.settings.quantities))), z)
             check = checked(h, task, *substeps, u, None, mpc.grows)
         except Exception as error:

@@ -68,9 +68,9 @@ class Functions:
         Per method: a chain of sub-steps, without derivatives; an item begins with the controls.
     link
         Per method: one sub-step at many points: ``(vector, algebraics, 0, item) -> (states, algebraics, worst,
-        derivatives of the states with respect to the vector, by columns)``.
+        derivatives of the states with respect to the vector, by columns, rest)``.
     bend
-        Per method: ``(vector, algebraics, 0, item, adjoint) -> `` second derivatives, by columns.
+        Per method: ``(vector, algebraics, 0, item, rest, adjoint) -> `` second derivatives, by columns.
     see
         ``(t, vector, algebraics, inputs) -> (algebraics, quantities, derivatives by rows)``.
     curve
@@ -204,9 +204,10 @@ def _made(model: Model, shape: Shape, native: bool) -> Functions:
     dynamics = Dynamics(
         parts.size, z.numel(), parts.m, parts.shared,
         ca.Function("slope", arguments, list(slopes)), ca.Function("solve", arguments, list(parts.solve(*arguments))),
+        tuple(layout.states.limits[0]),
     )  # fmt: skip
     flows = [method.advance(dynamics, sensitive=False) for method in METHODS]
-    links = [_linked(method.advance(dynamics, sensitive=True), dynamics, parts.states) for method in METHODS]
+    links = [_linked(method.link(dynamics), dynamics, parts.states) for method in METHODS]
     externals = model.structure.externals
     compiled = native and not externals
     seen, direct = _seen(parts, arguments)
@@ -214,8 +215,12 @@ def _made(model: Model, shape: Shape, native: bool) -> Functions:
     bend: tuple[Points | Differences, ...]
     if externals:
         exact = all(one.exact for one in externals)
-        curve = Differences(see, 1, parts.scales, len(shape.rows), by_columns=False, exact=exact)
-        bend = tuple(Differences(one, 0, parts.scales, parts.states, by_columns=True, exact=exact) for one in link)
+        head, rows = parts.states + z.numel() + 1, len(shape.rows)
+        curve = Differences(see, seen.numel_in(0), 1, parts.scales, rows, z.numel() + rows, False, exact)
+        bend = tuple(
+            Differences(points, f.numel_in(0), 0, parts.scales, parts.states, head, True, exact)
+            for points, f in zip(link, links, strict=True)
+        )
     else:
         curve = Points(_curve(parts, arguments), compiled)
         bend = tuple(Points(_bent(method.bend(dynamics), dynamics, parts.states), compiled) for method in METHODS)
@@ -239,23 +244,23 @@ def _driven(flow: Any, d: Dynamics, states: int) -> Any:
     return ca.Function("driven", [carried, item, shared], [ca.densify(ca.vertcat(end[:states], end[d.states :]))])
 
 
-def _linked(move: Any, d: Dynamics, states: int) -> Any:
-    """Return one sub-step from the unit matrix on; see `Functions`."""
-    kind, head = symbol_kind(move), d.states + d.algebraics + 1
+def _linked(link: Any, d: Dynamics, states: int) -> Any:
+    """Return one sub-step with its derivative; see `Functions`."""
+    kind, head = symbol_kind(link), d.states + d.algebraics + 1
     item, shared = kind.sym("item", head + 2 + 4 * d.inputs), kind.sym("shared", d.shared)
-    end = move(ca.vertcat(item[:head], ca.vec(ca.DM.eye(d.states))), item[head:], shared)
-    matrix = ca.reshape(end[head:], d.states, d.states)[:states, :]
-    result = ca.vertcat(end[:states], end[d.states : head], ca.vec(matrix))
+    end, matrix, rest = link(item[:head], item[head:], shared)
+    result = ca.vertcat(end[:states], end[d.states :], ca.vec(matrix[:states, :]), rest)
     return ca.Function("link", [item, shared], [ca.densify(result)])
 
 
 def _bent(bend: Any, d: Dynamics, states: int) -> Any:
     """Return `bend` for points; see `Functions`."""
     kind, head = symbol_kind(bend), d.states + d.algebraics + 1
-    width = head + 2 + 4 * d.inputs
-    item, shared = kind.sym("item", width + states), kind.sym("shared", d.shared)
-    adjoint = ca.vertcat(item[width:], ca.DM.zeros(d.states - states))
-    return ca.Function("bent", [item, shared], [bend(item[:head], item[head:width], shared, adjoint)])
+    width, rest = head + 2 + 4 * d.inputs, bend.numel_in(3)
+    item, shared = kind.sym("item", width + rest + states), kind.sym("shared", d.shared)
+    adjoint = ca.vertcat(item[width + rest :], ca.DM.zeros(d.states - states))
+    arguments = [item[:head], item[head:width], shared, item[width : width + rest], adjoint]
+    return ca.Function("bent", [item, shared], [bend(*arguments)])
 
 
 def _seen(parts: _Parts, arguments: Sequence[Any]) -> tuple[Any, tuple[bool, ...]]:

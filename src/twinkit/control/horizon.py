@@ -45,7 +45,7 @@ class Horizon:
         The model.
     terminal
         What is asked of the last node.
-    exact, tolerance
+    exact, exact_later, tolerance
         As for `Task`.
     doubts
         Learned terms of the model; None: it has none.
@@ -64,6 +64,7 @@ class Horizon:
     predictor: Predictor
     terminal: Terminal | None
     exact: bool
+    exact_later: bool
     tolerance: float
     kept: dict[Any, Asked]
     doubts: LookingDoubts | None = None
@@ -184,7 +185,8 @@ def task_of(h: Horizon, method: int, substeps: int, margins: Array, guess: Array
         inputs=(h.program.values(times[1:], before=True), h.program.values(times[:-1])),
         start=np.concatenate([h.known.x, np.zeros(h.functions.states - len(h.known.x))]), guess=guess,
         before=np.concatenate([h.before, np.ones(int(h.settings.stretched))]),
-        terminal=h.terminal, exact=h.exact, tolerance=h.tolerance,
+        terminal=h.terminal, exact=h.exact, exact_later=h.exact_later,
+        tolerance=h.tolerance,
     )  # fmt: skip
 
 

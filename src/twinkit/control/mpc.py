@@ -16,7 +16,7 @@ from twinkit.control.component import ControllerComponent
 from twinkit.control.constraints import check_confidence
 from twinkit.control.doubts import Doubts, doubts_of
 from twinkit.control.fallback import fallback
-from twinkit.control.functions import Functions
+from twinkit.control.functions import METHODS, Functions
 from twinkit.control.horizon import Horizon, check_inputs, functions_of, inputs_over, nodes
 from twinkit.control.known import Known, known
 from twinkit.control.moves import Move
@@ -43,7 +43,7 @@ from twinkit.core.component import Array
 from twinkit.core.deferred import Deferred
 from twinkit.core.identity import digest
 from twinkit.core.units import as_number
-from twinkit.optimise import Converged
+from twinkit.optimise import Converged, Method
 from twinkit.simulate.signals import Program
 
 
@@ -103,8 +103,12 @@ class MPC:
         Scaled size of a step of the optimiser that counts as converged.
     rtol
         Accuracy of the integration over a step.
+    method
+        How steps are integrated: ``RungeKutta4()``, ``Radau()`` (collocation, for stiff models), or None: the one that
+        needs less work for `rtol`, found for the first plan.
     second_derivatives
-        Whether the curvature of the model is used; None: where the objective is not a sum of squares.
+        Whether the curvature of the model is used; None: where the objective is not a sum of squares, or converges
+        slowly without it.
     iterations, seconds
         Largest number of quadratic programmes, and the time budget of a plan.
     starts
@@ -157,6 +161,7 @@ class MPC:
     valid_for: Any = None
     tolerance: float = 1e-3
     rtol: float = 1e-5
+    method: Method | None = None
     second_derivatives: bool | None = None
     iterations: int = 50
     seconds: float = math.inf
@@ -172,6 +177,9 @@ class MPC:
                 raise InvalidValueError(f"{name} must be positive, not {getattr(self, name)!r}")
         if min(self.iterations, self.starts, self.shared_steps) < 1:
             raise InvalidValueError("iterations, starts and shared_steps are at least 1")
+        if self.method is not None and self.method not in METHODS:
+            known_methods = " or ".join(f"{type(one).__name__}()" for one in METHODS)
+            raise InvalidValueError(f"method takes {known_methods}, or None for the faster one, not {self.method!r}")
         if self.terminal is not None and not isinstance(self.terminal, TerminalRegion):
             raise InvalidValueError(f"terminal takes what terminal_region(...) returns, not {self.terminal!r}")
         _ = (
@@ -218,6 +226,11 @@ class MPC:
         if self.margin_growth is None:
             return math.inf
         return as_number(self.margin_growth, self.model.time_unit, "margin_growth")
+
+    @property
+    def chosen_method(self) -> int | None:
+        """Position of the integration method in `METHODS`; None: whichever needs less work."""
+        return None if self.method is None else METHODS.index(self.method)
 
     @cached_property
     def _terminal(self) -> Terminal | None:
@@ -268,7 +281,8 @@ class MPC:
         moves = [[m.place.label, m.low.identity, m.high.identity, m.rate, m.move.penalty, m.move.blocks, m.safe]
                  for m in s.movers]  # fmt: skip
         rest = [s.running, s.step, s.horizon, s.until, self.grows, self.validity, repr(self.terminal), self.rtol,
-                self.tolerance, self.exact, self.iterations, self.starts, sorted(self.inputs),
+                self.chosen_method, self.tolerance, self.second_derivatives, self.iterations, self.starts,
+                sorted(self.inputs),
                 [[d.label, d.formula.content_hash, d.sources] for d in s.derived], self.shared_steps,
                 [[b.name, b.share, b.values] for b in self.branches],
                 sorted((name, one.std, one.identity) for name, one in self.applicability.items())]  # fmt: skip
@@ -391,9 +405,10 @@ class MPC:
         inputs = (
             inputs_over(self.model, s, given, begin, end) if given else replace(self._steady, knots=np.array([begin]))
         )
+        doubts = None if self._doubts is None else self._doubts.looking(here, self.native)
         horizon = Horizon(
             self.model, s, here, times, stretch, inputs, before, *functions, self._terminal, self.exact,
-            self.tolerance, self._kept, None if self._doubts is None else self._doubts.looking(here, self.native),
+            self.second_derivatives is None, self.tolerance, self._kept, doubts,
         )  # fmt: skip
         return _forward(horizon, time) if here.time < time - 1e-9 * max(1.0, abs(time)) else horizon
 

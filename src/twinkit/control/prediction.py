@@ -79,7 +79,8 @@ def _made(model: Model, chosen: Any, disturbances: Any, native: bool) -> Predict
     slope = ca.Function("slope", arguments, list(s.slope(*given)))
     solve = ca.Function("solve", arguments, list(s.solve(*given)))
     native = native and not model.structure.externals  # what can only be called has no C code
-    d = Dynamics(s.x.numel(), s.z.numel(), s.u.numel(), shared.numel(), slope, solve)
+    low = tuple(model.layout.states.limits[0])
+    d = Dynamics(s.x.numel(), s.z.numel(), s.u.numel(), shared.numel(), slope, solve, low)
     found = s.solve(*given)[0]
     values, rows = s.quantities(s.t, s.x, found, s.u, modes, p)
     seen = ca.vertcat(found, ca.densify(values), ca.vec(ca.densify(rows).T))
@@ -87,16 +88,16 @@ def _made(model: Model, chosen: Any, disturbances: Any, native: bool) -> Predict
     return Predictor(
         d.states, d.algebraics,
         tuple(Path(method.advance(d, sensitive=False), native) for method in METHODS),
-        tuple(Points(_link(method.advance(d, sensitive=True), d), native) for method in METHODS),
+        tuple(Points(_link(method.link(d), d), native) for method in METHODS),
         Points(see, native),
     )  # fmt: skip
 
 
-def _link(move: Any, d: Dynamics) -> Any:
-    kind, head = symbol_kind(move), d.states + d.algebraics + 1
+def _link(link: Any, d: Dynamics) -> Any:
+    kind, head = symbol_kind(link), d.states + d.algebraics + 1
     item, shared = kind.sym("item", head + 2 + 4 * d.inputs), kind.sym("shared", d.shared)
-    end = move(ca.vertcat(item[:head], ca.vec(ca.DM.eye(d.states))), item[head:], shared)
-    return ca.Function("link", [item, shared], [ca.densify(end[head:])])
+    matrix = link(item[:head], item[head:], shared)[1]
+    return ca.Function("link", [item, shared], [ca.densify(ca.vec(matrix))])
 
 
 def simulated(p: Predictor, method: int, x: Array, z: Array, items: Array, shared: Array) -> Run:

@@ -18,12 +18,13 @@ from twinkit.control.region import ALLOWED
 from twinkit.control.shooting import Moved
 from twinkit.control.task import Point, Task, Terminal
 from twinkit.core.component import Array
-from twinkit.optimise import Active, StageProgram, StageSolution, Step, bounded_stages, solve_stages
+from twinkit.optimise import Active, StageProgram, StageSolution, Step, active_at, bounded_stages, solve_stages
 
 _FIRST_RADIUS, _LAST_RADIUS = 0.5, 1e3
-_NOTHING = 1e-9  # of the cost: a smaller gain is none
+_NOTHING, _LITTLE = 1e-9, 1e-7  # of the cost: a smaller gain is none; with second derivatives, which foretell it well
 _FEASIBLE = 1e-7  # sum of scaled violations
 _PULLING = 1e-7  # scaled: a smaller multiplier is none
+_AT_PRICE = 1.0 - 1e-6  # of the price of a soft limit
 _SLIGHT = 1e-8  # curvature of what has none of its own, in scaled units
 
 
@@ -81,6 +82,7 @@ class PlanProblem:
         self.task, self._fast = task, fast
         self._reachable, self._last = _FIRST_RADIUS, (None, None)
         self._active: Active | None = None
+        self._solved: Active | None = None
 
     def radius(self, at: Linear) -> float:
         """Return how far the scaled controls may move in one step: further after a full one, less after a short one.
@@ -171,6 +173,7 @@ class PlanProblem:
         gradient, hessian = self.model(at)
         radius = self.radius(at) if self.task.exact else np.inf
         found: StageSolution | str = ""
+        before, self._solved = self._solved, None
         for reach, slack in attempts(radius):
             found = self._solution(at, gradient, hessian, reach, slack)
             if not isinstance(found, str):
@@ -179,8 +182,10 @@ class PlanProblem:
         if isinstance(found, str):
             return found
         step = self.stepped(at, found, gradient, hessian, radius)
+        step = replace(step, smooth=before is not None and before.same(self._solved))
         if self._fast and step.size > 1.0 and at.violation < _FEASIBLE and not step.cost < at.cost:
             self._fast = False  # so near the optimum the quick settings are not accurate enough
+            self._last = (None, None)  # nothing was tried with this step, so it says nothing about the radius
             return self.step(at)
         return step
 
@@ -191,7 +196,8 @@ class PlanProblem:
             at, found, gradient, hessian, t.functions.states, t.functions.states + len(t.form.remembered)
         )
         self._last = at.point.u, step.point.u
-        if at.violation < _FEASIBLE and abs(at.cost - step.cost) < _NOTHING * max(1.0, abs(at.cost)):
+        gain = abs(at.cost - step.cost) / max(1.0, abs(at.cost))
+        if at.violation < _FEASIBLE and gain < (_LITTLE if t.exact else _NOTHING):
             step = replace(step, size=min(step.size, 1.0))  # there is nothing left to gain
         if np.abs(found.u[:, : t.functions.controls] * t.free).max() > 0.99 * radius:
             step = replace(step, size=max(step.size, 2.0))  # held back, so not converged
@@ -203,12 +209,22 @@ class PlanProblem:
         """Return the solution of the quadratic programme within a radius; a text says why there is none."""
         program, kept = loosened(self.program(at, gradient, hessian, radius), slack), None
         if self._fast and (found := bounded_stages(program, self.active(at), self.task.functions.native)):
-            self._active = found[1]
+            self._active = self._solved = found[1]
             return found[0]
+        convex = program
         if self.task.exact:
-            program, kept = convexified(program, self.fixed(at))
-        found = solve_stages(program, self._fast)
-        if isinstance(found, str) or kept is None:
+            convex, kept = convexified(program, self.fixed(at))
+        found = solve_stages(convex, self._fast)
+        if isinstance(found, str):
+            return found
+        if self._fast:
+            # An interior-point method has found what binds; its solution is neither exact, nor that of a programme
+            # that is convex only where these constraints bind.
+            self._active = active_at(program, found)
+            if exact := bounded_stages(program, self._active, self.task.functions.native):
+                self._active = self._solved = exact[1]
+                return exact[0]
+        if kept is None:
             return found
         return replace(found, adjoint=found.adjoint + np.einsum("kij,kj->ki", kept, found.x))
 
@@ -234,7 +250,9 @@ class PlanProblem:
         if self._active is None:
             t, form = self.task, self.task.form
             pull = at.point.bound_force * t.u_scale
-            slacks = np.full((t.count, len(form.slacked)), -1)
+            # A soft limit that binds is exceeded where its multiplier is its price.
+            price = np.abs(at.point.force[:, form.slacked]) * t.y_scale[form.slacked]
+            slacks = np.where(price < _AT_PRICE * t.soft[form.slacked], -1, 0)
             sides = np.hstack([np.where(self.fixed(at)[:, : pull.shape[1]], np.sign(pull), 0), slacks])
             force = np.zeros((t.count + 1, self.path_rows))
             for i, (r, at_end, _, sign) in enumerate(form.rows):

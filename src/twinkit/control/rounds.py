@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from twinkit.control.check import Checked, checked
+from twinkit.control.check import COARSE, Checked, checked
 from twinkit.control.horizon import Horizon, task_of
 from twinkit.control.prediction import simulated
 from twinkit.control.problem import PlanProblem
 from twinkit.control.region import ALLOWED
 from twinkit.control.scenarios import weighted
-from twinkit.control.solving import Attempt, solved
+from twinkit.control.solving import Attempt, solved, stuck
 from twinkit.control.task import Point, Task
 from twinkit.control.warm import Warm, guessed, left
 from twinkit.core import SimulationError
@@ -25,7 +25,9 @@ from twinkit.optimise import Status
 if TYPE_CHECKING:
     from twinkit.control.mpc import MPC
 
-_FEW, _MANY = 64, 512  # sub-steps of a step: beyond the first an implicit method is tried
+_FEW, _MANY = 8, 512  # sub-steps of a step: beyond the first an implicit method is tried
+_WORTH = 12  # explicit sub-steps that cost as much as an implicit one: 4 to 13 where measured, less without a compiler
+_WORK, _LEAST = 2000, 16  # implicit sub-steps of a plan, and of a step, for accuracy alone; more only to have a plan
 _ROUNDS = 4  # solutions of one plan, with finer steps or other margins
 _MORE = 12  # the same where margins are searched for
 _CLOSE = 0.02  # of the scale: margins that differ by less are the same
@@ -100,10 +102,13 @@ def optimised(
     if isinstance(begin, Warm) and len(begin.points) != len(horizons):
         begin = shifted_moves(begin, horizons[0])
     warm = begin if isinstance(begin, Warm) else None
-    substeps = (warm.method, warm.substeps) if warm is not None else (0, 1)
-    if not isinstance(begin, Warm):
+    substeps = (mpc.chosen_method or 0, 1)
+    if warm is not None and mpc.chosen_method in (None, warm.method):
+        substeps = warm.method, warm.substeps
+    else:
         for h, z in zip(horizons, zs, strict=True):
-            substeps = fitted(h, begin, z, mpc.rtol, substeps)
+            u = shifted_moves(begin, h) if isinstance(begin, Warm) else begin
+            substeps = fitted(h, u, z, mpc.rtol, substeps, mpc.chosen_method is None)
     margins = [np.zeros(shape) if warm is None else _carried(old, shape) for old in (warm.margins if warm else zs)]
 
     def tasks_now() -> list[Task]:
@@ -126,13 +131,16 @@ def optimised(
         rounds += 1
         if clock.perf_counter() > deadline:
             return "the deadline passed before there was a plan" if found == "nothing was tried" else found
-        attempt = solved(tasks, points, mpc.shared_steps, mpc.iterations, deadline, mpc.escalate and wider is None)
+        finer = substeps[1] < _most(len(tasks[0].times) - 1) and rounds < _ROUNDS
+        escalate = mpc.escalate and wider is None
+        attempt = solved(tasks, points, mpc.shared_steps, mpc.iterations, deadline, escalate, finer)
         usable = attempt.status.usable
         checks = [_check(mpc, h, t, substeps, p) for h, t, p in zip(horizons, tasks, attempt.points, strict=True)]
-        if max(check.error for check in checks) > 30.0 * mpc.rtol and usable and substeps[1] < _MANY:
+        exact = all(check.error <= COARSE * mpc.rtol for check in checks)  # False for NaN
+        if finer and (stuck(attempt) if not usable else not exact):
             substeps = substeps[0], 2 * substeps[1]
             for h, z, p in zip(horizons, zs, attempt.points, strict=True):
-                substeps = fitted(h, p.u, z, mpc.rtol, substeps)
+                substeps = fitted(h, p.u, z, mpc.rtol, substeps, mpc.chosen_method is None)
             tasks, points = tasks_now(), attempt.points
             continue
         reason = next((check.reason for check in checks if check.reason), "") or _apart(mpc, tasks, attempt.points)
@@ -201,34 +209,74 @@ def _check(mpc: MPC, h: Horizon, task: Task, substeps: tuple[int, int], point: P
     return checked(h, task, *substeps, point.u, point.x if compare else None, mpc.grows)
 
 
-def fitted(h: Horizon, u: Array | None, z: Array, rtol: float, first: tuple[int, int] = (0, 1)) -> tuple[int, int]:
-    """Return method and number of sub-steps that integrate all steps accurately with given controls."""
-    method, substeps = first
+def _most(steps: int) -> int:
+    """Return how many sub-steps of a step accuracy is worth."""
+    return min(_MANY, max(_LEAST, _WORK // steps))
+
+
+def fitted(
+    h: Horizon, u: Array | None, z: Array, rtol: float, first: tuple[int, int] = (0, 1), free: bool = True
+) -> tuple[int, int]:
+    """Return method and number of sub-steps that integrate all steps accurately with given controls.
+
+    Parameters
+    ----------
+    h, u, z
+        The plan, its controls (None: those in force), and a first guess of the algebraic variables.
+    rtol
+        How accurately.
+    first
+        Method and number of sub-steps to begin with.
+    free
+        Whether the method may be another one: implicit where that costs less.
+    """
     if u is None:
         u = np.tile(np.concatenate([h.before, np.ones(int(h.settings.stretched))]), (len(h.times) - 1, 1))
+    start = h.items(1, u)[:1]
+    start[:, 1] = 0.0  # a step of length zero changes nothing, but asks for rates
+    if not np.isfinite(simulated(h.predictor, 0, h.known.vector, z, start, h.shared).path).all():
+        raise SimulationError("the model cannot be evaluated where the plan starts")
+    method, least = first
+    if method or not free:
+        found = _accurate(h, u, z, rtol, method, least, _MANY)
+        if found:
+            return method, found
+    elif explicit := _accurate(h, u, z, rtol, 0, least, _FEW):
+        return 0, explicit
+    else:
+        implicit = _accurate(h, u, z, rtol, 1, 1, _MANY)
+        most = min(_MANY, _WORTH * implicit) if implicit else _MANY
+        if explicit := _accurate(h, u, z, rtol, 0, max(least, 2 * _FEW), most):
+            return 0, explicit
+        if implicit:
+            return 1, implicit
+    raise SimulationError("the model could not be integrated over the horizon with the first guess of the moves")
+
+
+def _accurate(h: Horizon, u: Array, z: Array, rtol: float, method: int, least: int, most: int) -> int:
+    """Return the number of sub-steps with which a method is accurate, doubled from the least on; 0: more than most.
+
+    An implicit method may be less accurate, where more would be too much work.
+    """
     scale = np.abs(h.model.layout.states.scales)
-    states = len(scale)
 
     def at_nodes(count: int) -> Array:
         items = h.items(count, u)
         per = len(items) // len(u)
-        return simulated(h.predictor, method, h.known.vector, z, items, h.shared).path[per - 1 :: per, :states]
+        return simulated(h.predictor, method, h.known.vector, z, items, h.shared).path[per - 1 :: per, : len(scale)]
 
-    start = h.items(1, u)[:1]
-    start[:, 1] = 0.0  # a step of length zero changes nothing, but asks for rates
-    if not np.isfinite(simulated(h.predictor, method, h.known.vector, z, start, h.shared).path).all():
-        raise SimulationError("the model cannot be evaluated where the plan starts")
-    rough = at_nodes(substeps)
-    while substeps <= _MANY:
-        fine = at_nodes(2 * substeps)
+    count, rough = least, at_nodes(least) if least <= most else np.empty(0)
+    enough = finest = 0
+    while count <= (most if not finest else _most(len(u))):
+        fine = at_nodes(2 * count)
         error = np.abs(fine - rough) / (scale + np.abs(fine))
-        if np.isfinite(error).all() and error.max() <= rtol:
-            return method, substeps
-        substeps, rough = 2 * substeps, fine
-        if method == 0 and substeps > _FEW:
-            method, substeps = 1, 1
-            rough = at_nodes(substeps)
-    raise SimulationError("the model could not be integrated over the horizon with the first guess of the moves")
+        if np.isfinite(error).all():
+            if error.max() <= rtol:
+                return count
+            if method:  # an explicit one that is not accurate is about to be unstable
+                finest, enough = count, enough or (count if error.max() <= COARSE * rtol else 0)
+        count, rough = 2 * count, fine
+    return enough or finest
 
 
 def point_of(task: Task, u: Array) -> Point:

@@ -28,6 +28,8 @@ class Moved:
         Per sub-step: what it started from.
     maps
         Per sub-step: its own derivative, and that of its start with respect to the start of the step.
+    rest
+        Per sub-step: what its second derivative need not compute again.
     """
 
     ends: Array
@@ -35,6 +37,7 @@ class Moved:
     slopes: Array
     at: list[Array]
     maps: list[tuple[Array, Array]]
+    rest: list[Array]
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,25 +71,26 @@ class Shooting:
         """
         f, link = self.functions, self.functions.link[self.method]
         n, m, size = f.states, f.algebraics, f.states + f.controls
-        count = len(x)
+        count, end = len(x), n + m + 1 + size * n
         item = np.empty((count, size + m + 1 + self.items.shape[2]))
         item[:, n:size] = u
         item[:, size + m] = 0.0
         slopes = np.zeros((count, n, size))
         slopes[:, range(n), range(n)] = 1.0
-        at, maps = [], []
+        at, maps, rest = [], [], []
         for piece in self.items:
             item[:, :n], item[:, size : size + m], item[:, size + m + 1 :] = x, z, piece
             found = link(item, self.shared)
             x, z = found[:, :n], found[:, n : n + m]
             if not (found[:, n + m] <= _SOLVED).all():  # also NaN
                 x = np.full_like(x, np.nan)
-            own = found[:, n + m + 1 :].reshape(count, size, n).transpose(0, 2, 1)
+            own = found[:, n + m + 1 : end].reshape(count, size, n).transpose(0, 2, 1)
             at.append(item.copy())
             maps.append((own, slopes))
+            rest.append(found[:, end:])
             slopes = own[:, :, :n] @ slopes
             slopes[:, :, n:] += own[:, :, n:]
-        return Moved(x, z, slopes, at, maps)
+        return Moved(x, z, slopes, at, maps, rest)
 
     def ahead(self, first: int, x: Array, u: Array, z: Array) -> tuple[Array, Array]:
         """Return where steps `first`, ... lead one after the other, ``(K, n)`` and ``(K, m)``.
@@ -124,7 +128,9 @@ class Shooting:
         adjoints = [adjoint]
         for own, _ in reversed(moved.maps[1:]):
             adjoints.append((own[:, :, :n].transpose(0, 2, 1) @ adjoints[-1][:, :, None])[:, :, 0])
-        items = np.concatenate([np.hstack([a, b]) for a, b in zip(moved.at, reversed(adjoints), strict=True)])
+        items = np.concatenate(
+            [np.hstack(parts) for parts in zip(moved.at, moved.rest, reversed(adjoints), strict=True)]
+        )
         curved = f.bend[self.method](items, self.shared).reshape(len(moved.at), count, size, size)
         total = curved[0]
         for j in range(1, len(moved.at)):

@@ -17,6 +17,8 @@ from twinkit.control.tree import Branched, TreeProblem
 from twinkit.optimise import SOLVERS, Converged, Failed, Limits, StageProblem, Status, solve_nonlinear, sqp
 from twinkit.readings.casadi import SYMBOLIC
 
+_SQUARES = 8  # quadratic programmes with second derivatives of squares only, where others may follow
+
 
 @dataclass(frozen=True, eq=False)
 class Attempt:
@@ -53,7 +55,13 @@ class Attempt:
 
 
 def solved(
-    tasks: Sequence[Task], guess: tuple[Point, ...], shared: int, iterations: int, until: float, escalate: bool
+    tasks: Sequence[Task],
+    guess: tuple[Point, ...],
+    shared: int,
+    iterations: int,
+    until: float,
+    escalate: bool,
+    finer: bool,
 ) -> Attempt:
     """Solve one plan.
 
@@ -69,13 +77,15 @@ def solved(
         When to stop, on the clock of ``time.perf_counter``.
     escalate
         Whether the nonlinear solvers are tried where SQP fails.
+    finer
+        Whether there are finer steps to try first where SQP gets stuck.
     """
     try:
         best = _sequential(tasks, guess, shared, iterations, until)
     except (ArithmeticError, RuntimeError, np.linalg.LinAlgError) as error:
         nothing = (None,) * len(tasks)
         best = Attempt(guess, nothing, Failed("SQP", 0, f"the solver crashed: {error}"))
-    if best.status.usable or not escalate:
+    if best.status.usable or not escalate or (finer and stuck(best)):
         return best
     reasons = [getattr(best.status, "reason", best.status.text)]
     for solver in SOLVERS:
@@ -94,11 +104,21 @@ def solved(
     return replace(best, status=Failed("SQP, FATROP, IPOPT", best.status.iterations, "; ".join(reasons)))
 
 
+def stuck(attempt: Attempt) -> bool:
+    """Return whether SQP found no step that lowers its merit function."""
+    return isinstance(attempt.status, Failed) and attempt.status.stuck
+
+
 def _sequential(tasks: Sequence[Task], guess: tuple[Point, ...], shared: int, iterations: int, until: float) -> Attempt:
     """Solve a plan by SQP: quickly, and where that does not converge, from there with accurate quadratic programmes."""
     best, done = Attempt(guess, (None,) * len(tasks), Failed("SQP", 0)), 0
-    for fast in (True, False):
-        limits = Limits(max(1, iterations - done), max(0.0, until - clock.perf_counter()))
+    phases = [(True, iterations), (False, iterations)]
+    if tasks[0].exact_later and not tasks[0].exact:
+        phases.insert(0, (True, _SQUARES))
+    for k, (fast, most) in enumerate(phases):
+        if len(phases) > 2 and k:
+            tasks = [replace(task, exact=True) for task in tasks]
+        limits = Limits(max(1, min(most, iterations - done)), max(0.0, until - clock.perf_counter()))
         if len(tasks) > 1:
             tree = sqp(TreeProblem(tasks, shared, fast), best.points, limits)
             best = Attempt(tree.point, tree.at.parts, tree.status)
@@ -110,7 +130,7 @@ def _sequential(tasks: Sequence[Task], guess: tuple[Point, ...], shared: int, it
             break
         if not all(np.isfinite(point.x).all() for point in best.points):
             best = replace(best, points=guess)
-    return best
+    return replace(best, status=replace(best.status, iterations=done))
 
 
 def _nonlinear(tasks: Sequence[Task], guess: Sequence[Point], shared: int, solver: str, seconds: float) -> Attempt:

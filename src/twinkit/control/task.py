@@ -107,6 +107,8 @@ class Task(Asked):
         What is asked of the last node.
     exact
         Whether second derivatives of the model are used (else those of squares only).
+    exact_later
+        Whether they are used where it converges slowly without them, as it does far from a reference.
     tolerance
         A scaled step of this size is converged.
     """
@@ -120,6 +122,7 @@ class Task(Asked):
     before: Array
     terminal: Terminal | None
     exact: bool
+    exact_later: bool
     tolerance: float
 
     @property

@@ -1,7 +1,7 @@
 """What estimation and control share of optimisation: models with sensitivities, structured solvers, typed endings."""
 
 from twinkit.optimise.augmented import Augmented, augmented
-from twinkit.optimise.bounded import Active, bounded_stages
+from twinkit.optimise.bounded import Active, active_at, bounded_stages
 from twinkit.optimise.discretise import Dynamics, Method, Radau, RungeKutta4
 from twinkit.optimise.native import Chains, Path, Points
 from twinkit.optimise.nonlinear import SOLVERS, StageProblem, solve_nonlinear
@@ -33,6 +33,7 @@ __all__ = [
     "StageSolution",
     "Status",
     "Step",
+    "active_at",
     "augmented",
     "bounded_stages",
     "solve_nonlinear",

@@ -32,8 +32,8 @@ from twinkit.optimise.quadratic import StageProgram, StageSolution
 from twinkit.readings.casadi import SYMBOLIC
 
 Sides = npt.NDArray[np.int8]
-_LARGEST, _COMPILED = 16, 12  # states and inputs together: the recursion is unrolled, and a C compiler takes long
-_GUESSES = 20
+_LARGEST = 60  # states and inputs together: beyond, an interior-point method with fast products of matrices wins
+_GUESSES, _WILD = 20, 8  # so many more changes from guess to guess than before: they lead nowhere
 _LEAST = 1e-7  # smallest curvature along the model, in scaled units
 _ROUNDING = 1e-9
 _STIFF = 1e5  # weight of squares of what breaks a path constraint, relative to the largest curvature
@@ -53,6 +53,12 @@ class Active:
 
     sides: Sides
     force: Array
+
+    def same(self, other: Active | None) -> bool:
+        """Return whether the same constraints bind."""
+        if other is None or other.sides.shape != self.sides.shape or other.force.shape != self.force.shape:
+            return False
+        return bool((other.sides == self.sides).all() and (np.sign(other.force) == np.sign(self.force)).all())
 
 
 @dataclass(frozen=True)
@@ -92,13 +98,14 @@ def bounded_stages(p: StageProgram, guess: Active, native: bool) -> tuple[StageS
     if n + m > _LARGEST or np.isfinite(p.x_low).any() or np.isfinite(p.x_high).any():
         return None
     with SYMBOLIC:
-        recursion = _recursion(n, m, native and n + m <= _COMPILED)
+        recursion = _recursion(n, m, native)
     packed = np.zeros((count, n * (n + m) + n + (n + m) ** 2 + n + 3 * m))
     parts = _filled(packed, p)
     if not all(np.isfinite(a).all() for a in (packed[:, : -2 * m], p.Q[-1], p.q[-1], p.C, p.D, p.b_first)):
         return None
     sides, rows = _possible(p, guess.sides), _Rows(p, guess.force)
     slopes = np.concatenate([p.S, p.R], axis=2)
+    fewest = np.inf
     for _ in range(_GUESSES):
         at = sides != 0
         parts[0][:], parts[1][:] = ~at, np.where(sides > 0, p.u_high, np.where(sides < 0, p.u_low, 0.0))
@@ -108,7 +115,7 @@ def bounded_stages(p: StageProgram, guess: Active, native: bool) -> tuple[StageS
         if not found[0, n * n + n] > _LEAST:  # also NaN
             return None
         x, u = _forwards(recursion, p, packed, found)
-        kept = rows.judged(x, u)
+        kept, changes = rows.judged(x, u)
         costs = np.concatenate([found, start[None]])
         adjoint = (costs[:, : n * n].reshape(-1, n, n) @ x[:, :, None])[:, :, 0] + costs[:, n * n : n * n + n]
         stage = np.concatenate([x[:-1], u], axis=1)
@@ -119,8 +126,20 @@ def bounded_stages(p: StageProgram, guess: Active, native: bool) -> tuple[StageS
             force, inside = np.where(at, -pull, 0.0), np.clip(u, p.u_low, p.u_high)
             found = StageSolution(np.zeros(p.sizes[3]), x, inside, adjoint, np.zeros_like(x), rows.force, force)
             return found, Active(sides, rows.force)
-        sides = after
+        changes += int((after != sides).sum())
+        if changes > 2 * fewest + _WILD:
+            return None
+        sides, fewest = after, min(fewest, changes)
     return None
+
+
+def active_at(p: StageProgram, found: StageSolution) -> Active:
+    """Return which constraints bind at a solution of an interior-point method: their multiplier exceeds their slack."""
+    sides = np.where(found.u_force > p.u_high - found.u, np.int8(1), np.int8(0))
+    sides = np.where(-found.u_force > found.u - p.u_low, np.int8(-1), sides)
+    values, force = _rows_of(p, found.x, found.u), found.path_force
+    binds = (force > p.path_high - values) | (-force > values - p.path_low)
+    return Active(sides, np.where(binds, force, 0.0))
 
 
 def _possible(p: StageProgram, sides: Sides) -> Sides:
@@ -185,21 +204,26 @@ class _Rows:
         found[:, at : at + self._plain.shape[1]] = self._plain  # type: ignore[union-attr, index]
         return found
 
-    def judged(self, x: Array, u: Array) -> bool:
-        """Take the multipliers a solution means; return whether all constraints were kept and no guess has changed."""
+    def judged(self, x: Array, u: Array) -> tuple[bool, int]:
+        """Take the multipliers a solution means; return whether all is kept as guessed, and how many guesses changed."""
         p = self.p
-        values = np.concatenate([(p.C[:-1] @ x[:-1, :, None] + p.D @ u[:, :, None])[:, :, 0], (p.C[-1] @ x[-1])[None]])
+        values = _rows_of(p, x, u)
         above, below = values - p.path_high, p.path_low - values
         if not self._some and (above <= _ROUNDING).all() and (below <= _ROUNDING).all():
-            return True
+            return True, 0
         upper = np.where(self.force > 0.0, self.force, 0.0) + self._weight * above
         lower = np.where(self.force < 0.0, -self.force, 0.0) + self._weight * below
         after = np.where((upper > 0.0) & ((self.force > 0.0) | (above > _ROUNDING)), upper, 0.0)
         after -= np.where((lower > 0.0) & ((self.force < 0.0) | (below > _ROUNDING)), lower, 0.0)
         broken = np.where(after > 0.0, np.abs(above), np.where(after < 0.0, np.abs(below), 0.0))
-        same = bool((np.sign(after) == np.sign(self.force)).all() and broken.max(initial=0.0) <= _ROUNDING)
+        changes = int((np.sign(after) != np.sign(self.force)).sum())
         self.force, self._some = after, bool(after.any())
-        return same
+        return not changes and bool(broken.max(initial=0.0) <= _ROUNDING), changes
+
+
+def _rows_of(p: StageProgram, x: Array, u: Array) -> Array:
+    """Return the values that the path constraints limit, ``(N + 1, g)``."""
+    return np.concatenate([(p.C[:-1] @ x[:-1, :, None] + p.D @ u[:, :, None])[:, :, 0], (p.C[-1] @ x[-1])[None]])
 
 
 def _filled(packed: Array, p: StageProgram) -> tuple[Array, Array]:
@@ -228,38 +252,46 @@ def _forwards(recursion: _Recursion, p: StageProgram, packed: Array, found: Arra
 def _recursion(n: int, m: int, native: bool) -> _Recursion:
     """Return the recursions as functions of CasADi."""
     width = n + m
-    carried = ca.SX.sym("carried", n * n + n + 1 + m * n + m)
-    item = ca.SX.sym("item", n * width + n + width**2 + width + 2 * m)
-    parts = ca.vertsplit(item, np.cumsum([0, n * width, n, width**2, width, m, m]).tolist())
-    slopes, b = ca.reshape(parts[0], width, n).T, parts[1]
-    later, pull = ca.reshape(carried[: n * n], n, n), carried[n * n : n * n + n]
-    hessian = ca.reshape(parts[2], width, width) + slopes.T @ (later @ slopes)
-    gradient = parts[3] + slopes.T @ (pull + later @ b)
-    free, value = parts[4], parts[5]
-    gradient = gradient + hessian[:, n:] @ ((1 - free) * value)
-    every = ca.vertcat(ca.SX.ones(n), free)
-    hessian = hessian * (every @ every.T)
-    worst, gains, steps = carried[n * n + n], ca.SX(m, n), ca.SX(m, 1)
+    carried, item = (
+        ca.MX.sym("carried", n * n + n + 1 + m * n + m),
+        ca.MX.sym("item", n * width + n + width**2 + width + 2 * m),
+    )
+    by_rows, b, hessian, gradient, free, value = ca.vertsplit(
+        item, np.cumsum([0, n * width, n, width**2, width, m, m]).tolist()
+    )
+    later, pull, worst, _ = ca.vertsplit(carried, np.cumsum([0, n * n, n, 1, m * n + m]).tolist())
+    back, later = ca.reshape(by_rows, width, n), ca.reshape(later, n, n)  # derivatives, transposed
+    hessian = ca.reshape(hessian, width, width) + back @ (later @ back.T)
+    gradient = gradient + back @ (pull + later @ b)
+    held = 1 - free
+    gradient = gradient + hessian[:, n:] @ (held * value)
+    cross = ca.repmat(free, 1, n) * hessian[n:, :n]
+    inputs = hessian[n:, n:] * (free @ free.T) + ca.diag(held)
+    laws, least = _eliminated(m, n + 1)(inputs, ca.horzcat(cross, free * gradient[n:] - held * value))
+    gains, steps = -laws[:, :n], -laws[:, n]
+    cost = hessian[:n, :n] + cross.T @ gains
+    end = ca.vertcat(
+        ca.vec(0.5 * (cost + cost.T)), gradient[:n] + cross.T @ steps, ca.fmin(worst, least), ca.vec(gains.T), steps
+    )
+    function = ca.Function("back", [carried, item, ca.MX.sym("shared", 1)], [ca.densify(end)])
+    return _Recursion(Path(function, native), Path(_ahead(n, m), native))
+
+
+def _eliminated(m: int, columns: int) -> ca.Function:
+    """Return ``(symmetric matrix, right sides) -> (solutions, smallest pivot)``, unrolled."""
+    matrix, right = ca.SX.sym("matrix", m, m), ca.SX.sym("right", m, columns)
+    left, found, pivots = ca.SX(matrix), ca.SX(right), list[ca.SX]()
     for j in range(m):
-        hessian[n + j, n + j] += 1 - free[j]
-        gradient[n + j] = free[j] * gradient[n + j] - (1 - free[j]) * value[j]
-    rows = list[tuple[ca.SX, ca.SX]]()
-    for j in range(width - 1, n - 1, -1):  # eliminate one input after the other
-        pivot = hessian[j, j]
-        worst = ca.fmin(worst, pivot)
-        row, share = hessian[j, :j] / pivot, gradient[j] / pivot
-        rows.insert(0, (row, share))
-        for i in range(j):
-            for k in range(i + 1):
-                hessian[i, k] -= hessian[j, i] * row[k]
-                hessian[k, i] = hessian[i, k]
-            gradient[i] -= hessian[j, i] * share
-    for j, (row, share) in enumerate(rows):  # u[j] = -row @ (x, u before) - share
-        gains[j, :] = -row[:n] - (row[n:] @ gains[:j, :] if j else 0)
-        steps[j] = -share - (row[n:] @ steps[:j] if j else 0)
-    end = ca.vertcat(ca.vec(hessian[:n, :n]), gradient[:n], worst, ca.vec(gains.T), steps)
-    back = ca.Function("back", [carried, item, ca.SX.sym("shared", 1)], [ca.densify(end)])
-    return _Recursion(Path(back, native), Path(_ahead(n, m), native))
+        pivots.append(left[j, j])
+        for i in range(j + 1, m):
+            share = left[i, j] / left[j, j]
+            left[i, j + 1 :] -= share * left[j, j + 1 :]
+            found[i, :] -= share * found[j, :]
+    for j in range(m - 1, -1, -1):
+        for i in range(j + 1, m):
+            found[j, :] -= left[j, i] * found[i, :]
+        found[j, :] /= left[j, j]
+    return ca.Function("eliminated", [matrix, right], [found, functools.reduce(ca.fmin, pivots)])
 
 
 def _ahead(n: int, m: int) -> ca.Function:

@@ -10,14 +10,20 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import casadi as ca
 import numpy as np
 
 from twinkit.readings.casadi import symbol_kind
 
-_NEWTON = 5
+_NEWTON = 20  # iterations at most: those after convergence are not made
+_GUARDED = 8  # of these, in which steps are whole and states stay above their bounds; later, careful ones
+_PARTS = (1.0, 0.5, 0.25, 0.1, 0.03)  # of a careful step that are tried
+_LEFT = 0.1  # of the distance to a bound after an iteration that would cross it
+_NEARLY = 1e-7  # size of a correction, as `Dynamics.solve` counts it, after which one more is enough: about its square
+_FAR = 1e300
+_TINY = 1e-100  # CasADi's QR divides by zero where squares of entries underflow
 
 
 @dataclass(frozen=True)
@@ -32,6 +38,9 @@ class Dynamics:
         ``(t, x, z, u, shared) -> (dx/dt, its total derivative with respect to x)``, consistent `z` given.
     solve
         ``(t, x, z, u, shared) -> (z, size of the last correction)``: consistent algebraic variables from a guess.
+    low
+        Declared lower bounds of the first states (infinite: none). Where a rate has a pole below its bound, as many
+        kinetics have below zero, an implicit step is not to jump over it to a solution that means nothing.
     """
 
     states: int
@@ -40,23 +49,31 @@ class Dynamics:
     shared: int
     slope: Any
     solve: Any
+    low: tuple[float, ...] = ()
 
 
 class Method(ABC):
     """A one-step method."""
 
-    order: int
+    order: ClassVar[int]
 
     @abstractmethod
     def advance(self, dynamics: Dynamics, sensitive: bool) -> Any:
         """Return the sub-step, with the sensitivity (`move`) or without (`flow`)."""
 
     @abstractmethod
-    def bend(self, dynamics: Dynamics) -> Any:
-        """Return ``(carried, item, shared, adjoint) -> `` second derivative of ``adjoint' x`` after the sub-step.
+    def link(self, dynamics: Dynamics) -> Any:
+        """Return ``(carried, item, shared) -> (carried, derivative, rest)`` of one sub-step.
 
-        `carried` is that of `advance` without sensitivity; the derivative is with respect to the states before, by
-        columns.
+        `carried` is that of `advance` without sensitivity; the derivative of the states is with respect to those
+        before. `rest` is what `bend` need not compute again.
+        """
+
+    @abstractmethod
+    def bend(self, dynamics: Dynamics) -> Any:
+        """Return ``(carried, item, shared, rest, adjoint) -> `` second derivative of ``adjoint' x`` after the sub-step.
+
+        The derivative is with respect to the states before, by columns; `carried` and `rest` are those of `link`.
         """
 
 
@@ -77,10 +94,11 @@ def _split(carried: Any, d: Dynamics, sensitive: bool) -> tuple[Any, Any, Any, A
     return carried[:n], carried[n : n + m], carried[n + m], matrix
 
 
+@dataclass(frozen=True)
 class RungeKutta4(Method):
     """The classical explicit method of order 4, for what is not stiff over a sub-step."""
 
-    order = 4
+    order: ClassVar[int] = 4
 
     def advance(self, dynamics: Dynamics, sensitive: bool) -> Any:
         """See `Method.advance`."""
@@ -106,42 +124,61 @@ class RungeKutta4(Method):
             parts.append(ca.vec(ca.densify(matrix + h * sum(w * k for w, k in zip(weights, maps, strict=True)))))
         return ca.Function("rk4", [carried, item, shared], [ca.densify(ca.vertcat(*parts))])
 
+    def link(self, dynamics: Dynamics) -> Any:
+        """See `Method.link`."""
+        n, head, kind = dynamics.states, dynamics.states + dynamics.algebraics + 1, symbol_kind(dynamics.slope)
+        carried, item, shared = _symbols(kind, dynamics, False)
+        unit = ca.vec(kind.eye(n))
+        end = self.advance(dynamics, sensitive=True)(ca.vertcat(carried, unit), item, shared)
+        result = [end[:head], ca.reshape(end[head:], n, n), kind(0, 1)]
+        return ca.Function("link", [carried, item, shared], result)
+
     def bend(self, dynamics: Dynamics) -> Any:
         """See `Method.bend`."""
         n, kind = dynamics.states, symbol_kind(dynamics.slope)
         carried, item, shared = _symbols(kind, dynamics, False)
-        adjoint = kind.sym("adjoint", n)
+        adjoint, rest = kind.sym("adjoint", n), kind.sym("rest", 0)
         end = self.advance(dynamics, sensitive=False)(carried, item, shared)
         hessian = ca.hessian(ca.dot(adjoint, end[:n]), carried)[0][:n, :n]
-        return ca.Function("bend", [carried, item, shared, adjoint], [ca.densify(ca.vec(hessian))])
+        return ca.Function("bend", [carried, item, shared, rest, adjoint], [ca.densify(ca.vec(hessian))])
 
 
+@dataclass(frozen=True)
 class Radau(Method):
-    """Radau IIA with three stages, order 5: implicit and L-stable, for stiff models [1]_.
+    """Radau IIA with three stages, order 5: implicit and L-stable, for stiff models.
+
+    It is collocation on the three Radau points. The stages are eliminated: Newton's method solves them in every
+    sub-step, for the states that move only.
 
     References
     ----------
-    .. [1] E. Hairer, G. Wanner, Solving Ordinary Differential Equations II, 2nd ed., Springer 1996, section IV.5,
-       table 5.6. doi:10.1007/978-3-642-05221-7
+    E. Hairer, G. Wanner (1996), Solving Ordinary Differential Equations II, 2nd ed., section IV.5, table 5.6,
+    doi:10.1007/978-3-642-05221-7
     """
 
-    order = 5
+    order: ClassVar[int] = 5
 
     def advance(self, dynamics: Dynamics, sensitive: bool) -> Any:
         """See `Method.advance`."""
-        d, n = dynamics, dynamics.states
+        d = dynamics
         carried, item, shared = _symbols(ca.MX, d, sensitive)
         x, _, _, matrix = _split(carried, d, sensitive)
-        table = _radau()[1]
-        s = _stages(d, carried, item, shared)
-        end = x + item[1] * sum(table[2][j] * s.slopes[j * n : (j + 1) * n] for j in range(3))
-        parts = [end, s.algebraics, s.worst]
+        s = _stages(d, carried, item, shared, matrix)
+        parts = [_after(x, item[1], s.slopes, s.moving), s.algebraics, s.worst]
         if sensitive:
-            right = ca.vertcat(*[jacobian @ matrix for jacobian in s.jacobians])
-            change = ca.solve(s.system, ca.densify(right), "qr")
-            after = matrix + item[1] * sum(table[2][j] * change[j * n : (j + 1) * n, :] for j in range(3))
-            parts.append(ca.vec(ca.densify(after)))
+            parts.append(ca.vec(ca.densify(_after(matrix, item[1], s.change, s.moving))))
         return ca.Function("radau", [carried, item, shared], [ca.densify(ca.vertcat(*parts))])
+
+    def link(self, dynamics: Dynamics) -> Any:
+        """See `Method.link`."""
+        d = dynamics
+        carried, item, shared = _symbols(ca.MX, d, False)
+        unit = ca.MX(ca.DM.eye(d.states))
+        s = _stages(d, carried, item, shared, unit)
+        end = ca.vertcat(_after(carried[: d.states], item[1], s.slopes, s.moving), s.algebraics, s.worst)
+        after = ca.densify(_after(unit, item[1], s.change, s.moving))
+        rest = ca.densify(ca.vertcat(s.slopes, ca.vec(s.change)))
+        return ca.Function("link", [carried, item, shared], [ca.densify(end), after, rest])
 
     def bend(self, dynamics: Dynamics) -> Any:
         """See `Method.bend`.
@@ -149,65 +186,159 @@ class Radau(Method):
         With the stage slopes `K` from ``F(x, K) = 0``, the second derivative of ``adjoint' x1 + mu' F`` is that of the
         step when `mu` makes its derivative with respect to `K` vanish.
         """
-        d, n = dynamics, dynamics.states
+        d = dynamics
         carried, item, shared = _symbols(ca.MX, d, False)
-        adjoint = ca.MX.sym("adjoint", n)
-        nodes, table = _radau()
-        h, s, bowl = item[1], _stages(d, carried, item, shared), _bowl(d)
-        right = ca.vertcat(*[h * table[2][j] * adjoint for j in range(3)])
-        push = ca.solve(s.system.T, right, "qr")
-        change = ca.solve(s.system, ca.densify(ca.vertcat(*s.jacobians)), "qr")
-        hessian = ca.MX(n, n)
+        moving, bowl = _moving(d)[0], _bowl(d)
+        size, (nodes, table) = len(moving), _radau()
+        adjoint, rest = ca.MX.sym("adjoint", d.states), ca.MX.sym("rest", 3 * size * (1 + d.states))
+        slopes, change = rest[: 3 * size], ca.reshape(rest[3 * size :], 3 * size, d.states)
+        h, x, z, unit = item[1], carried[: d.states], carried[d.states : -1], ca.MX(ca.DM.eye(d.states))
+        jacobians = _derivatives(d, x, z, slopes, item, shared, moving)[1]
+        right = ca.vertcat(*[h * table[2][j] * adjoint[moving] for j in range(3)])
+        push = _solved(_system(h, jacobians, moving).T, right)
+        hessian = ca.MX(d.states, d.states)
         for i, node in enumerate(nodes):
-            at = carried[:n] + h * sum(table[i][j] * s.slopes[j * n : (j + 1) * n] for j in range(3))
-            spread = ca.MX.eye(n) + h * sum(table[i][j] * change[j * n : (j + 1) * n, :] for j in range(3))
-            u = input_at(item, node * h, d.inputs)
-            curved = bowl(item[0] + node * h, at, s.algebraics, u, shared, push[i * n : (i + 1) * n])
+            at, spread = _after(x, h, slopes, moving, i), _after(unit, h, change, moving, i)
+            every = ca.MX(d.states, 1)
+            every[moving] = push[i * size : (i + 1) * size]
+            curved = bowl(item[0] + node * h, at, z, input_at(item, node * h, d.inputs), shared, every)
             hessian = hessian + spread.T @ curved @ spread
-        return ca.Function("bend", [carried, item, shared, adjoint], [ca.densify(ca.vec(hessian))])
+        return ca.Function("bend", [carried, item, shared, rest, adjoint], [ca.densify(ca.vec(hessian))])
 
 
 @dataclass(frozen=True)
 class _Stages:
-    """The solved stages of one implicit step: slopes, the system of Newton's method and the Jacobians there."""
+    """The solved stages of one implicit step.
 
+    Attributes
+    ----------
+    moving
+        Positions of the states that move; the others are constant.
+    slopes, change
+        Slopes of these at the stages, one stage after the other, and their derivatives; None: not asked for.
+    algebraics, worst
+        Algebraic variables at the end, and the largest correction met so far.
+    """
+
+    moving: list[int]
     slopes: Any
-    system: Any
-    jacobians: list[Any]
+    change: Any
     algebraics: Any
     worst: Any
 
 
-def _stages(d: Dynamics, carried: Any, item: Any, shared: Any) -> _Stages:
-    n = d.states
-    x, z, worst = carried[:n], carried[n : n + d.algebraics], carried[n + d.algebraics]
-    t, h = item[0], item[1]
-    nodes, table = _radau()
-    us = [input_at(item, node * h, d.inputs) for node in nodes]
-    z0 = z
-    slope = d.slope(t, x, d.solve(t, x, z, input_at(item, 0.0, d.inputs), shared)[0], us[0], shared)[0]
-    slopes = ca.repmat(slope, 3, 1)
+def _after(start: Any, h: Any, slopes: Any, moving: list[int], stage: int = 2) -> Any:
+    """Return what stages lead to: states, or the rows of their derivatives."""
+    row, size = _radau()[1][stage], len(moving)
+    found = ca.MX(start)
+    found[moving, :] = start[moving, :] + h * sum(row[j] * slopes[j * size : (j + 1) * size, :] for j in range(3))
+    return found
 
-    def stages(slopes: Any) -> tuple[Any, Any, list[Any], Any]:
-        found, jacobians, zs, worse = [], [], [], worst
-        for i, node in enumerate(nodes):
-            at = x + h * sum(table[i][j] * slopes[j * n : (j + 1) * n] for j in range(3))
-            zi, size = d.solve(t + node * h, at, z0, us[i], shared)
-            dx, jacobian = d.slope(t + node * h, at, zi, us[i], shared)
-            found.append(dx)
-            jacobians.append(jacobian)
-            zs.append(zi)
-            worse = ca.fmax(worse, size)
-        rows = [ca.horzcat(*[-h * table[i][j] * jacobians[i] for j in range(3)]) for i in range(3)]
-        return ca.vertcat(*found), ca.MX.eye(3 * n) + ca.vertcat(*rows), jacobians, (zs, worse)
 
-    for _ in range(_NEWTON):
-        found, system, _, _ = stages(slopes)
-        change = ca.solve(system, found - slopes, "qr")
-        slopes = slopes + change
-    _, system, jacobians, (zs, worst) = stages(slopes)
-    size = ca.norm_inf(h * change) / (1.0 + ca.norm_inf(x))
-    return _Stages(slopes, system, jacobians, zs[-1], ca.fmax(worst, size))
+def _moving(d: Dynamics) -> tuple[list[int], Any]:
+    """Return positions of the states that are not constant, and the slope of these without its derivative.
+
+    What can only be called may move all of them.
+    """
+    kind = symbol_kind(d.slope)
+    arguments = [kind.sym(name, d.slope.sparsity_in(i)) for i, name in enumerate(("t", "x", "z", "u", "shared"))]
+    slope, jacobian = d.slope(*arguments)
+    if kind is ca.MX:
+        return list(range(d.states)), ca.Function("rate", arguments, [ca.densify(slope)])
+    slope = ca.sparsify(slope)
+    found = sorted({*slope.sparsity().row(), *ca.sparsify(jacobian).sparsity().row()})
+    return found, ca.Function("rate", arguments, [ca.densify(slope)[found]])
+
+
+def _derivatives(
+    d: Dynamics, x: Any, z: Any, slopes: Any, item: Any, shared: Any, moving: list[int]
+) -> tuple[Any, list[Any], Any, Any]:
+    """Return what the slopes should be, their derivatives at the stages, and algebraic variables with a correction."""
+    found, jacobians, last, worst = [], [], z, ca.MX(0)
+    for i, node in enumerate(_radau()[0]):
+        at, u = _after(x, item[1], slopes, moving, i), input_at(item, node * item[1], d.inputs)
+        last, away = d.solve(item[0] + node * item[1], at, z, u, shared)
+        dx, jacobian = d.slope(item[0] + node * item[1], at, last, u, shared)
+        found.append(dx[moving])
+        jacobians.append(jacobian[moving, :])
+        worst = ca.fmax(worst, away)
+    return ca.vertcat(*found), jacobians, last, worst
+
+
+def _system(h: Any, jacobians: list[Any], moving: list[int]) -> Any:
+    """Return the matrix of Newton's method."""
+    table = _radau()[1]
+    rows = [ca.horzcat(*[-h * table[i][j] * jacobians[i][:, moving] for j in range(3)]) for i in range(3)]
+    return ca.MX.eye(3 * len(moving)) + ca.vertcat(*rows)
+
+
+def _stages(d: Dynamics, carried: Any, item: Any, shared: Any, matrix: Any) -> _Stages:
+    """Solve the stages of one step; `matrix` is the derivative of the states before it (None: not asked for)."""
+    x, z, worst = carried[: d.states], carried[d.states : d.states + d.algebraics], carried[d.states + d.algebraics]
+    moving, rate = _moving(d)
+    u, floor = input_at(item, 0.0, d.inputs), _floor(d, x, moving)
+    slope = rate(item[0], x, d.solve(item[0], x, z, u, shared)[0], u, shared)
+    if floor is not None:
+        slope = ca.if_else(item[1] > 0.0, ca.fmax(slope, (1.0 - _LEFT) * (floor - x[moving]) / item[1]), slope)
+    slopes, size = ca.repmat(slope, 3, 1), ca.MX(np.inf)
+    whole, careful = _improvement(d, moving, guarded=True), _improvement(d, moving, guarded=False)
+    for k in range(_NEWTON):
+        one = whole if k < _GUARDED else careful
+        slopes, size = one(size > _NEARLY, slopes, size, x, z, item, shared)
+    found, jacobians, end, away = _derivatives(d, x, z, slopes, item, shared, moving)
+    right = [found - slopes]
+    if matrix is not None:
+        # These derivatives belong to the slopes before the last correction, which must be tiny to be accepted.
+        right.append(ca.vertcat(*[jacobian @ matrix for jacobian in jacobians]))
+    solution = _solved(_system(item[1], jacobians, moving), ca.horzcat(*right))
+    slopes = slopes + solution[:, 0]
+    if d.algebraics:
+        end = d.solve(
+            item[0] + item[1], _after(x, item[1], slopes, moving), end, input_at(item, item[1], d.inputs), shared
+        )[0]
+    off = ca.norm_inf(item[1] * solution[:, 0]) / (1.0 + ca.norm_inf(x))
+    return _Stages(moving, slopes, solution[:, 1:], end, ca.fmax(ca.fmax(worst, away), off))
+
+
+def _solved(system: Any, right: Any) -> Any:
+    """Return ``system^-1 right``; entries whose squares would underflow count as zeros, which CasADi's QR can take."""
+    return ca.solve(ca.if_else(ca.fabs(system) > _TINY, system, 0.0), ca.densify(right), "qr")
+
+
+def _floor(d: Dynamics, x: Any, moving: list[int]) -> Any:
+    """Return what states are kept above: their bounds, or as far below as they begin there; None: they have none."""
+    low = np.array([*d.low, *[-np.inf] * (d.states - len(d.low))])[moving]
+    if not np.isfinite(low).any():
+        return None
+    low = ca.DM(np.maximum(low, -_FAR))
+    return low - 2.0 * ca.fmax(low - x[moving], 0.0)
+
+
+def _improvement(d: Dynamics, moving: list[int], guarded: bool) -> Any:
+    """Return ``(whether, slopes, size, x, z, item, shared) -> (slopes, size)``: one iteration of Newton's method."""
+    count = len(moving)
+    slopes, size = ca.MX.sym("slopes", 3 * count), ca.MX.sym("size")
+    x, z = ca.MX.sym("x", d.states), ca.MX.sym("z", d.algebraics)
+    _, item, shared = _symbols(ca.MX, d, False)
+    arguments, h = [slopes, size, x, z, item, shared], item[1]
+    found, jacobians, _, _ = _derivatives(d, x, z, slopes, item, shared, moving)
+    change = _solved(_system(h, jacobians, moving), found - slopes)
+    last = ca.norm_inf(h * change) / (1.0 + ca.norm_inf(x))
+    if not guarded:  # at a kink whole steps may go to and fro for ever
+        tried = [slopes + part * change for part in _PARTS]
+        off = [ca.norm_2(_derivatives(d, x, z, one, item, shared, moving)[0] - one) for one in tried]
+        part, least = ca.MX(_PARTS[0]), off[0]
+        for other, one in zip(_PARTS[1:], off[1:], strict=True):
+            part, least = ca.if_else(one < least, other, part), ca.fmin(one, least)
+        change = part * change
+    elif (floor := _floor(d, x, moving)) is not None:
+        table, floors = np.array(_radau()[1]), ca.repmat(floor, 1, 3)
+        here = ca.repmat(x[moving], 1, 3) + h * ca.reshape(slopes, count, 3) @ table.T
+        there = here + h * ca.reshape(change, count, 3) @ table.T
+        kept = ca.fmax(there, floors + _LEFT * (here - floors))
+        change = change + ca.if_else(h > 0.0, ca.vec((kept - there) @ np.linalg.inv(table).T) / h, 0.0)
+    correct = ca.Function("correct", arguments, [slopes + change, last])
+    return ca.Function.if_else("improve", correct, ca.Function("leave", arguments, [slopes, size]))
 
 
 def _bowl(d: Dynamics) -> Any:

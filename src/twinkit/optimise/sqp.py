@@ -196,7 +196,7 @@ def sqp(
     if not math.isfinite(here.cost + here.violation):
         return Solved(guess, here, Failed("SQP", 0, "the model cannot be evaluated at the first guess"))
     weight, end = 0.0, time.perf_counter() + limits.seconds
-    stopped = MaxIterations("SQP", limits.iterations)
+    stopped, stuck = MaxIterations("SQP", limits.iterations), False
     before = 0.0  # size of the last step, where it was a full one
     for iteration in range(1, limits.iterations + 1):
         step = problem.step(here)
@@ -212,7 +212,7 @@ def sqp(
         weight = max(weight, 2.0 * step.multiplier)
         found = _search(problem, here, step, weight)
         if found is None:
-            stopped = MaxIterations("SQP", iteration, "a line search without progress")
+            stopped, stuck = MaxIterations("SQP", iteration, "a line search without progress"), True
             break
         here, whole = found
         before = step.size if whole else 0.0
@@ -221,7 +221,7 @@ def sqp(
             break
     if here.violation > limits.violation:
         reason = f"{stopped.reason}, with the model violated by {here.violation:.1e}"
-        return Solved(here.point, here, Failed("SQP", stopped.iterations, reason))
+        return Solved(here.point, here, Failed("SQP", stopped.iterations, reason, stuck))
     return Solved(here.point, here, stopped)
 
 

@@ -77,9 +77,12 @@ class Failed(Status):
     ----------
     reason
         Why, in words.
+    stuck
+        Whether no step lowered the merit: what is integrated may be integrated too coarsely.
     """
 
     reason: str = "unknown"
+    stuck: bool = False
 
     @property
     def text(self) -> str:

@@ -459,3 +459,33 @@ def test_limits_that_never_change_are_those_of_every_plan():
     for plan in plans:
         assert plan.predicted["T"].mean[1:].max() <= 40.0 + 1e-3
     assert [len(plan.moves["Q"].values) for plan in plans] == [10, 10, 10, 3]
+
+
+def test_feeding_cells_that_use_up_everything():
+    """Glucose runs out within a step; kinetics have a pole just below zero, and oxygen is a thousand times faster."""
+    model = tk.unitops.CHOFedBatch()
+    mpc = MPC(
+        model, until="8 d", step="24 h", maximize=final("mAb"), moves={"F": Move(bounds=(0, "3 mL/h"))},
+        within={"Glc": (None, "60 mmol/L"), "V": (None, "2 L")}, escalate=False, native=False,
+    )  # fmt: skip
+    values = model.values()
+    plan = mpc.plan({name: values[name] for name in model.layout.states.labels}, t=0.0)
+    assert isinstance(plan.status, Optimal), plan.status.text
+    assert min(plan.predicted["Glc"].mean) > -1e-3
+    assert plan.objective > 1.0
+
+
+def test_far_from_a_reference_curvature_takes_over():
+    """Cells that take days to grow to the reference: Gauss-Newton alone needs more than 50 iterations."""
+    model = tk.unitops.CHOPerfusion()
+    settings = {
+        "horizon": "10 d", "step": "12 h", "track": {"Xv": 20.0}, "within": {"Glc": (5, None)}, "escalate": False,
+        "moves": {"bleed": Move(bounds=(0.02, 0.5), penalty=0.01), "exchange": Move(bounds=(0.5, 4), penalty=0.01)},
+        "native": False,
+    }  # fmt: skip
+    start = {name: model.values()[name] for name in model.layout.states.labels}
+    plan, squares = (MPC(model, **settings, second_derivatives=s).plan(start, t=0.0) for s in (None, False))
+    assert isinstance(plan.status, Optimal), plan.status.text
+    assert plan.status.iterations < 30
+    assert isinstance(squares.status, Suboptimal)
+    assert plan.objective <= squares.objective

@@ -73,7 +73,8 @@ def _made(model: Model, plan: Plan, rows: tuple[int, ...], native: bool) -> Func
     arguments = [t, x, z, u, shared]
     slope = ca.Function("slope", arguments, s.slope(t, x, z, u, modes, p))
     solve = ca.Function("solve", arguments, s.solve(t, x, z, u, modes, p))
-    dynamics = Dynamics(x.numel(), z.numel(), u.numel(), shared.numel(), slope, solve)
+    low = tuple(model.layout.states.limits[0])
+    dynamics = Dynamics(x.numel(), z.numel(), u.numel(), shared.numel(), slope, solve, low)
     native = native and not model.structure.externals  # what can only be called has no C code
     flows = [method.advance(dynamics, sensitive=False) for method in METHODS]
     moves = [method.advance(dynamics, sensitive=True) for method in METHODS]
