@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import warnings
+import zipfile
 
 import numpy as np
 import pytest
@@ -434,6 +435,88 @@ def test_what_cannot_be_a_model_is_refused_with_a_reason(oven, spring, clocks, b
         with pytest.raises(UnsupportedFMUError, match=reason):
             tk.fmi.model(path, **options)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "reason"),
+    [
+        ('name="wall.T"', 'name="$STATESET1.x[1]"', "selects its states"),
+        ('providesDirectionalDerivative="true"', 'canBeInstantiatedOnlyOncePerProcess="true"', "only once"),
+        ('valueReference="0" causality', 'valueReference="0" variability="discrete" causality', "'Q' is not"),
+        ('name="T" v', 'name="t" v', "'t', a name that models use"),
+    ],
+)  # fmt: skip
+def test_what_a_description_says_against_it_is_a_reason(oven, tmp_path, old, new, reason):
+    path = altered(oven, tmp_path / "other.fmu", old, new)
+    with pytest.raises(UnsupportedFMUError, match=reason):
+        tk.fmi.model(path)
+
+
+def altered(path, target, old, new):
+    """Return a copy of an FMU with another description."""
+    with zipfile.ZipFile(path) as source, zipfile.ZipFile(target, "w") as copied:
+        for name in source.namelist():
+            data = source.read(name)
+            if name == "modelDescription.xml":
+                assert data.count(old.encode()) >= 1
+                data = data.replace(old.encode(), new.encode())
+            copied.writestr(name, data)
+    return target
+
+
+def test_a_discrete_input_may_be_held(oven, tmp_path):
+    old = '<ScalarVariable name="trouble" valueReference="5" causality="parameter" variability="fixed" initial="exact">'
+    new = '<ScalarVariable name="trouble" valueReference="5" causality="input" variability="discrete">'
+    path = altered(oven, tmp_path / "other.fmu", old, new)
+    with pytest.raises(UnsupportedFMUError, match="'trouble' is not continuous"):
+        tk.fmi.model(path)
+    assert tk.fmi.model(path, start={"trouble": 0}).layout.inputs.labels == ["Q"]
+
+
+def test_arrays_are_refused(arrays):
+    with pytest.raises(UnsupportedFMUError, match="is an array"):
+        tk.fmi.model(arrays)
+
+
+@pytest.mark.parametrize(
+    ("trouble", "reason"), [(7, "parameter 'gain' when it is changed"), (8, "perhaps 'gain' must not be set once")]
+)
+def test_a_parameter_that_cannot_be_changed_once_initialized_is_refused(oven, trouble, reason):
+    tk.fmi.model(oven, start={"trouble": trouble})
+    with pytest.raises(UnsupportedFMUError, match=reason):
+        tk.fmi.model(oven, ["gain"], start={"trouble": trouble})
+
+
+def test_bounds_that_its_own_start_value_breaks_are_left_out(oven, tmp_path):
+    path = altered(oven, tmp_path / "other.fmu", 'start="20" nominal="50"', 'start="20" min="30" nominal="50"')
+    model = tk.fmi.model(path)
+    assert model.layout.states["T"].variable.bounds == (-np.inf, np.inf)
+    assert any("its bounds (30, inf) are left out" in note for note in model.notes)
+
+
+def test_an_end_cannot_be_free_where_time_enters_by_itself(tmp_path):
+    made = tk.fmi.export(Timed(), tmp_path / "timed.fmu", kind="me")
+    model = tk.fmi.model(made.path, time_unit="h")
+    free = tk.MPC(model, step=1.0, until=(2.0, 9.0), maximize=tk.final("x"), moves={"u": tk.Move()})
+    with pytest.raises(tk.InvalidValueError, match="its end cannot be free"):
+        free.plan({"x": 0.0}, 0.0)
+    plans = [
+        tk.MPC(one, step=1.0, horizon=8.0, track={"x": 1.0}, moves={"u": tk.Move(penalty=0.1)}).plan({"x": 0.0}, 2.0)
+        for one in (Timed(), model)
+    ]
+    wanted, found = (np.asarray(plan.moves["u"].values) for plan in plans)
+    assert found == pytest.approx(wanted, abs=1e-6)
+
+
+class Timed(tk.Model):
+    """A quantity that a tide disturbs."""
+
+    time_unit = "h"
+    x = tk.State("g", 0.0, nominal=1.0)
+    u = tk.Input("g/h", 0.0, bounds=(-1, 1), nominal=1.0)
+
+    def equations(self, v, m):
+        return {"x": v.u + m.quantity(0.5, "g/h") * m.sin(v.t / m.quantity(1.0, "h")) - v.x / m.quantity(4.0, "h")}
 
 
 def test_wrong_names_and_values_are_refused(oven, tmp_path):

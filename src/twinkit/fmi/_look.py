@@ -38,9 +38,9 @@ def refuse(file: str, d: FMUDescription, states: Sequence[str], start: Mapping[s
         "it has clocks": bool(d.clocks),
         "it selects its states while it runs": any("$STATESET" in name for name in states),
         "it can be instantiated only once in a process": interface.once_per_process,
-        f"its input {''.join(others[:1])!r} is not continuous: hold it with start={{...}}": bool(others),
         f"{''.join(arrays[:1])!r} is an array, which CasADi does not import: in FMI 2.0 arrays are single variables":
             bool(arrays),
+        f"its input {''.join(others[:1])!r} is not continuous: hold it with start={{...}}": bool(others),
     }  # fmt: skip
     for reason, holds in reasons.items():
         if holds:
@@ -123,6 +123,12 @@ class Look:
         except StepError:
             return  # a point that it does not like
         found = self._asked(self._t0, x, u, p)
+        if np.isfinite(wanted).all() and not np.isfinite(found).all():
+            which = ", ".join(map(repr, self._reading.parameters))
+            hint = f": perhaps {which} must not be set once it is initialized" if which else ""
+            raise UnsupportedFMUError(
+                f"{self._file} cannot be a model: it fails when CasADi asks for its equations{hint}"
+            )
         if not np.allclose(
             found, wanted, rtol=_AGREES, atol=_AGREES * float(np.abs(wanted).max()) + _TINY, equal_nan=True
         ):

@@ -6,7 +6,7 @@
 #include "fmi2Functions.h"
 
 enum { Q, T, WALL, WARM, GAIN, TROUBLE, LIMIT, DT, DWALL, LOSS };
-typedef struct { double q, t, wall, gain, limit; int trouble; } Oven;
+typedef struct { double q, t, wall, gain, limit; int trouble, ready; } Oven;
 
 const char *fmi2GetTypesPlatform(void) { return "default"; }
 const char *fmi2GetVersion(void) { return "2.0"; }
@@ -22,7 +22,7 @@ fmi2Status fmi2SetupExperiment(fmi2Component c, fmi2Boolean a, fmi2Real b, fmi2R
     return fmi2OK;
 }
 fmi2Status fmi2EnterInitializationMode(fmi2Component c) { return fmi2OK; }
-fmi2Status fmi2ExitInitializationMode(fmi2Component c) { return fmi2OK; }
+fmi2Status fmi2ExitInitializationMode(fmi2Component c) { ((Oven *)c)->ready = 1; return fmi2OK; }
 fmi2Status fmi2Terminate(fmi2Component c) { return fmi2OK; }
 fmi2Status fmi2Reset(fmi2Component c) { return fmi2OK; }
 
@@ -59,7 +59,10 @@ fmi2Status fmi2SetReal(fmi2Component c, const fmi2ValueReference vr[], size_t n,
         case Q: m->q = value[i]; break;
         case T: m->t = value[i]; break;
         case WALL: m->wall = value[i]; break;
-        case GAIN: m->gain = value[i]; break;
+        case GAIN: /* its trouble 7: what is set once it is initialized has no effect; 8: it is an error */
+            if (m->ready && m->trouble == 8) return fmi2Error;
+            if (!m->ready || m->trouble != 7) m->gain = value[i];
+            break;
         case LIMIT: m->limit = value[i]; break;
         default: return fmi2Error;
     }
