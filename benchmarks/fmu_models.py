@@ -2,8 +2,8 @@
 
     python -m benchmarks.fmu_models [CASE ...] [--steps N]
 
-The models of `benchmarks.mpc` are exported as FMUs for model exchange, which needs a C compiler. Median and longest step
-leave out the first three, which make functions.
+The models of `benchmarks.mpc` are exported as FMUs for model exchange, which needs a C compiler. Median and longest
+step leave out the first three, which make functions.
 """
 
 import argparse
