@@ -1,10 +1,11 @@
 """do-mpc's controllers of its own examples, in closed loop: run by benchmarks.mpc in an own environment.
 
-    python mpc_peer.py cstr|fed-batch|nine-scenarios|polymerisation steps quiet|loud result.npz
+    python mpc_peer.py case steps quiet|loud|fine result.npz
 
 do-mpc is LGPL and never a dependency of twinkit. Settings are those of its examples (20 steps, degree-2 Radau
 collocation, nominal: n_robust = 0, or nine scenarios with n_robust = 1). SciPy integrates the plant. IPOPT prints
-unless quiet.
+if loud. If fine, the same is asked as of twinkit, for the comparison of plans: degree 3, limits at the ends of the
+steps only and at the last one too, tolerance 1e-11.
 """
 
 import contextlib
@@ -56,7 +57,7 @@ def cstr(robust=False):
         if robust:
             mpc.set_uncertainty_values(alpha=np.array([1.0, 1.05, 0.95]), beta=np.array([1.0, 1.1, 0.9]))
 
-    return mpc, 0.005, 1, finish, [0.8, 0.4, 134.14, 130.0], [5.0, -6000.0]
+    return mpc, 0.005, 1, finish, [0.8, 0.4, 134.14, 130.0], [5.0, -6000.0], 140.0
 
 
 def fed_batch():
@@ -79,23 +80,25 @@ def fed_batch():
         mpc.bounds["upper", "_x", "X"], mpc.bounds["upper", "_x", "P"] = 3.7, 3.0
         mpc.bounds["lower", "_u", "feed"], mpc.bounds["upper", "_u", "feed"] = 0.0, 0.2
 
-    return mpc, 1.0, 2, finish, [1.0, 0.5, 0.0, 120.0], [0.0]
+    return mpc, 1.0, 2, finish, [1.0, 0.5, 0.0, 120.0], [0.0], None
 
 
-def polymerisation():
+def polymerisation(robust=False):
     model = do_mpc.model.Model("continuous")
     names = ("m_W", "m_A", "m_P", "T_R", "T_S", "Tout_M", "T_EK", "Tout_AWT", "accum_monom", "T_adiab")
     x = {name: model.set_variable("_x", name) for name in names}
     feed, jacket, exchanger = (model.set_variable("_u", name) for name in ("m_dot_f", "T_in_M", "T_in_EK"))
+    uncertain = (model.set_variable("_p", name) if robust else 1.0 for name in ("delH_R", "k_0"))  # relative
+    latent, speed = (a * b for a, b in zip((950.0, 7.0), uncertain, strict=True))
     total = x["m_W"] + x["m_A"] + x["m_P"]
     share = x["m_P"] / (x["m_A"] + x["m_P"])
-    fast = 7.0 * (4.0 * (1.0 - share) + 32.0 * share)
+    fast = speed * (4.0 * (1.0 - share) + 32.0 * share)
     inside = fast * exp(-8500.0 / (8.314 * x["T_R"])) * (x["m_A"] - x["m_A"] * 200.0 / total)
     outside = fast * exp(-8500.0 / (8.314 * x["T_EK"])) * (x["m_A"] / total) * 200.0
     wall = 65.0 * (x["m_W"] * 17280.0 + x["m_A"] * 3600.0 + x["m_P"] * 360.0) / total
     water, monomer, polymer = feed * 0.333, feed * 0.667 - inside - outside, inside + outside
     heating = feed * 3.0 * (298.15 - x["T_R"]) - wall * (x["T_R"] - x["T_S"])
-    heating = (heating - 20000.0 * 5.0 * (x["T_R"] - x["T_EK"]) + 950.0 * inside) / (5.0 * total)
+    heating = (heating - 20000.0 * 5.0 * (x["T_R"] - x["T_EK"]) + latent * inside) / (5.0 * total)
     alpha = 5 * 20e4 * 3.6
     through = wall * (x["T_S"] - x["Tout_M"])
     slopes = {
@@ -105,12 +108,12 @@ def polymerisation():
         "T_R": heating,
         "T_S": (wall * (x["T_R"] - x["T_S"]) - through) / (0.47 * 39000.0),
         "Tout_M": (300000.0 * 4.2 * (jacket - x["Tout_M"]) + through) / (4.2 * 5000.0),
-        "T_EK": (20000.0 * 5.0 * (x["T_R"] - x["T_EK"]) - alpha * (x["T_EK"] - x["Tout_AWT"]) + outside * 950.0)
+        "T_EK": (20000.0 * 5.0 * (x["T_R"] - x["T_EK"]) - alpha * (x["T_EK"] - x["Tout_AWT"]) + outside * latent)
         / (5.0 * 200.0),
         "Tout_AWT": (100000.0 * 4.2 * (exchanger - x["Tout_AWT"]) - alpha * (x["Tout_AWT"] - x["T_EK"]))
         / (4.2 * 1000.0),
         "accum_monom": feed,
-        "T_adiab": 950.0 / (5.0 * total) * (monomer - (monomer + water + polymer) * x["m_A"] / total) + heating,
+        "T_adiab": latent / (5.0 * total) * (monomer - (monomer + water + polymer) * x["m_A"] / total) + heating,
     }
     for name, slope in slopes.items():
         model.set_rhs(name, slope)
@@ -133,24 +136,33 @@ def polymerisation():
         for name, low, high in (("m_dot_f", 0.0, 3e4), ("T_in_M", 333.15, 373.15), ("T_in_EK", 333.15, 373.15)):
             mpc.bounds["lower", "_u", name], mpc.bounds["upper", "_u", name] = low, high
         mpc.set_nl_cons("T_R", model.x["T_R"], ub=365.15, soft_constraint=True, penalty_term_cons=1e4)
+        if robust:
+            mpc.set_uncertainty_values(delH_R=spread, k_0=spread)
 
+    spread = np.array([1.0, 1.3, 0.7])
     start = [10000.0, 853.0, 26.5, 363.15, 363.15, 363.15, 308.15, 308.15, 300.0, 0.0]
     start[-1] = 853.0 * 950.0 / (sum(start[:3]) * 5.0) + 363.15
-    return mpc, 50.0 / 3600.0, 2, finish, start, [0.0, 363.15, 363.15]
+    return mpc, 50.0 / 3600.0, 2, finish, start, [0.0, 363.15, 363.15], 365.15
 
 
-def main(case, steps, quiet, target):
-    mpc, step, elements, finish, start, first = {
+def main(case, steps, mode, target):
+    mpc, step, elements, finish, start, first, hottest = {
         "cstr": cstr,
         "nine-scenarios": lambda: cstr(True),
         "fed-batch": fed_batch,
         "polymerisation": polymerisation,
+        "polymerisation-robust": lambda: polymerisation(True),
     }[case]()
-    options = {"nlpsol_opts": {"ipopt.print_level": 0, "print_time": 0, "ipopt.sb": "yes"}} if quiet == "quiet" else {}
+    fine, solver = mode == "fine", {"ipopt.print_level": 0, "print_time": 0, "ipopt.sb": "yes"}
+    if fine:
+        solver |= {"ipopt.tol": 1e-11, "ipopt.acceptable_iter": 0}
+        if hottest is not None:
+            mpc.terminal_bounds["upper", "T_R"] = hottest
     mpc.set_param(
-        n_horizon=20, t_step=step, n_robust=int(case == "nine-scenarios"),
-        state_discretization="collocation", collocation_type="radau",
-        collocation_deg=2, collocation_ni=elements, store_full_solution=True, **options,
+        n_horizon=20, t_step=step, n_robust=int(case in ("nine-scenarios", "polymerisation-robust")),
+        state_discretization="collocation", collocation_type="radau", collocation_deg=3 if fine else 2,
+        collocation_ni=elements, store_full_solution=True, cons_check_colloc_points=not fine,
+        **({} if mode == "loud" else {"nlpsol_opts": solver}),
     )  # fmt: skip
     finish()
     mpc.setup()

@@ -13,12 +13,12 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from twinkit.control.convex import convexified
+from twinkit.control.program import Answer, answered
 from twinkit.control.region import ALLOWED
 from twinkit.control.shooting import Moved
 from twinkit.control.task import Point, Task, Terminal
 from twinkit.core.component import Array
-from twinkit.optimise import Active, StageProgram, StageSolution, Step, active_at, bounded_stages, solve_stages
+from twinkit.optimise import Active, StageProgram, StageSolution, Step
 
 _FIRST_RADIUS, _LAST_RADIUS = 0.5, 1e3
 _NOTHING, _LITTLE = 1e-9, 1e-7  # of the cost: a smaller gain is none; with second derivatives, which foretell it well
@@ -172,8 +172,7 @@ class PlanProblem:
         """Solve the quadratic programme at a point."""
         gradient, hessian = self.model(at)
         radius = self.radius(at) if self.task.exact else np.inf
-        found: StageSolution | str = ""
-        before, self._solved = self._solved, None
+        found: Answer | str = ""
         for reach, slack in attempts(radius):
             found = self._solution(at, gradient, hessian, reach, slack)
             if not isinstance(found, str):
@@ -181,8 +180,11 @@ class PlanProblem:
                 break
         if isinstance(found, str):
             return found
-        step = self.stepped(at, found, gradient, hessian, radius)
-        step = replace(step, smooth=before is not None and before.same(self._solved))
+        before, self._solved = self._solved, found.active if found.exact else None
+        self._active = found.active
+        step = self.stepped(at, found.solution, gradient, hessian, radius)
+        if self._solved is not None:
+            step = replace(step, smooth=self._solved.same(before))
         if self._fast and step.size > 1.0 and at.violation < _FEASIBLE and not step.cost < at.cost:
             self._fast = False  # so near the optimum the quick settings are not accurate enough
             self._last = (None, None)  # nothing was tried with this step, so it says nothing about the radius
@@ -203,30 +205,11 @@ class PlanProblem:
             step = replace(step, size=max(step.size, 2.0))  # held back, so not converged
         return step
 
-    def _solution(
-        self, at: Linear, gradient: Array, hessian: Array, radius: float, slack: float
-    ) -> StageSolution | str:
+    def _solution(self, at: Linear, gradient: Array, hessian: Array, radius: float, slack: float) -> Answer | str:
         """Return the solution of the quadratic programme within a radius; a text says why there is none."""
-        program, kept = loosened(self.program(at, gradient, hessian, radius), slack), None
-        if self._fast and (found := bounded_stages(program, self.active(at), self.task.functions.native)):
-            self._active = self._solved = found[1]
-            return found[0]
-        convex = program
-        if self.task.exact:
-            convex, kept = convexified(program, self.fixed(at))
-        found = solve_stages(convex, self._fast)
-        if isinstance(found, str):
-            return found
-        if self._fast:
-            # An interior-point method has found what binds; its solution is neither exact, nor that of a programme
-            # that is convex only where these constraints bind.
-            self._active = active_at(program, found)
-            if exact := bounded_stages(program, self._active, self.task.functions.native):
-                self._active = self._solved = exact[1]
-                return exact[0]
-        if kept is None:
-            return found
-        return replace(found, adjoint=found.adjoint + np.einsum("kij,kj->ki", kept, found.x))
+        program = loosened(self.program(at, gradient, hessian, radius), slack)
+        fixed = self.fixed(at) if self.task.exact else None
+        return answered(program, self.active(at) if self._fast else None, fixed, self.task.functions.native)
 
     def _pulls(self, at: Linear) -> tuple[Array, Array]:
         """Return derivatives of the smooth cost with respect to the quantities and to the states at the ends."""

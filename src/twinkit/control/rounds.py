@@ -269,7 +269,8 @@ def _accurate(h: Horizon, u: Array, z: Array, rtol: float, method: int, least: i
     enough = finest = 0
     while count <= (most if not finest else _most(len(u))):
         fine = at_nodes(2 * count)
-        error = np.abs(fine - rough) / (scale + np.abs(fine))
+        with np.errstate(invalid="ignore", over="ignore"):  # an explicit method may run away
+            error = np.abs(fine - rough) / (scale + np.abs(fine))
         if np.isfinite(error).all():
             if error.max() <= rtol:
                 return count

@@ -5,16 +5,15 @@ from __future__ import annotations
 import time as clock
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
-import casadi as ca
 import numpy as np
 
 from twinkit.control.chained import chained
 from twinkit.control.problem import Linear, PlanProblem
 from twinkit.control.task import Point, Task
+from twinkit.control.transcription import Transcription
 from twinkit.control.tree import Branched, TreeProblem
-from twinkit.optimise import SOLVERS, Converged, Failed, Limits, StageProblem, Status, solve_nonlinear, sqp
+from twinkit.optimise import SOLVERS, Converged, Failed, Limits, Status, solve_nonlinear, sqp
 from twinkit.readings.casadi import SYMBOLIC
 
 _SQUARES = 8  # quadratic programmes with second derivatives of squares only, where others may follow
@@ -142,26 +141,26 @@ def _nonlinear(tasks: Sequence[Task], guess: Sequence[Point], shared: int, solve
     shared = min(shared, count)
     last = [np.vstack([t.before, p.u])[:, keep] / t.u_scale[keep] for t, p in zip(tasks, starts, strict=True)]
     xs = [np.hstack([p.x / t.x_scale, u]) for t, p, u in zip(tasks, starts, last, strict=True)]
-    ws = [
-        np.hstack([p.u / t.u_scale, np.zeros((count, len(t.form.slacked)))]) for t, p in zip(tasks, starts, strict=True)
-    ]
-    x, w = xs[0], np.vstack(ws)
     with SYMBOLIC:
-        parts = [_stages(*one) for one in zip(tasks, starts, strict=True)]
-        whole = chained(parts, shared, c) if several else parts[0]
+        whole = [Transcription(*one) for one in zip(tasks, starts, strict=True)]
+        ws = [one.guess() for one in whole]
+        parts = [one.problem() for one in whole]
+        problem = chained(parts, shared, c) if several else parts[0]
+    x, w = xs[0], np.vstack(ws)
     if several:
         slots = np.tile(ws[0][:shared, :c].ravel(), (len(w) + 1, 1))
         x = np.hstack([np.vstack([*(one[:-1] for one in xs), xs[-1][-1:]]), slots])
-    _, x, w, ended = solve_nonlinear(whole, np.zeros(1), x, w, solver, seconds, exact=not first.functions.called)
+    exact = not first.functions.called
+    _, x, w, ended = solve_nonlinear(problem, np.zeros(1), x, w, solver, seconds, exact=exact)
     points = list[Point]()
-    for k, (task, problem, start) in enumerate(zip(tasks, problems, starts, strict=True)):
+    for k, (task, one, start) in enumerate(zip(tasks, problems, starts, strict=True)):
         rows = w[k * count : (k + 1) * count, :c].copy()
         rows[:shared] = w[:shared, :c]  # what is shared is what the first scenario does
         point = replace(start, u=_applied(task, rows))
-        points.append(problem.restored(point) if several else replace(point, x=x[:, :n] * task.x_scale))
+        points.append(one.restored(point) if several else replace(point, x=x[:, :n] * task.x_scale))
     if not ended.usable:
         return Attempt(tuple(points), (None,) * len(tasks), ended)
-    ats = tuple(problem.linearise(point) for problem, point in zip(problems, points, strict=True))
+    ats = tuple(one.linearise(point) for one, point in zip(problems, points, strict=True))
     # A step of SQP from there, for the multipliers.
     step = TreeProblem(tasks, shared).step(Branched(ats)) if several else problems[0].step(ats[0])
     if isinstance(step, str):
@@ -185,97 +184,3 @@ def _applied(task: Task, rows: np.ndarray) -> np.ndarray:
     for k in range(task.count):
         u[k] = np.where(task.free[k], rows[k] * task.u_scale, u[k - 1] if k else task.before)
     return np.where(task.free, np.clip(u, task.u_low, task.u_high), u)
-
-
-def _stages(task: Task, start: Point) -> StageProblem:
-    """Return the plan as a problem of stages, in variables scaled by the nominal values."""
-    f, shooting = task.functions, task.shooting
-    n, c, keep = f.states, f.controls, task.form.remembered
-    shared = ca.DM(shooting.shared)
-    xs, us = ca.DM(task.x_scale), ca.DM(task.u_scale)
-    size, r = n + c, task.weight.shape[1]
-    step = f.steps[shooting.method]
-
-    def applied(k: int, x: Any, w: Any) -> Any:
-        return ca.vertcat(*[w[j] if task.free[k, j] else x[n + keep.index(j)] for j in range(c)])
-
-    def end(k: int, x: Any, w: Any) -> Any:
-        items = shooting.items[:, k]
-        carried = ca.vertcat(x[:n] * xs, applied(k, x, w) * us, ca.DM(start.z[k]), 0.0)
-        return step.fold(len(items))(carried, ca.DM(items.T), ca.repmat(shared, 1, len(items)))
-
-    def seen(k: int, reached: Any, x: Any, w: Any) -> Any:
-        item = ca.vertcat(
-            float(task.times[k + 1]), reached[:n], applied(k, x, w) * us, reached[size : size + f.algebraics],
-            ca.DM(task.inputs[0][k]),
-        )  # fmt: skip
-        return f.seen(item, shared)[f.algebraics : f.algebraics + r]
-
-    def advance(k: int) -> Any:
-        def run(x: Any, w: Any) -> Any:
-            u = applied(k, x, w)
-            return ca.vertcat(end(k, x, w)[:n] / xs, *[u[j] for j in keep])
-
-        return run
-
-    def cost(k: int) -> Any:
-        def of(x: Any, w: Any) -> Any:
-            reached = end(k, x, w)
-            y, u = seen(k, reached, x, w), applied(k, x, w)
-            scaled = (y - ca.DM(task.reference[k])) / ca.DM(task.y_scale)
-            total = ca.dot(ca.DM(task.weight[k]), scaled**2) + ca.dot(ca.DM(task.price[k]), y)
-            for place, j in enumerate(keep):
-                total += task.penalty[j] * (u[j] - x[n + place]) ** 2
-            dummies = [w[j] for j in range(c) if not task.free[k, j]]
-            total += sum((0.5 * one**2 for one in dummies), ca.MX(0))
-            total += sum((task.soft[q] * w[c + i] for i, q in enumerate(task.form.slacked)), ca.MX(0))
-            if k == task.count - 1:
-                total += task.running * reached[n - 1]
-                if task.terminal is not None:
-                    away = reached[:n] - ca.DM(task.terminal.centre)
-                    total += ca.bilin(ca.DM(task.terminal.weight), away, away)
-            return total
-
-        return of
-
-    def path(k: int) -> Any:
-        def of(x: Any, w: Any) -> Any:
-            reached = end(k, x, w)
-            y, u = seen(k, reached, x, w) / ca.DM(task.y_scale), applied(k, x, w)
-            rows = [y[q] + (sign * w[c + slack] if slack >= 0 else 0.0) for q, at_end, slack, sign in _ends(task)]
-            rows += [u[j] - x[n + keep.index(j)] for j in task.form.limited]
-            return ca.vertcat(*rows) if rows else ca.MX(0, 1)
-
-        return of
-
-    low, high = _path_limits(task)
-    count, slacks = task.count, len(task.form.slacked)
-    infinite = np.full((count, c), np.inf)
-    w_low = np.hstack([np.where(task.free, task.u_low / task.u_scale, -infinite), np.zeros((count, slacks))])
-    w_high = np.hstack([np.where(task.free, task.u_high / task.u_scale, infinite), np.full((count, slacks), np.inf)])
-    first = ca.DM(np.concatenate([task.start / task.x_scale, task.before[keep] / task.u_scale[keep]]))
-    unbounded = np.full(n + len(keep), np.inf)
-    return StageProblem(
-        first=lambda v: first + 0.0 * v,
-        advance=[advance(k) for k in range(count)],
-        cost=[cost(k) for k in range(count)],
-        path=[path(k) for k in range(count)],
-        low=-unbounded, high=unbounded, path_low=low, path_high=high, w_low=w_low, w_high=w_high,
-    )  # fmt: skip
-
-
-def _ends(task: Task) -> list[tuple[int, bool, int, float]]:
-    return [row for row in task.form.rows if row[1]]
-
-
-def _path_limits(task: Task) -> tuple[np.ndarray, np.ndarray]:
-    lows, highs = [], []
-    for r, _, _, sign in _ends(task):
-        lows.append(task.low[:, r] / task.y_scale[r] if sign >= 0.0 else np.full(task.count, -np.inf))
-        highs.append(task.high[:, r] / task.y_scale[r] if sign <= 0.0 else np.full(task.count, np.inf))
-    for j in task.form.limited:
-        lows.append(np.where(task.free[:, j], -task.rate[:, j] / task.u_scale[j], -np.inf))
-        highs.append(np.where(task.free[:, j], task.rate[:, j] / task.u_scale[j], np.inf))
-    if not lows:
-        return np.zeros((task.count, 0)), np.zeros((task.count, 0))
-    return np.array(lows).T, np.array(highs).T

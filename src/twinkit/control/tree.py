@@ -14,15 +14,15 @@ polymerization reactor under uncertainty, J. Process Control 23:1306-1319, doi:1
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
-from twinkit.control.convex import convexified
 from twinkit.control.problem import Linear, PlanProblem, attempts, loosened
+from twinkit.control.program import Answer, answered
 from twinkit.control.task import Point, Task
 from twinkit.core.component import Array
-from twinkit.optimise import Active, StageProgram, StageSolution, Step, bounded_stages, solve_stages
+from twinkit.optimise import Active, StageProgram, StageSolution, Step
 
 Points = tuple[Point, ...]
 
@@ -66,6 +66,7 @@ class TreeProblem:
         self._parts = [PlanProblem(task) for task in tasks]
         self._shared, self._fast = shared, fast
         self._active: Active | None = None
+        self._solved: Active | None = None
 
     def linearise(self, point: Points) -> Branched:
         """Evaluate all scenarios."""
@@ -85,7 +86,7 @@ class TreeProblem:
         exact = self._parts[0].task.exact
         radius = min(part.radius(one) for part, one in zip(self._parts, at.parts, strict=True)) if exact else np.inf
         models = [part.model(one) for part, one in zip(self._parts, at.parts, strict=True)]
-        found: list[StageSolution] | str = ""
+        found: tuple[Answer, list[StageSolution]] | str = ""
         for reach, slack in attempts(radius):
             found = self._solution(at, models, reach, slack)
             if not isinstance(found, str):
@@ -93,48 +94,46 @@ class TreeProblem:
                 break
         if isinstance(found, str):
             return found
+        answer, solutions = found
+        before, self._solved = self._solved, answer.active if answer.exact else None
+        self._active = answer.active
         steps = [
             part.stepped(one, solution, *model, radius)
-            for part, one, solution, model in zip(self._parts, at.parts, found, models, strict=True)
+            for part, one, solution, model in zip(self._parts, at.parts, solutions, models, strict=True)
         ]
         return Step(
             tuple(step.point for step in steps), sum(step.cost for step in steps),
             max(step.multiplier for step in steps), max(step.size for step in steps),
+            self._solved is not None and self._solved.same(before),
         )  # fmt: skip
 
     def _solution(
         self, at: Branched, models: Sequence[tuple[Array, Array]], radius: float, slack: float
-    ) -> list[StageSolution] | str:
-        """Return the solution per scenario; a text says why there is none."""
+    ) -> tuple[Answer, list[StageSolution]] | str:
+        """Return the solution, and that per scenario; a text says why there is none."""
         programs = [
             part.program(one, *model, radius) for part, one, model in zip(self._parts, at.parts, models, strict=True)
         ]
         ties = [self._tied(k) for k in range(len(programs))]
         chain = _chained(programs, ties, self._shared, self._parts[0].task.functions.controls)
-        kept = None
-        if self._fast and (one := self._bounded(loosened(chain, slack), at)):
-            return [_part(one, program, k, tie) for k, (program, tie) in enumerate(zip(programs, ties, strict=True))]
+        fixed = None
         if self._parts[0].task.exact:
             fixed = np.concatenate([part.fixed(one) for part, one in zip(self._parts, at.parts, strict=True)])
-            chain, kept = convexified(chain, fixed & ~_padded(np.concatenate(ties), fixed.shape[1]))
-        found = solve_stages(loosened(chain, slack), self._fast)
+            fixed &= ~_padded(np.concatenate(ties), fixed.shape[1])
+        guess, native = self._guessed(at) if self._fast else None, self._parts[0].task.functions.native
+        found = answered(loosened(chain, slack), guess, fixed, native)
         if isinstance(found, str):
             return found
-        if kept is not None:
-            found = replace(found, adjoint=found.adjoint + np.einsum("kij,kj->ki", kept, found.x))
-        return [_part(found, program, k, tie) for k, (program, tie) in enumerate(zip(programs, ties, strict=True))]
+        pairs = zip(programs, ties, strict=True)
+        return found, [_part(found.solution, program, k, tie) for k, (program, tie) in enumerate(pairs)]
 
-    def _bounded(self, chain: StageProgram, at: Branched) -> StageSolution | None:
-        """Return the solution where only bounds of inputs bind."""
+    def _guessed(self, at: Branched) -> Active:
+        """Return a guess which constraints bind: those that did the last time."""
         if self._active is None:
             parts = [part.active(one) for part, one in zip(self._parts, at.parts, strict=True)]
             force = np.concatenate([*(one.force[:-1] for one in parts), parts[-1].force[-1:]])
             self._active = Active(np.concatenate([one.sides for one in parts]), force)
-        found = bounded_stages(chain, self._active, self._parts[0].task.functions.native)
-        if found is None:
-            return None
-        self._active = found[1]
-        return found[0]
+        return self._active
 
     def _tied(self, scenario: int) -> np.ndarray:
         """Return which controls of which steps of a scenario are those of the first one, ``(N, c)``."""

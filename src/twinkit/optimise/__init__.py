@@ -2,7 +2,7 @@
 
 from twinkit.optimise.augmented import Augmented, augmented
 from twinkit.optimise.bounded import Active, active_at, bounded_stages
-from twinkit.optimise.discretise import Dynamics, Method, Radau, RungeKutta4
+from twinkit.optimise.discretise import Dynamics, Lifted, Method, Radau, RungeKutta4
 from twinkit.optimise.native import Chains, Path, Points
 from twinkit.optimise.nonlinear import SOLVERS, StageProblem, solve_nonlinear
 from twinkit.optimise.quadratic import StageProgram, StageSolution, solve_stages
@@ -18,6 +18,7 @@ __all__ = [
     "Converged",
     "Dynamics",
     "Failed",
+    "Lifted",
     "Limits",
     "Linearised",
     "MaxIterations",

@@ -56,7 +56,7 @@ class Active:
 
     def same(self, other: Active | None) -> bool:
         """Return whether the same constraints bind."""
-        if other is None or other.sides.shape != self.sides.shape or other.force.shape != self.force.shape:
+        if other is None:
             return False
         return bool((other.sides == self.sides).all() and (np.sign(other.force) == np.sign(self.force)).all())
 
@@ -205,7 +205,7 @@ class _Rows:
         return found
 
     def judged(self, x: Array, u: Array) -> tuple[bool, int]:
-        """Take the multipliers a solution means; return whether all is kept as guessed, and how many guesses changed."""
+        """Take the multipliers a solution means; return whether all is as guessed, and how many guesses changed."""
         p = self.p
         values = _rows_of(p, x, u)
         above, below = values - p.path_high, p.path_low - values

@@ -52,6 +52,31 @@ class Dynamics:
     low: tuple[float, ...] = ()
 
 
+@dataclass(frozen=True)
+class Lifted:
+    """One implicit step whose stages are unknowns of their own, for a nonlinear solver.
+
+    A simulation solves for the stages before it uses the step (they are eliminated). A nonlinear solver may leave them
+    unsolved until it converges; its derivatives are then those of the model alone.
+
+    Attributes
+    ----------
+    places
+        Which state each unknown is a change of.
+    low
+        Declared lower bounds of these states at the stages (infinite: none).
+    guess
+        ``(carried, item, shared) -> unknowns``, as a simulation has them.
+    step
+        ``(carried, unknowns, item, shared) -> (carried, residual, states at the stages)``.
+    """
+
+    places: tuple[int, ...]
+    low: tuple[float, ...]
+    guess: Any
+    step: Any
+
+
 class Method(ABC):
     """A one-step method."""
 
@@ -75,6 +100,10 @@ class Method(ABC):
 
         The derivative is with respect to the states before, by columns; `carried` and `rest` are those of `link`.
         """
+
+    def lifted(self, dynamics: Dynamics) -> Lifted | None:
+        """Return the sub-step with its stages as unknowns; None: it has no stages to solve for."""
+        return None
 
 
 def input_at(item: Any, offset: Any, inputs: int) -> Any:
@@ -204,6 +233,28 @@ class Radau(Method):
             curved = bowl(item[0] + node * h, at, z, input_at(item, node * h, d.inputs), shared, every)
             hessian = hessian + spread.T @ curved @ spread
         return ca.Function("bend", [carried, item, shared, rest, adjoint], [ca.densify(ca.vec(hessian))])
+
+    def lifted(self, dynamics: Dynamics) -> Lifted:
+        """See `Method.lifted`."""
+        d, (moving, rate), nodes = dynamics, _moving(dynamics), _radau()[0]
+        carried, item, shared = _symbols(ca.MX, d, False)
+        x, z, worst, _ = _split(carried, d, False)
+        unknowns, h = ca.MX.sym("unknowns", 3 * len(moving)), item[1]
+        guess = h * _stages(d, carried, item, shared, None).slopes
+        found, states = [], []
+        for i, node in enumerate(nodes):
+            at, t, u = _after(x, 1.0, unknowns, moving, i), item[0] + node * h, input_at(item, node * h, d.inputs)
+            found.append(rate(t, at, d.solve(t, at, z, u, shared)[0], u, shared))
+            states.append(at[moving])
+        low = np.array([*d.low, *[-np.inf] * (d.states - len(d.low))])[moving]
+        end = _after(x, 1.0, unknowns, moving)
+        last = d.solve(item[0] + h, end, z, input_at(item, h, d.inputs), shared)[0]
+        after = ca.densify(ca.vertcat(end, last, worst))
+        arguments = [carried, unknowns, item, shared]
+        return Lifted(
+            (*moving, *moving, *moving), (*low, *low, *low), ca.Function("guess", [carried, item, shared], [guess]),
+            ca.Function("lifted", arguments, [after, unknowns - h * ca.vertcat(*found), ca.vertcat(*states)]),
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from twinkit.readings.casadi import SYMBOLIC
 
 SOLVERS = ("fatrop", "ipopt")
 _TOLERANCE = 1e-8
+_PATIENCE, _ITERATIONS = 60.0, 200  # seconds of IPOPT, and iterations of FATROP, which takes no time limit
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +73,7 @@ def solve_nonlinear(
     solver
         One of `SOLVERS`.
     seconds
-        Time budget, for IPOPT.
+        Time budget, for IPOPT; it takes a minute at most.
     exact
         Whether there are second derivatives. Otherwise IPOPT approximates them from first ones; FATROP cannot.
     """
@@ -82,13 +83,16 @@ def solve_nonlinear(
         variables, constraints, equalities, limits, cost = _transcribed(problem, len(v), x.shape, w.shape)
         options: dict[str, Any] = {"print_time": False, "error_on_fail": False, "show_eval_warnings": False}
         if solver == "fatrop":
-            options |= {"structure_detection": "auto", "equality": equalities, "fatrop": {"print_level": 0}}
+            options |= {
+                "structure_detection": "auto",
+                "equality": equalities,
+                "fatrop": {"print_level": 0, "max_iter": _ITERATIONS},
+            }
         else:
             options["ipopt"] = {"print_level": 0, "sb": "yes", "tol": _TOLERANCE, "max_iter": 500}
-            if not exact:
-                options["ipopt"]["hessian_approximation"] = "limited-memory"
-            if math.isfinite(seconds):
-                options["ipopt"]["max_cpu_time"] = max(seconds, 1e-3)
+            options["ipopt"]["max_wall_time"] = min(max(seconds, 1e-3), _PATIENCE)
+    exact
+        Whether there are second derivatives. Otherwise IPOPT approximates them from first ones; FATROP cannot.
         try:
             nlp = {"x": ca.vertcat(*variables), "f": cost, "g": ca.vertcat(*constraints)}
             run = ca.nlpsol("stages", solver, nlp, options)
@@ -137,7 +141,7 @@ def _transcribed(
             constraints.append(p.path[k](xs[k], w))
             bottoms.append(bottom)
             tops.append(top)
-            equalities += [False] * len(bottom)
+            equalities += (bottom == top).tolist()
     limits = {
         "lbx": np.concatenate(lows), "ubx": np.concatenate(highs),
         "lbg": np.concatenate(bottoms), "ubg": np.concatenate(tops),

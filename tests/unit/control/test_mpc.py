@@ -27,6 +27,7 @@ from twinkit.control import (
 )
 from twinkit.core import InvalidValueError, StateEstimate, UnitError, UnknownNameError
 from twinkit.estimate import Disturbance, ExtendedKalmanFilter, Sensor
+from twinkit.optimise import Failed as OptimiserFailed
 
 
 class Tank(tk.Model):
@@ -489,3 +490,25 @@ def test_far_from_a_reference_curvature_takes_over():
     assert plan.status.iterations < 30
     assert isinstance(squares.status, Suboptimal)
     assert plan.objective <= squares.objective
+
+
+@pytest.mark.parametrize("solver", ["fatrop", "ipopt"])
+def test_nonlinear_solvers_take_implicit_stages_as_unknowns(solver, monkeypatch):
+    """A stiff model that uses up what it lives on: the same plan as that of SQP."""
+    model = tk.unitops.CHOFedBatch()
+    mpc = MPC(
+        model, until="3 d", step="24 h", maximize=final("mAb"), moves={"F": Move(bounds=(0, "3 mL/h"))},
+        within={"Glc": (None, "60 mmol/L")}, native=False,
+    )  # fmt: skip
+    start = {name: model.values()[name] for name in model.layout.states.labels}
+    expected = mpc.plan(start, t=0.0)
+    monkeypatch.setattr(solving, "_sequential", _unable)
+    monkeypatch.setattr(solving, "SOLVERS", (solver,))
+    plan = mpc.plan(start, t=0.0)
+    assert isinstance(plan.status, Optimal), plan.status.text
+    assert plan.status.solver == solver.upper()
+    assert plan.objective == pytest.approx(expected.objective, rel=1e-5)
+
+
+def _unable(tasks, guess, shared, iterations, until):
+    return solving.Attempt(guess, (None,) * len(tasks), OptimiserFailed("SQP", 0, "switched off"))
