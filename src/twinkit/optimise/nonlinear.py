@@ -91,8 +91,8 @@ def solve_nonlinear(
         else:
             options["ipopt"] = {"print_level": 0, "sb": "yes", "tol": _TOLERANCE, "max_iter": 500}
             options["ipopt"]["max_wall_time"] = min(max(seconds, 1e-3), _PATIENCE)
-    exact
-        Whether there are second derivatives. Otherwise IPOPT approximates them from first ones; FATROP cannot.
+            if not exact:
+                options["ipopt"]["hessian_approximation"] = "limited-memory"
         try:
             nlp = {"x": ca.vertcat(*variables), "f": cost, "g": ca.vertcat(*constraints)}
             run = ca.nlpsol("stages", solver, nlp, options)
