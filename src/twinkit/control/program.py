@@ -10,7 +10,6 @@ import numpy.typing as npt
 from twinkit.control.convex import convexified
 from twinkit.optimise import Active, StageProgram, StageSolution, active_at, bounded_stages, solve_stages
 
-
 _NEAR = 0.4  # scaled: of a longer step the programme foretells too little for its exact solution to be worth it
 
 
