@@ -101,6 +101,7 @@ def test_a_model_has_what_the_fmu_says(oven):
 
 def test_values_change_as_those_of_any_model(oven):
     model = tk.fmi.model(oven, ["gain"])
+    assert model == tk.fmi.model(oven, "gain") == tk.fmi.model(oven, ["gain", "gain"])
     warmer = model.with_({"wall.T": "303.15 K"}, T=25.0)
     assert warmer.values_of("wall.T") == pytest.approx(30.0)
     assert evaluate_at(warmer.with_(gain=1.0, Q=10.0)).derivatives["T"] == pytest.approx(1000 / 125 + 0.3 * 5.0)
@@ -530,6 +531,9 @@ def test_wrong_names_and_values_are_refused(oven, tmp_path):
         ({"start": {"limt": 1.0}}, tk.UnknownNameError, "limit"),
         ({"start": {"trouble": 0.5}}, tk.InvalidValueError, "whole number"),
         ({"start": {"limit": np.nan}}, tk.InvalidValueError, "NaN"),
+        ({"start": {"limit": {}}}, tk.InvalidValueError, "a number, a boolean or a text"),
+        ({"start": {"limit": [1.0, 2.0]}}, tk.InvalidValueError, "a number, a boolean or a text"),
+        ({"start": {"limit": "3 degC"}}, tk.InvalidValueError, "is a number"),
         ({"time_unit": "kg"}, tk.UnitError, "time"),
     ]:
         with pytest.raises(error, match=reason):

@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from twinkit.core.component import Array
-from twinkit.core.errors import DataError, unknown_name
+from twinkit.core.errors import DataError, InvalidValueError, unknown_name
 from twinkit.core.evaluate import Variables
 from twinkit.core.identity import digest
 from twinkit.core.model import Model
@@ -235,9 +235,13 @@ def model(
         mpc = tk.MPC(plant, horizon="2 h", step="5 min", track={"T": "45 degC"}, moves={"Q": tk.Move()})
     """
     given = tuple(sorted((name, plain_value(value)) for name, value in (start or {}).items()))
+    for name, value in given:
+        if not isinstance(value, (bool, int, float, str, bytes)):
+            raise InvalidValueError(f"the start of {name!r} is a number, a boolean or a text, not {value!r}")
     place = Path(path).resolve()
     description = read_description(place)
-    recipe = Recipe(str(place), tuple(parameters), tuple(outputs), given, time_unit, file_hash(place))
+    chosen, seen = (tuple(dict.fromkeys([n] if isinstance(n, str) else n)) for n in (parameters, outputs))
+    recipe = Recipe(str(place), chosen, seen, given, time_unit, file_hash(place))
     if recipe not in _known:
         _known[recipe] = _made(recipe, description, limits)
     found = _known[recipe]
