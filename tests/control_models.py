@@ -1,5 +1,6 @@
 """Optimal control problems from the literature and plants for the tests of `control`."""
 
+import math
 import runpy
 from pathlib import Path
 
@@ -45,14 +46,15 @@ class Penicillin(tk.Model):
     """Penicillin in a fed-batch fermenter.
 
     H. C. Lim et al., Biotechnol. Bioeng. 28 (1986) 1408-1420, as restated (case study I) by J. R. Banga et al., J.
-    Biotechnol. 117 (2005) 407-419, doi:10.1016/j.jbiotec.2005.02.013.
+    Biotechnol. 117 (2005) 407-419, doi:10.1016/j.jbiotec.2005.02.013; equations, start and limits (X to 40, S to 25, V
+    to 10, feed to 50) are those of the examples of DTQP (github.com/danielrherber/dt-qp-project), which restate that.
     """
 
     time_unit = "h"
-    X = tk.State("", initial=1.5, nominal=20.0)
-    P = tk.State("", initial=0.0, nominal=5.0)
-    S = tk.State("", initial=0.0, nominal=10.0)
-    V = tk.State("", initial=7.0, nominal=10.0)
+    X = tk.State("", initial=1.5, nominal=20.0, bounds=(0.0, None))
+    P = tk.State("", initial=0.0, nominal=5.0, bounds=(0.0, None))
+    S = tk.State("", initial=0.0, nominal=10.0, bounds=(0.0, None))
+    V = tk.State("", initial=7.0, nominal=10.0, bounds=(0.0, None))
     feed = tk.Input("1/h", default=10.0, bounds=(0.0, 50.0))
     product = tk.Output("", nominal=80.0)
 
@@ -72,24 +74,8 @@ class Penicillin(tk.Model):
         }
 
 
-class SmoothPenicillin(Penicillin):
-    """The same with kinetics that are smooth at S = 0, where those of `Penicillin` have a pole next to the optimum."""
-
-    softening = tk.Parameter("", 3e-3)
-
-    def equations(self, v, m):
-        s = 0.5 * (v.S + m.sqrt(v.S**2 + v.softening**2))
-        rate = m.quantity(1.0, "1/h")
-        growth = rate * 0.11 * s / (0.006 * v.X + s)
-        making = rate * 0.0055 * s / (0.0001 + s * (1.0 + 10.0 * s))
-        used = growth * v.X / 0.47 + making * v.X / 1.2 + rate * v.X * 0.029 * s / (0.0001 + s)
-        return {
-            "X": growth * v.X - v.feed * v.X / (500.0 * v.V),
-            "P": making * v.X - 0.01 * rate * v.P - v.feed * v.P / (500.0 * v.V),
-            "S": v.feed / v.V * (1.0 - v.S / 500.0) - used,
-            "V": v.feed / 500.0,
-            "product": v.P * v.V,
-        }
+GROW_THEN_FEED = tk.steps({t: 2.5 * math.exp(0.07 * t) for t in range(24)} | {24.0: 50.0, 32.0: 9.0})
+"""A first feed of `Penicillin`: with the cells as they grow, then as much as can be, then little."""
 
 
 class LeeRamirez(tk.Model):
@@ -133,7 +119,8 @@ class LeeRamirez(tk.Model):
 class FedBatch(tk.Model):
     """Penicillin with inhibition by the substrate and a limit on biomass.
 
-    B. Srinivasan, S. Palanki, D. Bonvin, Comput. Chem. Eng. 27 (2003) 1-26, doi:10.1016/S0098-1354(02)00116-3.
+    B. Srinivasan, S. Palanki, D. Bonvin, Comput. Chem. Eng. 27 (2003) 1-26, doi:10.1016/S0098-1354(02)00116-3, as
+    restated in the PROPT manual, "Fed-batch Fermentor Control: Dynamic Optimization of Batch Processes II".
     """
 
     time_unit = "h"
@@ -151,4 +138,43 @@ class FedBatch(tk.Model):
             "S": -growth * v.X / 0.5 - making * v.X / 1.2 + dilution * (m.quantity(200.0, "g/L") - v.S),
             "P": making * v.X - dilution * v.P,
             "V": v.feed,
+        }
+
+
+class PrimaryDrying(tk.Model):
+    """Primary drying of a vial in a freeze dryer: a flat front of sublimation, heat and mass transfer quasi-steady.
+
+    M. J. Pikal, J. Parenter. Sci. Technol. 39 (1985) 115-138, with the parameters and the units (cm, cal, h, Torr) of
+    the example of LyoPRONTO: G. Shivkumar et al., AAPS PharmSciTech 20 (2019) 328, doi:10.1208/s12249-019-1532-7.
+    A fill of 2 mL with 5 % solids at 150 mTorr; 398 vials; the dryer removes a + b P = -0.182 + 11.7 P kg/h.
+    """
+
+    time_unit = "h"
+    FILLED = 2.0 / (3.14 * 0.918) * (1.0 - 0.05 * (1.0 - 0.918) / 1.5)  # cm
+    CAPACITY = -0.182 + 11.7 * 0.15  # kg/h
+
+    dried = tk.State("", initial=0.0, nominal=0.5, doc="thickness of the dried layer, cm")
+    flux = tk.Algebraic("", initial=1.0, nominal=1.0, doc="vapour per area of product, kg/h/m2")
+    shelf = tk.Input("", default=20.0, bounds=(-45.0, 120.0), nominal=50.0, doc="temperature, degC")
+    front = tk.Output("", nominal=10.0, doc="temperature where the ice sublimes, degC")
+    bottom = tk.Output("", nominal=10.0, doc="temperature of the product at the bottom of the vial, degC")
+    percent = tk.Output("", nominal=100.0, doc="part that is dried")
+    load = tk.Output("", nominal=1.0, doc="vapour of all vials, kg/h")
+
+    def equations(self, v, m):
+        product, vial, solids, pressure = 3.14, 3.8, 0.05, 0.15
+        transfer = 2.75e-4 + 8.93e-4 * pressure / (1.0 + 0.46 * pressure)  # cal/s/K/cm2
+        sublimed = v.flux * product * 1e-4  # kg/h
+        ice = pressure + 1000.0 * sublimed * (1.4 + 16.0 * v.dried) / product  # Torr
+        front = 6144.96 / (m.log(2.698e10) - m.log(ice)) - 273.15
+        heat = 678.0 * 1000.0 / 3600.0 * sublimed  # cal/s
+        bottom = front + heat * (self.FILLED - v.dried) / (product * 0.0059)
+        frozen = product * 0.918 * (1.0 - solids / 1.5) / (1.0 - solids * (1.0 - 0.918) / 1.5)  # g of ice per cm
+        return {
+            "dried": m.quantity(1.0, "1/h") * 1000.0 * sublimed / frozen,
+            "flux": vial * transfer * (v.shelf - bottom) - heat,
+            "front": front,
+            "bottom": bottom,
+            "percent": 100.0 * v.dried / self.FILLED,
+            "load": 398.0 * sublimed,
         }

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from twinkit.control import Move as Move
     from twinkit.control import Track as Track
     from twinkit.control import Within as Within
+    from twinkit.control import duration as duration
     from twinkit.control import final as final
     from twinkit.control import integral as integral
     from twinkit.control import summed as summed
@@ -81,6 +82,7 @@ _HOMES = {
         "Move",
         "Track",
         "Within",
+        "duration",
         "final",
         "integral",
         "summed",

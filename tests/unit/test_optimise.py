@@ -98,6 +98,17 @@ def test_a_bound_that_the_model_does_not_keep_stops_no_step():
     assert end[2] < 1e-6
 
 
+@pytest.mark.parametrize(("length", "solved"), [(0.5, True), (1.1, False)])
+def test_an_explicit_step_that_leads_below_a_bound_is_not_solved(length, solved):
+    """So that a plan is neither made nor confirmed by what lies beyond the pole."""
+    advance = RungeKutta4().advance(eaten(low=(0.0, -math.inf)), sensitive=False)
+    end = np.array(advance([1.0, 0.0, 0.0], [0.0, length, 0.0, 0.0, 0.0, 0.0], [1.0])).ravel()
+    assert (end[2] <= 1e-6) == solved
+    assert (end[0] >= 0.0) == solved
+    below = np.array(advance([-1e-3, 0.0, 0.0], [0.0, 0.0, 0.0, 0.0, 0.0, 0.0], [1.0])).ravel()
+    assert below[2] == 0.0  # what starts there is not to blame
+
+
 @pytest.mark.parametrize("trace", [0.0, 1e-160, 1e-300])
 def test_an_implicit_step_with_next_to_nothing(trace):
     assert np.isfinite(one_step(eaten(low=(0.0, 0.0)), (1.0, trace), 0.1)).all()

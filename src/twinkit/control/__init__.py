@@ -4,13 +4,14 @@ from twinkit.control.advisor import AdvisorComponent, Always, Decision, Offer, P
 from twinkit.control.campaign import BatchResult, CampaignTrend, GainPrior, Spread, campaign_trend, fit_spread
 from twinkit.control.component import ControllerComponent
 from twinkit.control.constraints import Within
-from twinkit.control.explain import EnsembleForecast, Forecast, Paths, recommend
+from twinkit.control.explain import recommend
+from twinkit.control.forecast import EnsembleForecast, Forecast, Paths
 from twinkit.control.gate import Gate, PlantCondition
 from twinkit.control.happenings import Answer, Applied, ControlMode, Done, Logged, Refused, Rejected, Waiting
 from twinkit.control.modes import SessionState
 from twinkit.control.moves import Move
 from twinkit.control.mpc import MPC
-from twinkit.control.objective import Objective, Track, final, integral, summed
+from twinkit.control.objective import Objective, Track, duration, final, integral, summed
 from twinkit.control.plan import Binding, MoveSchedule, Plan, PredictedTrack
 from twinkit.control.recommendation import Effect, Recommendation
 from twinkit.control.scenarios import Scenario
@@ -74,6 +75,7 @@ __all__ = [
     "Waiting",
     "Within",
     "campaign_trend",
+    "duration",
     "final",
     "fit_spread",
     "integral",

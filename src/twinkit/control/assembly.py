@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import math
 import time as clock
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from twinkit.control.check import COARSE, Checked
+from twinkit.control.deviations import BEYOND
 from twinkit.control.horizon import limits_over
 from twinkit.control.objective import Kind
 from twinkit.control.plan import Binding, MoveSchedule, Plan, PredictedTrack
 from twinkit.control.problem import Linear, PlanProblem
 from twinkit.control.region import derived_places
+from twinkit.control.settings import Quantity
 from twinkit.control.status import PlanStatus
 from twinkit.control.task import Task
 from twinkit.core.component import Array
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from twinkit.control.mpc import MPC
     from twinkit.control.rounds import Found, Result
 
+Sources = tuple[tuple[str, float], ...]
 _NARROW = "Margins for that are narrower than they should be: with all of them no moves keep the limits."
 _PULLS = 1e-5  # smallest scaled multiplier of a constraint that shapes a plan
 
@@ -122,6 +125,7 @@ def _predicted(mpc: MPC, check: Checked) -> dict[str, PredictedTrack]:
     s, found = mpc.settings, {}
     limits = {q.place.label: r for r, q in enumerate(s.quantities) if q.limited}
     low, high = limits_over(s, check.times) if limits else (None, None)
+    stds = check.deviations.total
     names = {**positions(mpc.model.layout, inputs=True), **derived_places(s.derived)}
     for row, (label, place) in enumerate(names.items()):
         if place.kind == "input" and label not in limits:
@@ -129,9 +133,7 @@ def _predicted(mpc: MPC, check: Checked) -> dict[str, PredictedTrack]:
         open_ = np.full(len(check.times), np.inf)
         r = limits.get(label)
         bottom, top = (-open_, open_) if r is None or low is None or high is None else (low[:, r], high[:, r])
-        found[label] = PredictedTrack(
-            label, place.unit, check.times, check.means[:, row], check.stds[:, row], bottom, top
-        )
+        found[label] = PredictedTrack(label, place.unit, check.times, check.means[:, row], stds[:, row], bottom, top)
     return found
 
 
@@ -180,23 +182,22 @@ def _binding(mpc: MPC, result: Result) -> list[Binding]:
             over = np.maximum(np.maximum(low[:, r] - check.values[:, r], check.values[:, r] - high[:, r]), 0.0)
             exceeded = over if math.isfinite(q.soft) else np.zeros_like(over)
             limits = (low[:, r], high[:, r])
+            at = partial(_sources, check, q)
             found += _shaping(
-                mpc,
-                q.place,
-                "bound",
-                point.force[:, r],
-                limits,
-                exceeded,
-                check.times[1:],
-                q.scale,
-                check.margins[:, r],
-            )
+                mpc, q.place, "bound", point.force[:, r], limits, exceeded, check.times[1:], q.scale,
+                check.margins[:, r], at,
+            )  # fmt: skip
     return found
+
+
+def _sources(check: Checked, q: Quantity, k: int) -> Sources:
+    """Return what the margin of a quantity at the end of a step comes from."""
+    return check.deviations.shares(k + 1, q.row) if q.quantile > 0.0 else ((BEYOND, 1.0),)
 
 
 def _shaping(
     mpc: MPC, place: Any, kind: str, force: Array, limits: tuple[Array, Array], over: Array | None, times: Array,
-    scale: float, margins: Array | None = None,
+    scale: float, margins: Array | None = None, sources: Callable[[int], Sources] | None = None,
 ) -> list[Binding]:  # fmt: skip
     found = []
     for side, limit, pulls in (
@@ -211,6 +212,7 @@ def _shaping(
                 Binding(
                     place.label, place.unit, kind, side, float(limit[k]), 0.0 if margins is None else float(margins[k]),
                     tuple(times[at].tolist()), price, 0.0 if over is None else float(over[at].max()),
+                    sources(k) if sources is not None and margins is not None and margins[k] else (),
                 )
             )  # fmt: skip
     return found

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
-import numpy.typing as npt
 
+from twinkit.control.deviations import Deviations, Indices
 from twinkit.control.doubts import CAUTIOUS
 from twinkit.control.horizon import Horizon
-from twinkit.control.prediction import Run, simulated, spread
+from twinkit.control.prediction import simulated
 from twinkit.control.region import ALLOWED
 from twinkit.control.task import Task
 from twinkit.core.component import Array
 from twinkit.optimise import Points
 
 COARSE = 30.0  # times the accuracy asked for: a plan that is integrated worse is made again, with finer steps
-Indices = npt.NDArray[np.intp]
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,7 +29,7 @@ class Checked:
         Nodes in time.
     states
         States at the nodes, ``(N + 1, n)``.
-    means, stds
+    means, deviations
         All quantities (states, algebraic variables, outputs, inputs) at the nodes; at the end of each step.
     margins
         Margins that the limits need, ``(N, r)``.
@@ -48,7 +48,7 @@ class Checked:
     times: Array
     states: Array
     means: Array
-    stds: Array
+    deviations: Deviations
     margins: Array
     values: Array
     error: float
@@ -82,54 +82,67 @@ def checked(h: Horizon, task: Task, method: int, substeps: int, u: Array, x: Arr
     zs = np.vstack([task.guess, run.algebraics[last]])
     times = h.real_times(u)
     inputs = _inputs(h, task, u)
-    seen = p.see(np.hstack([times[:, None], vectors, zs, inputs]), h.shared)
+    points = np.hstack([times[:, None], vectors, zs, inputs])
+    seen = p.see(points, h.shared)
     n, m = p.size, p.algebraics
     total = (seen.shape[1] - m) // (1 + n)
     means, rows = np.hstack([seen[:, m : m + total], inputs]), seen[:, m + total :].reshape(len(times), total, n)
+    slopes = None
     if h.functions.derive is not None:
-        means, rows = _with_derived(h, h.functions.derive, means, rows)
-    stds, doubts, foreign = np.zeros_like(means), np.zeros_like(means), ()
-    if known.covariance.any() or known.noise.any():
-        steps = items[:, 1]
-        kept = max(1, int(np.searchsorted(np.cumsum(steps), grows * (1 + 1e-9), side="right")))
-        found = spread(p, method, _run_until(run, kept), items[:kept], h.shared, known.covariance, known.noise)
-        at = np.minimum(last, kept - 1)
-        covariances = np.concatenate([known.covariance[None], found[at]])
-        variance = np.einsum("kri,kij,krj->kr", rows, covariances, rows)
-        stds[:, : rows.shape[1]] = np.sqrt(np.maximum(variance, 0.0))
-    chosen = [q.row for q in h.settings.quantities]
-    quantile = np.array([q.quantile for q in h.settings.quantities])
-    margins = stds[1:, chosen] * quantile
+        means, slopes = _with_derived(h, h.functions.derive, means)
+        rows = _rows_of_all(rows, slopes)
+    doubts, foreign = None, ()
     if h.doubts is not None:
         carried, foreign = h.doubts.carried(p, method, run, items, h.shared, last)
-        doubts[:, : rows.shape[1]] = np.sqrt(np.einsum("kri,kit->krt", rows, carried) ** 2 @ np.ones(carried.shape[2]))
-        stds = np.hypot(stds, doubts)
-        widened = np.where(quantile > 0.0, stds[1:, chosen] * quantile, margins + doubts[1:, chosen] * CAUTIOUS)
-        margins = np.where([q.limited for q in h.settings.quantities], widened, margins)
+        doubts = np.sqrt(np.einsum("kri,kit->krt", rows, carried) ** 2 @ np.ones(carried.shape[2]))
+    kept = max(1, int(np.searchsorted(np.cumsum(items[:, 1]), grows * (1 + 1e-9), side="right")))
+    at = np.minimum(np.concatenate([[0], last + 1]), kept)
+    deviations = Deviations(
+        h, method, run, items, at, means.shape[1], rows, partial(_direct, h, points, slopes), doubts
+    )
+    margins = _margins(h, deviations)
     states = known.x.size
     away = 0.0
     if x is not None:
         scale = task.x_scale[:states]
         away = float(np.max(np.abs(vectors[:, :states] - x[:, :states]) / (scale + np.abs(vectors[:, :states]))))
-    values = means[1:, chosen]
+    values = means[1:, [q.row for q in h.settings.quantities]]
     reason, between = _objections(h, task, u, vectors, values, run.path, zs, items, last)
     reason = f"{reason} ({foreign[0]})" if reason and foreign else reason
-    return Checked(times, vectors[:, :states], means, stds, margins, values, away, reason, between, foreign)
+    return Checked(times, vectors[:, :states], means, deviations, margins, values, away, reason, between, foreign)
 
 
-def _with_derived(h: Horizon, derive: Points, means: Array, rows: Array) -> tuple[Array, Array]:
-    """Return quantities and derivatives with those of the inputs (none) and of what is derived."""
+def _margins(h: Horizon, deviations: Deviations) -> Array:
+    """Return the margins that the limits need, ``(N, r)``."""
+    quantities = h.settings.quantities
+    rows, quantile = [q.row for q in quantities], np.array([q.quantile for q in quantities])
+    found = np.zeros((len(deviations.rows) - 1, len(quantities)))
+    if quantile.any():
+        found = deviations.total[1:, rows] * quantile
+    if deviations.doubts is not None:
+        alone = np.where([q.limited and not q.quantile > 0.0 for q in quantities], CAUTIOUS, 0.0)
+        found = found + deviations.padded(deviations.doubts)[1:, rows] * alone
+    return found
+
+
+def _with_derived(h: Horizon, derive: Points, means: Array) -> tuple[Array, Array]:
+    """Return quantities with what is derived, and the derivatives of that in the quantities."""
     count, size = len(h.settings.derived), means.shape[1]
     found = derive(means, np.zeros(1))
-    full = np.zeros((len(means), size, rows.shape[2]))
+    return np.hstack([means, found[:, :count]]), found[:, count:].reshape(len(means), count, size)
+
+
+def _rows_of_all(rows: Array, slopes: Array) -> Array:
+    """Return derivatives with those of the inputs (none) and of what is derived."""
+    full = np.zeros((len(rows), slopes.shape[2], rows.shape[2]))
     full[:, : rows.shape[1]] = rows
-    more = found[:, count:].reshape(len(means), count, size) @ full
-    return np.hstack([means, found[:, :count]]), np.concatenate([full, more], axis=1)
+    return np.concatenate([full, slopes @ full], axis=1)
 
 
-def _run_until(run: Run, count: int) -> Run:
-    """Return the first sub-steps of a run."""
-    return replace(run, path=run.path[:count], algebraics=run.algebraics[:count], starts=run.starts[:count])
+def _direct(h: Horizon, points: Array, slopes: Array | None) -> Array | None:
+    """Return by how much each uncertain direction moves the quantities while the vector stays."""
+    found = None if h.uncertain is None else h.uncertain.seen(points, h.shared)
+    return found if found is None or slopes is None else _rows_of_all(found, slopes)
 
 
 def _inputs(h: Horizon, task: Task, u: Array) -> Array:

@@ -25,12 +25,15 @@ class Within:
     confidence
         Probability with which each limit is to hold at each node, given the uncertainty of the estimate; None: that of
         the controller.
+    at_end
+        Whether the limits hold at the end of the plan only: at the end of the batch, where the horizon reaches it.
     """
 
     low: Any = None
     high: Any = None
     penalty: float | None = None
     confidence: float | None = None
+    at_end: bool = False
 
     def __post_init__(self) -> None:
         if self.low is None and self.high is None:

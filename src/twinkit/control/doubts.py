@@ -17,7 +17,7 @@ import casadi as ca
 import numpy as np
 
 from twinkit.control.known import Known
-from twinkit.control.prediction import Predictor, Run
+from twinkit.control.prediction import Predictor, Run, links
 from twinkit.core import Applicability, InvalidValueError, Model
 from twinkit.core.applicability import learned_terms
 from twinkit.core.component import Array
@@ -121,9 +121,36 @@ class LookingDoubts:
             np.hstack([items[:, :1], run.starts[:, : n + m], inputs]),
             np.concatenate([[items[-1, 0] + items[-1, 1]], run.path[-1], run.algebraics[-1], inputs[-1]]),
         ])  # fmt: skip
+        stds, said = self.stds_along(points, shared)
+        moved = np.zeros((len(items) + 1, n, len(self.terms)))
+        maps = links(p, method, run, items, shared) if stds.any() else ()
+        for k, place in enumerate(self.places):
+            if place is None or not stds[:, k].any():
+                continue
+            here = np.zeros(n)
+            for row, a in enumerate(maps):
+                here[place] = stds[row, k]
+                here = a @ here
+                moved[row + 1, :, k] = here
+        return moved[np.concatenate([[0], last + 1])], said
+
+    def stds_along(self, points: Array, shared: Array) -> tuple[Array, tuple[str, ...]]:
+        """Return the standard deviation of every term's shift along a path, which never shrinks on the way.
+
+        Parameters
+        ----------
+        points
+            Time, vector, algebraic variables and inputs along the path.
+        shared
+            See `twinkit.control.prediction.simulated`.
+
+        Returns
+        -------
+        tuple
+            ``(points, terms)``, and what is to be said.
+        """
         seen = self.look(points, shared)
-        moved, said = np.zeros((len(items) + 1, n, len(self.terms))), list[str]()
-        maps, first = None, 0
+        stds, said, first = np.zeros((len(points), len(self.terms))), list[str](), 0
         for k, (name, where) in enumerate(self.terms):
             x, first = seen[:, first : first + self.sizes[k]], first + self.sizes[k]
             if where is None:
@@ -137,18 +164,8 @@ class LookingDoubts:
                 f"from t={points[at, 0]:.4g} on, the learned term {name} is asked beyond what it was trained on "
                 f"(up to {np.max(distance):.3g} times the ordinary distance)"
             )
-            place = self.places[k]
-            if place is None:
-                continue
-            if maps is None:
-                maps = p.link[method](np.hstack([run.starts, items]), shared).reshape(-1, n, n).transpose(0, 2, 1)
-            doubt = np.maximum.accumulate(where.doubt(np.where(np.isnan(distance), np.inf, distance)))
-            here = np.zeros(n)
-            for row, a in enumerate(maps):
-                here[place] = doubt[row]
-                here = a @ here
-                moved[row + 1, :, k] = here
-        return moved[np.concatenate([[0], last + 1])], tuple(said)
+            stds[:, k] = np.maximum.accumulate(where.doubt(np.where(np.isnan(distance), np.inf, distance)))
+        return stds, tuple(said)
 
 
 def doubts_of(model: Model, given: Mapping[str, Applicability]) -> Doubts | None:

@@ -4,183 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
-from twinkit.control.plan import MoveSchedule, Plan, PredictedTrack
+from twinkit.control.forecast import Forecast, Paths
+from twinkit.control.plan import Plan, PredictedTrack
 from twinkit.control.recommendation import Effect, Recommendation
-from twinkit.core import BoundsError, InvalidValueError, Model, ShapeError, SimulationError, StateEstimate
-from twinkit.core.component import Array
+from twinkit.core import BoundsError, InvalidValueError
 from twinkit.core.errors import unknown_name
-from twinkit.core.units import as_number, convert
+from twinkit.core.units import as_number
 
 _NUDGE = 0.1
-
-
-class Forecast(Protocol):
-    """Says what moves lead to. The same uncertain starting points are used every time, so that differences are real."""
-
-    def paths(self, moves: Mapping[str, MoveSchedule]) -> Mapping[str, Paths]:
-        """Return quantity -> its paths under these moves."""
-        ...
-
-
-@dataclass(frozen=True, eq=False)
-class Paths:
-    """One quantity over time, once per uncertain starting point.
-
-    Attributes
-    ----------
-    name, unit, times
-        The quantity, its unit, and the times ``(k,)``.
-    values
-        ``(members, k)``.
-    """
-
-    name: str
-    unit: str
-    times: Array
-    values: Array
-
-    @property
-    def track(self) -> PredictedTrack:
-        """Mean and standard deviation over the members."""
-        none = np.full(len(self.times), np.inf)
-        std = self.values.std(axis=0, ddof=1) if len(self.values) > 1 else np.zeros(len(self.times))
-        return PredictedTrack(self.name, self.unit, self.times, self.values.mean(axis=0), std, -none, none)
-
-
-@dataclass(frozen=True, eq=False)
-class EnsembleForecast:
-    """A forecast by simulating a model from draws of an estimate.
-
-    Parameters
-    ----------
-    model
-        The model; what is estimated are states or parameters of it.
-    estimate
-        Where the process is. Its process noise is not simulated: the fans show what is not known now, not what will
-        disturb the process.
-    names
-        Quantities to predict: states, algebraic variables or outputs (single values).
-    until, every
-        End of the forecast and distance of its times: numbers in the model's time unit, or texts.
-    inputs
-        Inputs that are not moved -> value, as for `tk.simulate`.
-    size, seed
-        Number of draws, and their seed. Draws outside declared bounds are moved onto them.
-
-    Raises
-    ------
-    UnknownNameError
-        If an estimated name is neither state nor parameter of the model (a disturbance: write it as an input).
-    InvalidValueError, ShapeError
-        If the estimate is NaN, its covariance has a negative variance, or the forecast has no length.
-    """
-
-    model: Model
-    estimate: StateEstimate
-    names: Sequence[str]
-    until: Any
-    every: Any
-    inputs: Mapping[str, Any] | None = None
-    size: int = 32
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if self.size < 2:
-            raise InvalidValueError(f"a forecast needs at least two draws, not {self.size}")
-        self._times()
-        self._draws()
-
-    @property
-    def _start(self) -> float:
-        return float(convert(self.estimate.time, self.estimate.time_unit, self.model.time_unit))
-
-    def _times(self) -> Array:
-        unit, start = self.model.time_unit, self._start
-        until = as_number(self.until, unit, "the end of the forecast")
-        every = as_number(self.every, unit, "the distance of its times")
-        if not (until > start and every > 0.0):
-            raise InvalidValueError(f"a forecast goes forward: from {start:g} until {until:g}, every {every:g}")
-        count = max(1, round((until - start) / every))
-        return np.linspace(start, until, count + 1)
-
-    def _draws(self) -> dict[str, Array]:
-        mean = np.asarray(self.estimate.vector, dtype=np.float64)
-        covariance = np.asarray(self.estimate.covariance, dtype=np.float64)
-        if covariance.shape != (len(mean),) * 2 or len(self.estimate.names) != len(mean):
-            raise ShapeError(f"an estimate of {len(mean)} values needs as many names and a covariance of that size")
-        if not (np.isfinite(mean).all() and np.isfinite(covariance).all()) or np.any(np.diag(covariance) < 0.0):
-            raise InvalidValueError("an estimate that is not finite, or has a negative variance, forecasts nothing")
-        # Eigenvalues: a covariance may be singular (an exactly known state).
-        values, vectors = np.linalg.eigh(0.5 * (covariance + covariance.T))
-        root = vectors * np.sqrt(np.maximum(values, 0.0))
-        random = np.random.default_rng(self.seed).standard_normal((self.size, len(mean)))
-        return self._columns(mean + random @ root.T)
-
-    def _columns(self, rows: Array) -> dict[str, Array]:
-        """Return name -> samples, vectors put together, within the declared bounds."""
-        layout, place = self.model.layout, {name: k for k, name in enumerate(self.estimate.names)}
-        found: dict[str, Array] = {}
-        for name in dict.fromkeys(label.partition("[")[0] for label in place):
-            block = layout.states if name in layout.states else layout.parameters
-            if name not in block:
-                known = [entry.name for part in (layout.states, layout.parameters) for entry in part]
-                raise unknown_name("state or parameter", name, known, type(self.model).__name__)
-            entry = block[name]
-            labels = [name] if entry.size is None else [f"{name}[{k}]" for k in range(entry.width)]
-            column = np.clip(rows[:, [place[label] for label in labels]], *entry.variable.bounds)
-            found[name] = column[:, 0] if entry.size is None else column
-        return found
-
-    @property
-    def content_hash(self) -> str:
-        """SHA-256 of the estimate the forecast starts from."""
-        return self.estimate.content_hash
-
-    def paths(self, moves: Mapping[str, MoveSchedule]) -> Mapping[str, Paths]:
-        """Return quantity -> its paths under these moves.
-
-        Raises
-        ------
-        UnknownNameError, UnitError, BoundsError
-            If the moves do not fit the model.
-        SimulationError
-            If a member did not finish: a forecast without it would look safer than it is.
-        """
-        from twinkit.simulate import ensemble, steps
-
-        times, layout = self._times(), self.model.layout
-        inputs = dict(self.inputs or {})
-        for name, move in moves.items():
-            if name not in layout.inputs:
-                raise unknown_name("input", name, [e.name for e in layout.inputs], type(self.model).__name__)
-            values = convert(np.asarray(move.values), move.unit, layout.inputs[name].variable.unit)
-            inputs[name] = steps(_from(self._start, move.times, values))
-        run = ensemble(
-            self.model, self._draws(), float(times[-1]), inputs=inputs, start=self._start, outputs=times, progress=False
-        )
-        if run.failures:
-            member, why = next(iter(run.failures.items()))
-            raise SimulationError(f"{len(run.failures)} of {len(run)} forecasts failed; member {member}: {why}")
-        return {n: Paths(n, layout.find(n).variable.unit, times, self._values(run, n)) for n in self.names}
-
-    def _values(self, run: Any, name: str) -> Array:
-        values = run.values(name)
-        if values.ndim != 2:
-            raise ShapeError(f"{name!r} is a vector: declare an output for the element that matters")
-        return values
-
-
-def _from(start: float, times: Array, values: Array) -> dict[float, float]:
-    """Return the steps from `start` on."""
-    first = max(0, int(np.searchsorted(times, start, side="right")) - 1)
-    found = {start: float(values[first])}
-    found.update((float(t), float(v)) for t, v in zip(times[first:], values[first:], strict=True) if t > start)
-    return found
 
 
 def recommend(

@@ -34,7 +34,7 @@ class Shape:
     rows
         Quantities that are looked at: positions in states, algebraic variables, outputs, inputs.
     running
-        Positions and weights of what is integrated.
+        Positions and weights of what is integrated; the position None is time itself.
     disturbed
         Kind and position of every estimated disturbance.
     stretched
@@ -45,7 +45,7 @@ class Shape:
 
     moved: tuple[int, ...]
     rows: tuple[int, ...]
-    running: tuple[tuple[int, float], ...] = ()
+    running: tuple[tuple[int | None, float], ...] = ()
     disturbed: Disturbed = ()
     stretched: bool = False
     derived: tuple[Derived, ...] = ()
@@ -171,8 +171,10 @@ class _Parts:
         total[: self.n, self.places] = stretch * jacobian[: self.n, self.columns]
         if self.integral:
             values, rows = self.quantities(t, vector, z, u, shared)
-            parts.append(sum(weight * values[row] for row, weight in self.shape.running))
-            total[self.n, self.places] = stretch * sum(weight * rows[row, :] for row, weight in self.shape.running)
+            named = [(row, weight) for row, weight in self.shape.running if row is not None]
+            passing = sum(weight for row, weight in self.shape.running if row is None)
+            parts.append(passing + sum(weight * values[row] for row, weight in named))
+            total[self.n, self.places] = stretch * sum(weight * rows[row, :] for row, weight in named)
         slopes = ca.vertcat(*parts)
         if self.shape.stretched:
             total[: self.states, self.size - 1] = slopes

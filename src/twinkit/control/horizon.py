@@ -17,6 +17,7 @@ from twinkit.control.prediction import Predictor, predictor
 from twinkit.control.settings import Settings
 from twinkit.control.shooting import Shooting, pieces
 from twinkit.control.task import Asked, Task, Terminal
+from twinkit.control.uncertain import LookingUncertain
 from twinkit.core import InvalidValueError, Model
 from twinkit.core.component import Array
 from twinkit.core.errors import unknown_name
@@ -47,10 +48,12 @@ class Horizon:
         What is asked of the last node.
     exact, exact_later, tolerance
         As for `Task`.
-    doubts
-        Learned terms of the model; None: it has none.
     kept
         What the controller remembers of its plans, by number of nodes.
+    doubts
+        Learned terms of the model; None: it has none.
+    uncertain
+        Parameters that are uncertain; None: there are none.
     """
 
     model: Model
@@ -68,6 +71,7 @@ class Horizon:
     tolerance: float
     kept: dict[Any, Asked]
     doubts: LookingDoubts | None = None
+    uncertain: LookingUncertain | None = None
 
     @property
     def moved(self) -> list[int]:
@@ -194,7 +198,7 @@ def asked(h: Horizon) -> Asked:
     """Return what is asked at the nodes; it is remembered where it is the same at all times."""
     s, times, count = h.settings, h.times, len(h.times) - 1
     even = abs(times[-1] - times[0] - count * s.step) <= 1e-9 * s.step
-    if not (s.steady and even):
+    if s.stretched or not (s.steady and even):
         return _asked(h)
     key = count, h.functions.see
     if key not in h.kept:
@@ -245,6 +249,8 @@ def _over_time(s: Settings, times: Array) -> tuple[Array, Array, Array, Array, A
         weight[-1, r] = q.final_weight
         price[-1, r] += q.final
         reference[:, r], low[:, r], high[:, r] = q.reference(times), q.low(times), q.high(times)
+        if q.at_end:
+            low[:-1, r], high[:-1, r] = -np.inf, np.inf
         if not np.isfinite(reference[:, r]).all():
             raise InvalidValueError(f"the reference of {q.place.label!r} is not finite at some t in {times}")
         crossed = np.flatnonzero(~(low[:, r] <= high[:, r]))  # also NaN

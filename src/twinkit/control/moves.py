@@ -30,6 +30,10 @@ class Move:
         Value to hold when there is no plan to follow (see `MPC`); None: there is none.
     scale
         Magnitude changes are counted in; None: the nominal magnitude of the input.
+    first
+        Profile that a plan starts from where there is no previous plan, such as a feed that is trusted: number, text,
+        `tk.steps`, `tk.ramps` or a function of time. Outside the bounds it is cut off. None: the value in force is
+        held.
     """
 
     max_rate: Any = None
@@ -38,6 +42,7 @@ class Move:
     bounds: tuple[Any, Any] = (None, None)
     safe: Any = None
     scale: Any = None
+    first: Any = None
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.penalty) and self.penalty >= 0.0):

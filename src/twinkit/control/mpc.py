@@ -22,20 +22,20 @@ from twinkit.control.known import Known, known
 from twinkit.control.moves import Move
 from twinkit.control.objective import Objective
 from twinkit.control.plan import Plan
-from twinkit.control.prediction import Predictor, simulated, spread
+from twinkit.control.prediction import Predictor, covariances, links, simulated
 from twinkit.control.rounds import first_algebraics, optimised
 from twinkit.control.scenarios import Branch, branches_of, under
 from twinkit.control.settings import Settings, settings_of
 from twinkit.control.status import Optimal, Suboptimal
 from twinkit.control.task import Terminal
 from twinkit.control.terminal import TerminalRegion
+from twinkit.control.uncertain import Uncertain, taken_apart, uncertain_of
 from twinkit.control.warm import Warm
 from twinkit.core import (
     Applicability,
     DesignSpace,
-    FittedModel,
     InvalidValueError,
-    Model,
+    ParameterUncertainty,
     SimulationError,
     StateEstimate,
 )
@@ -45,6 +45,8 @@ from twinkit.core.identity import digest
 from twinkit.core.units import as_number
 from twinkit.optimise import Converged, Method
 from twinkit.simulate.signals import Program
+
+_LOOKS = 100  # at the inputs over a plan, and where they jump: whether they change
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,8 +59,9 @@ class MPC:
     Parameters
     ----------
     model
-        The model (ODE, or DAE of index 1); a fitted `HybridModel`, which also says where its learned terms hold; or
-        an FMU as a model, `tk.fmi.model`.
+        The model (ODE, or DAE of index 1); a fitted `HybridModel`, which also says where its learned terms hold
+        (`applicability`) and how well they and its parameters are known (`uncertainty`); or an FMU as a model,
+        `tk.fmi.model`.
     horizon
         How far a plan looks ahead: number in the model's time unit or text. None: to `until`.
     step
@@ -66,24 +69,26 @@ class MPC:
     until
         End of the batch: the horizon shrinks towards it. ``(first, last)``: the end is free between the two.
     maximize, minimize
-        What is to be achieved, from `final`, `integral`, `summed`; it is added to the costs of `track` and `moves`.
+        What is to be achieved, from `final`, `integral`, `summed`, `duration`; it is added to the costs of `track` and
+        `moves`.
     track
         Output, state or input -> reference, or `Track`.
     moves
         Input -> `Move`.
     within
-        Output, state, algebraic variable or input -> ``(low, high)`` (hard), or `Within` (soft, if it has a penalty).
+        Output, state, algebraic variable or input -> ``(low, high)`` (hard), or `Within` (soft, if it has a penalty;
+        or at the end only).
         Or a `DesignSpace`: its limits are hard, also those of functions of several quantities; those of a phase hold
         then.
     inputs
         Measured disturbances: other inputs over time, as for `tk.simulate`. `plan` may give newer ones.
     confidence
-        Probability with which each limit of `within` is to hold at each node, given the covariance of the estimate,
-        which is carried along the plan by the linearised model: limits are tightened by as many standard deviations.
-        None: limits apply to the mean.
+        Probability with which each limit of `within` is to hold at each node, given the covariance of the estimate and
+        `uncertainty`, which are carried along the plan by the linearised model: limits are tightened by as many
+        standard deviations. None: limits apply to the mean.
     margin_growth
-        For how long the covariance is carried along; beyond, the margins stay: later readings will tell more. None:
-        over all of the plan (cautious).
+        For how long these are carried along; beyond, the margins stay: later readings will tell more. None: over all
+        of the plan (cautious).
     scenarios
         Name -> values of parameters that may be true (or `Scenario`, with a weight): the plan keeps all hard limits in
         each of them, and what is achieved is the weighted mean. The moves of the first `shared_steps` are the same in
@@ -97,6 +102,10 @@ class MPC:
         trained on, it is not ``in_domain``, says so, and keeps wider margins: the standard deviation that the term's
         value had before any data is carried along the plan (with the asked confidence, or 0.95). A plan with a term
         of which nothing is known is never ``in_domain``.
+    uncertainty
+        What is not known of the parameters: a `ParameterSet` with a covariance (``calibration.parameters``), or the
+        posterior of a fitted model. A fitted `HybridModel` brings its own. What the estimate adapts, or a scenario
+        sets, is taken from there instead; the rest keeps its (marginal) covariance.
     valid_for
         How long a plan may be followed without a new one; None: five steps.
     tolerance
@@ -113,8 +122,8 @@ class MPC:
         Largest number of quadratic programmes, and the time budget of a plan.
     starts
         Number of first guesses tried when there is no previous plan: for problems with several local optima. The first
-        holds the moves in force; the others are ramps between the bounds, spread evenly (a Sobol sequence), more of
-        them near the lower bound.
+        holds the moves in force, or follows the profiles given as `Move.first`; the others are ramps between the
+        bounds, spread evenly (a Sobol sequence), more of them near the lower bound.
     escalate
         Whether FATROP and IPOPT are tried where SQP fails (with equations of FMUs only IPOPT, which takes seconds).
     native
@@ -158,6 +167,7 @@ class MPC:
     shared_steps: int = 1
     terminal: TerminalRegion | None = None
     applicability: Mapping[str, Applicability] = field(default_factory=dict[str, Applicability])
+    uncertainty: ParameterUncertainty | None = None
     valid_for: Any = None
     tolerance: float = 1e-3
     rtol: float = 1e-5
@@ -171,7 +181,9 @@ class MPC:
 
     def __post_init__(self) -> None:
         check_confidence(self.confidence)
-        self._take_apart()
+        parts = taken_apart(self.model, self.applicability, self.uncertainty)
+        for name, part in zip(("model", "applicability", "uncertainty"), parts, strict=True):
+            object.__setattr__(self, name, part)
         for name in ("tolerance", "rtol", "seconds"):
             if not getattr(self, name) > 0.0:
                 raise InvalidValueError(f"{name} must be positive, not {getattr(self, name)!r}")
@@ -189,15 +201,9 @@ class MPC:
             self.grows,
             self._terminal,
             self._doubts,
+            self._uncertain,
         )  # check now, not at the first plan
         check_inputs(self.model, self.settings, self.inputs)
-
-    def _take_apart(self) -> None:
-        """Take from a fitted model the model, and where it holds."""
-        fitted = self.model
-        if not isinstance(fitted, Model) and isinstance(fitted, FittedModel):
-            object.__setattr__(self, "applicability", {**fitted.applicability_, **self.applicability})
-            object.__setattr__(self, "model", fitted.model_)
 
     # -- what it is ----------------------------------------------------------------------------------------------
     @cached_property
@@ -208,10 +214,7 @@ class MPC:
     @cached_property
     def branches(self) -> tuple[Branch, ...]:
         """The scenarios in numbers; empty: the model as it is."""
-        found = branches_of(self.model, self.scenarios)
-        if found and self.settings.stretched:
-            raise InvalidValueError("scenarios and a free end exclude each other: each scenario would have its own end")
-        return found
+        return branches_of(self.model, self.scenarios)
 
     @cached_property
     def validity(self) -> float:
@@ -241,6 +244,11 @@ class MPC:
     @cached_property
     def _doubts(self) -> Doubts | None:
         return doubts_of(self.model, self.applicability)
+
+    @cached_property
+    def _uncertain(self) -> Uncertain | None:
+        set_ = [position for branch in self.branches for position in branch.chosen]
+        return uncertain_of(self.model, self.uncertainty, set_)
 
     @cached_property
     def _steady(self) -> Program:
@@ -275,17 +283,18 @@ class MPC:
         s = self.settings
         quantities = [
             [q.place.label, q.low.identity, q.high.identity, q.soft, q.quantile, q.reference.identity, q.weight,
-             q.final_weight, q.summed, q.final, q.scale]
+             q.final_weight, q.summed, q.final, q.scale, q.at_end]
             for q in s.quantities
         ]  # fmt: skip
-        moves = [[m.place.label, m.low.identity, m.high.identity, m.rate, m.move.penalty, m.move.blocks, m.safe]
-                 for m in s.movers]  # fmt: skip
+        moves = [[m.place.label, m.low.identity, m.high.identity, m.rate, m.move.penalty, m.move.blocks, m.safe,
+                  None if m.first is None else m.first.identity] for m in s.movers]  # fmt: skip
         rest = [s.running, s.step, s.horizon, s.until, self.grows, self.validity, repr(self.terminal), self.rtol,
                 self.chosen_method, self.tolerance, self.second_derivatives, self.iterations, self.starts,
                 sorted(self.inputs),
                 [[d.label, d.formula.content_hash, d.sources] for d in s.derived], self.shared_steps,
                 [[b.name, b.share, b.values] for b in self.branches],
-                sorted((name, one.std, one.identity) for name, one in self.applicability.items())]  # fmt: skip
+                sorted((name, one.std, one.identity) for name, one in self.applicability.items()),
+                *([] if self.uncertainty is None else [self.uncertainty.content_hash])]  # fmt: skip
         return digest([self.model.content_hash, quantities, moves, rest])
 
     # -- planning ------------------------------------------------------------------------------------------------
@@ -405,10 +414,13 @@ class MPC:
         inputs = (
             inputs_over(self.model, s, given, begin, end) if given else replace(self._steady, knots=np.array([begin]))
         )
+        if s.stretched and given and _changes(inputs, begin, end, [m.place.index for m in s.movers]):
+            return "an input changes during a plan whose end is free, which a plan cannot follow: fix the end"
         doubts = None if self._doubts is None else self._doubts.looking(here, self.native)
         horizon = Horizon(
             self.model, s, here, times, stretch, inputs, before, *functions, self._terminal, self.exact,
             self.second_derivatives is None, self.tolerance, self._kept, doubts,
+            None if self._uncertain is None else self._uncertain.looking(here, self.native),
         )  # fmt: skip
         return _forward(horizon, time) if here.time < time - 1e-9 * max(1.0, abs(time)) else horizon
 
@@ -440,6 +452,11 @@ class MPC:
     def _guesses(self, h: Horizon) -> list[Array]:
         s, count = h.settings, len(h.times) - 1
         found = [np.tile(h.before, (count, 1))]
+        for j, m in enumerate(s.movers):
+            if m.first is not None:
+                found[0][:, j] = m.first(h.times[:-1])
+        if not np.isfinite(found[0]).all():
+            raise InvalidValueError("the first profile of a move is not finite at all steps of the plan")
         at = h.times[:1]
         low, high = (
             np.array([float(side(at)[0]) for side in (getattr(m, name) for m in s.movers)]) for name in ("low", "high")
@@ -463,6 +480,13 @@ class _NoPlanError(Exception):
     """No checked plan was found."""
 
 
+def _changes(inputs: Program, begin: float, end: float, moved: Sequence[int]) -> bool:
+    """Return whether an input that is not moved changes within a time."""
+    knots = inputs.knots[(inputs.knots >= begin) & (inputs.knots < end)]
+    seen = np.delete(inputs.values(np.union1d(np.linspace(begin, end, _LOOKS), knots)), moved, axis=1)
+    return bool((np.ptp(seen, axis=0) > 1e-9 * (1.0 + np.abs(seen[0]))).any())
+
+
 def _middle(low: float, high: float) -> float:
     if math.isfinite(low) and math.isfinite(high):
         return 0.5 * (low + high)
@@ -482,7 +506,12 @@ def _forward(h: Horizon, time: float) -> Horizon:
         run = simulated(h.predictor, method, k.vector, z, items, h.shared)
     if not np.isfinite(run.path).all():
         raise SimulationError(f"the estimate of {k.time:g} could not be carried forward to {time:g}")
-    covariance = spread(h.predictor, method, run, items, h.shared, k.covariance, k.noise)[-1]
+    if h.uncertain is None:
+        maps = links(h.predictor, method, run, items, h.shared)
+    else:
+        maps, pushes = h.uncertain.links(method, run, items, h.shared)
+        h = replace(h, uncertain=replace(h.uncertain, begin=h.uncertain.carried(maps, pushes)[-1]))
+    covariance = covariances(maps, items, k.covariance, k.noise)[-1]
     n, a = k.x.size, k.adapted.size
     end = run.path[-1]
     moved = replace(k, time=time, x=end[:n], adapted=end[n : n + a], pushes=end[n + a :], covariance=covariance)

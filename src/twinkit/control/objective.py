@@ -16,11 +16,12 @@ class Kind(Enum):
     FINAL = "final"
     INTEGRAL = "integral"
     SUMMED = "summed"
+    DURATION = "duration"
 
 
 @dataclass(frozen=True)
 class Term:
-    """One quantity in an objective."""
+    """One quantity in an objective; the duration has no name."""
 
     kind: Kind
     name: str
@@ -29,7 +30,10 @@ class Term:
     @property
     def text(self) -> str:
         """In words."""
-        said = {Kind.FINAL: "{} at the end", Kind.INTEGRAL: "the integral of {}", Kind.SUMMED: "the sum of {}"}
+        said = {
+            Kind.FINAL: "{} at the end", Kind.INTEGRAL: "the integral of {}", Kind.SUMMED: "the sum of {}",
+            Kind.DURATION: "the duration",
+        }  # fmt: skip
         factor = "" if self.weight == 1.0 else f"{self.weight:g} x "
         return factor + said[self.kind].format(self.name)
 
@@ -93,6 +97,17 @@ def integral(name: str) -> Objective:
 def summed(name: str) -> Objective:
     """Return the sum of a quantity over the ends of all steps of the horizon; see `final`."""
     return _of(Kind.SUMMED, name)
+
+
+def duration() -> Objective:
+    """Return how long the plan takes to its end, in the model's time unit: for a free end, ``until=(first, last)``.
+
+    Examples
+    --------
+    >>> (final("titer") - 0.2 * duration()).text
+    'titer at the end + -0.2 x the duration'
+    """
+    return Objective((Term(Kind.DURATION, ""),))
 
 
 @dataclass(frozen=True)

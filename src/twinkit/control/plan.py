@@ -16,6 +16,8 @@ from twinkit.core.component import Array
 from twinkit.core.errors import unknown_name
 from twinkit.core.units import unit_label
 
+_WORTH_SAYING = 0.005
+
 
 @dataclass(frozen=True, eq=False)
 class MoveSchedule:
@@ -57,7 +59,8 @@ class PredictedTrack:
         State, algebraic variable or output, and its unit.
     times, mean, std
         Nodes of the plan, and mean and standard deviation there, ``(N + 1,)`` each. `std` comes from the covariance of
-        the estimate (states, adapted parameters, disturbances), carried along the plan; 0 where that is not known.
+        the estimate (states, adapted parameters, disturbances) and of what was fitted, carried along the plan, and from
+        learned terms beyond their data; 0 where none of this is known.
     low, high
         The constraints asked for at the nodes, without back-off (infinite: none).
     """
@@ -98,6 +101,8 @@ class Binding:
         Change of the objective per unit by which the limit is loosened at the first of `times` (0: not known).
     violated
         By how much a soft limit is exceeded at worst (0: kept).
+    sources
+        What `backoff` comes from: source and its share of the variance, at the first of `times`.
     """
 
     name: str
@@ -109,6 +114,7 @@ class Binding:
     times: tuple[float, ...]
     price: float = 0.0
     violated: float = 0.0
+    sources: tuple[tuple[str, float], ...] = ()
 
     @property
     def text(self) -> str:
@@ -117,7 +123,9 @@ class Binding:
         what = "at most" if self.side == "high" else "at least"
         rate = "the rate of " if self.kind == "rate" else ""
         kept = f", exceeded by {self.violated:.3g}{unit}" if self.violated else ""
-        margin = f", with a margin of {self.backoff:.3g}{unit} for uncertainty" if self.backoff else ""
+        of = ", ".join(f"{share:.0%} {source}" for source, share in self.sources if share >= _WORTH_SAYING)
+        of = f": {of}" if of else ""
+        margin = f", with a margin of {self.backoff:.3g}{unit} for uncertainty{of}" if self.backoff else ""
         return f"{rate}{self.name} is {what} {self.limit:.4g}{unit}{margin}{kept} (from t={self.times[0]:.4g})"
 
 

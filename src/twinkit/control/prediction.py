@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +12,7 @@ import numpy as np
 from twinkit.control.functions import METHODS
 from twinkit.core import Model
 from twinkit.core.component import Array
-from twinkit.optimise import Dynamics, Path, Points, augmented
+from twinkit.optimise import Augmented, Dynamics, Method, Path, Points, augmented
 from twinkit.readings.casadi import SYMBOLIC, symbol_kind
 
 _SOLVED = 1e-6
@@ -56,6 +57,10 @@ class Run:
     algebraics: Array
     starts: Array
 
+    def until(self, count: int) -> Run:
+        """Return the first sub-steps."""
+        return Run(self.path[:count], self.algebraics[:count], self.starts[:count])
+
 
 _known: dict[Any, Predictor] = {}
 
@@ -73,31 +78,39 @@ def predictor(
 
 def _made(model: Model, chosen: Any, disturbances: Any, native: bool) -> Predictor:
     s = augmented(model, chosen, disturbances)
-    shared = s.kind.sym("shared", s.modes.numel() + s.p.numel())
-    modes, p = shared[: s.modes.numel()], shared[s.modes.numel() :]
-    arguments, given = [s.t, s.x, s.z, s.u, shared], (s.t, s.x, s.z, s.u, modes, p)
-    slope = ca.Function("slope", arguments, list(s.slope(*given)))
-    solve = ca.Function("solve", arguments, list(s.solve(*given)))
     native = native and not model.structure.externals  # what can only be called has no C code
-    low = tuple(model.layout.states.limits[0])
-    d = Dynamics(s.x.numel(), s.z.numel(), s.u.numel(), shared.numel(), slope, solve, low)
+    d, shared, given = dynamics_of(model, s)
     found = s.solve(*given)[0]
-    values, rows = s.quantities(s.t, s.x, found, s.u, modes, p)
+    values, rows = s.quantities(s.t, s.x, found, *given[3:])
     seen = ca.vertcat(found, ca.densify(values), ca.vec(ca.densify(rows).T))
     see = ca.Function("see", [ca.vertcat(s.t, s.x, s.z, s.u), shared], [ca.densify(seen)])
     return Predictor(
         d.states, d.algebraics,
         tuple(Path(method.advance(d, sensitive=False), native) for method in METHODS),
-        tuple(Points(_link(method.link(d), d), native) for method in METHODS),
+        tuple(Points(linked(method, d, range(d.states)), native) for method in METHODS),
         Points(see, native),
     )  # fmt: skip
 
 
-def _link(link: Any, d: Dynamics) -> Any:
+def dynamics_of(model: Model, s: Augmented) -> tuple[Dynamics, Any, tuple[Any, ...]]:
+    """Return an augmented model to integrate, the symbols of what all points share, and the arguments of its parts."""
+    shared = s.kind.sym("shared", s.modes.numel() + s.p.numel())
+    modes, p = shared[: s.modes.numel()], shared[s.modes.numel() :]
+    arguments, given = [s.t, s.x, s.z, s.u, shared], (s.t, s.x, s.z, s.u, modes, p)
+    slope = ca.Function("slope", arguments, list(s.slope(*given)))
+    solve = ca.Function("solve", arguments, list(s.solve(*given)))
+    low = tuple(model.layout.states.limits[0])
+    return Dynamics(s.x.numel(), s.z.numel(), s.u.numel(), shared.numel(), slope, solve, low), shared, given
+
+
+def linked(method: Method, d: Dynamics, rows: Sequence[int]) -> Any:
+    """Return the derivative of rows of the vector after one sub-step, by columns, for points; see `Predictor`."""
+    link = method.link(d)
     kind, head = symbol_kind(link), d.states + d.algebraics + 1
     item, shared = kind.sym("item", head + 2 + 4 * d.inputs), kind.sym("shared", d.shared)
     matrix = link(item[:head], item[head:], shared)[1]
-    return ca.Function("link", [item, shared], [ca.densify(ca.vec(matrix))])
+    chosen = matrix if len(rows) == d.states else matrix[list(rows), :]
+    return ca.Function("link", [item, shared], [ca.densify(ca.vec(chosen))])
 
 
 def simulated(p: Predictor, method: int, x: Array, z: Array, items: Array, shared: Array) -> Run:
@@ -124,21 +137,27 @@ def simulated(p: Predictor, method: int, x: Array, z: Array, items: Array, share
     return Run(path[:, :n], path[:, n : n + m], np.vstack([start, path[:-1]]))
 
 
-def spread(p: Predictor, method: int, run: Run, items: Array, shared: Array, covariance: Array, noise: Array) -> Array:
+def links(p: Predictor, method: int, run: Run, items: Array, shared: Array) -> Array:
+    """Return the derivative of every sub-step of a simulated chain, ``(K, n, n)``; see `simulated`."""
+    n = p.size
+    return p.link[method](np.hstack([run.starts, items]), shared).reshape(-1, n, n).transpose(0, 2, 1)
+
+
+def covariances(maps: Array, items: Array, covariance: Array, noise: Array) -> Array:
     """Return the covariance after every sub-step, ``(K, n, n)``, of the linearised model.
 
     Parameters
     ----------
-    p, method, run, items, shared
+    maps
+        What `links` returned.
+    items
         See `simulated`.
     covariance
         At the start.
     noise
         White-noise intensity per position; it acts at the middle of each sub-step.
     """
-    n = p.size
-    maps = p.link[method](np.hstack([run.starts, items]), shared).reshape(-1, n, n).transpose(0, 2, 1)
-    found, here, added = np.empty((len(maps), n, n)), covariance, np.diag(noise**2)
+    found, here, added = np.empty_like(maps), covariance, np.diag(noise**2)
     some = bool(noise.any())
     for k, a in enumerate(maps):
         if some:

@@ -25,10 +25,12 @@ from twinkit.core.units import as_number, derivative_unit, difference_unit
 if TYPE_CHECKING:
     from twinkit.control.mpc import MPC
 
+_INTEGRATED = (Kind.INTEGRAL, Kind.DURATION)
+
 
 @dataclass(frozen=True, eq=False)
 class Mover:
-    """A manipulated input in numbers."""
+    """A manipulated input in numbers; `first` is the profile to start from, where there is one."""
 
     place: Position
     move: Move
@@ -37,6 +39,7 @@ class Mover:
     rate: float
     safe: float | None
     scale: float
+    first: Timed | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +60,8 @@ class Quantity:
         What it follows; weights of squared errors in units of `scale`.
     summed, final
         Linear prices.
+    at_end
+        Whether the limits hold at the last node only.
     """
 
     place: Position
@@ -71,6 +76,7 @@ class Quantity:
     final_weight: float
     summed: float
     final: float
+    at_end: bool = False
 
     @property
     def limited(self) -> bool:
@@ -87,7 +93,7 @@ class Settings:
     movers, quantities
         What it may do and what it looks at.
     running
-        Rows and weights of what is integrated.
+        Rows and weights of what is integrated; the row None is time itself.
     sign
         -1 where the objective is maximised.
     size
@@ -102,7 +108,7 @@ class Settings:
 
     movers: tuple[Mover, ...]
     quantities: tuple[Quantity, ...]
-    running: tuple[tuple[int, float], ...]
+    running: tuple[tuple[int | None, float], ...]
     sign: float
     size: float
     step: float
@@ -118,10 +124,10 @@ class Settings:
 
     @cached_property
     def steady(self) -> bool:
-        """Whether limits and references are the same at all times, and the end is not free."""
+        """Whether limits and references are the same at all times."""
         sides = [side for m in self.movers for side in (m.low, m.high)]
         sides += [side for q in self.quantities for side in (q.low, q.high, q.reference)]
-        return not self.stretched and all(side.constant is not None for side in sides)
+        return all(side.constant is not None for side in sides)
 
     @property
     def stretched(self) -> bool:
@@ -157,16 +163,25 @@ def settings_of(mpc: MPC) -> Settings:
         raise InvalidValueError("a controller needs at least one move: moves={'F': Move()}")
     movers = tuple(_mover(model, name, move) for name, move in mpc.moves.items())
     sign, objective = _goal(mpc)
+    if any(term.kind is Kind.DURATION for term in objective.terms) and (until is None or until[1] <= until[0]):
+        raise InvalidValueError("the duration can only be an objective where the end is free: until=(first, last)")
     region = _region(mpc)
     quantities = _quantities(mpc, region, objective, sign)
     size = sum(abs(q.summed + q.final) * q.place.scale for q in quantities)
-    return Settings(
+    found = Settings(
         movers, quantities, _running(model, objective, sign), sign, max(1.0, size), step, horizon, until,
-        _constants(model), region.derived,
+        constants_of(model), region.derived,
     )  # fmt: skip
+    if found.stretched and not found.steady:
+        raise InvalidValueError(
+            "a limit or reference that changes with time and a free end exclude each other: the plan is stretched with "
+            "its end. Fix the end, or make it constant"
+        )
+    return found
 
 
-def _constants(model: Model) -> tuple[Array, Array]:
+def constants_of(model: Model) -> tuple[Array, Array]:
+    """Return modes and parameters of a model as the functions of a plan take them."""
     layout, values = model.layout, model.values()
     modes = layout.modes.pack({entry.name: values.get(entry.name, 0.0) for entry in layout.modes})
     return modes, layout.parameters.pack(values)
@@ -216,7 +231,10 @@ def _mover(model: Model, name: str, move: Any) -> Mover:
     if safe is not None and not place.bounds[0] <= safe <= place.bounds[1]:
         raise InvalidValueError(f"the safe value {safe:g} of {name!r} is outside its declared bounds {place.bounds}")
     scale = _scale(move.scale, place, [low.constant, high.constant])
-    return Mover(place, move, low, high, rate, safe, scale)
+    first = None if move.first is None else timed(move.first, place.unit, time_unit, f"the first profile of {name!r}")
+    if first is not None and first.constant is not None and not math.isfinite(first.constant):
+        raise InvalidValueError(f"the first profile of {name!r} must be finite, not {first.constant}")
+    return Mover(place, move, low, high, rate, safe, scale, first)
 
 
 def _scale(raw: Any, place: Position, ends: list[float | None]) -> float:
@@ -262,11 +280,14 @@ def _row(model: Model, place: Position) -> int:
     return sizes[place.kind] + place.index
 
 
-def _running(model: Model, objective: Objective, factor: float) -> tuple[tuple[int, float], ...]:
+def _running(model: Model, objective: Objective, factor: float) -> tuple[tuple[int | None, float], ...]:
     return tuple(
-        (_row(model, position(model, term.name, inputs=True)), factor * term.weight)
+        (
+            None if term.kind is Kind.DURATION else _row(model, position(model, term.name, inputs=True)),
+            factor * term.weight,
+        )
         for term in objective.terms
-        if term.kind is Kind.INTEGRAL
+        if term.kind in _INTEGRATED
     )
 
 
@@ -282,7 +303,7 @@ def _region(mpc: MPC) -> Region:
 def _quantities(mpc: MPC, region: Region, objective: Objective, factor: float) -> tuple[Quantity, ...]:
     prices: dict[str, dict[Kind, float]] = {}
     for term in objective.terms:
-        if term.kind is not Kind.INTEGRAL:
+        if term.kind not in _INTEGRATED:
             entry = prices.setdefault(term.name, {})
             entry[term.kind] = entry.get(term.kind, 0.0) + factor * term.weight
     names = dict.fromkeys([*region.limits, *mpc.track, *prices])
@@ -310,7 +331,7 @@ def _quantity(mpc: MPC, region: Region, name: str, price: Mapping[Kind, float]) 
         final_weight = weight if track.final_weight is None else track.final_weight
     return Quantity(
         place, _row(model, place), scale, low, high, _soft(within), _quantile(mpc, within), reference, weight,
-        final_weight, price.get(Kind.SUMMED, 0.0), price.get(Kind.FINAL, 0.0),
+        final_weight, price.get(Kind.SUMMED, 0.0), price.get(Kind.FINAL, 0.0), within is not None and within.at_end,
     )  # fmt: skip
 
 

@@ -30,6 +30,7 @@ from twinkit.core.parameter_set import ParameterSet
 from twinkit.core.records import AuditSink, Measurement, Prediction, Quality, StateEstimate, no_audit
 from twinkit.core.solution import Occurrence, RunStatus, Solution, Trace
 from twinkit.core.terms import Combine, Correction
+from twinkit.core.uncertainty import ParameterUncertainty
 from twinkit.core.variables import Algebraic, Input, Mode, Option, Output, Parameter, State
 from twinkit.core.verdict import Verdict
 
@@ -70,6 +71,7 @@ __all__ = [
     "Output",
     "Parameter",
     "ParameterSet",
+    "ParameterUncertainty",
     "Port",
     "PortKind",
     "Prediction",

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from twinkit.core.errors import InvalidValueError
 from twinkit.core.model import Model
+from twinkit.core.uncertainty import ParameterUncertainty
 
 Array = npt.NDArray[np.float64]
 _MOST = 3.0  # prior standard deviations: no function drawn before any data is much farther out
@@ -73,6 +74,11 @@ class FittedModel(Protocol):
     @property
     def applicability_(self) -> Mapping[str, Applicability]:
         """Learned term, by its full name in the model, -> where it may be believed."""
+        ...
+
+    @property
+    def posterior_(self) -> ParameterUncertainty:
+        """What is not known of its parameters and learned terms."""
         ...
 
 

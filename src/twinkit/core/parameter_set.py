@@ -19,6 +19,7 @@ from twinkit.core.errors import BoundsError, DataError, InvalidValueError, Shape
 from twinkit.core.files import write_atomically
 from twinkit.core.identity import digest, plain
 from twinkit.core.origin import Established, Origin
+from twinkit.core.uncertainty import check_centre
 from twinkit.core.units import affine, parse_unit, unit_label
 
 if TYPE_CHECKING:
@@ -215,12 +216,7 @@ class ParameterSet:
         """
         if count < 1:
             raise InvalidValueError(f"an ensemble needs at least one sample, not {count}")
-        endless = [name for name, std in self.std.items() if not math.isfinite(std)]
-        if endless:
-            raise InvalidValueError(
-                f"the data do not determine {', '.join(endless)}, so there is no distribution to draw from: use "
-                "parameters.determined.draw(...) to keep them at their values, or give them a prior"
-            )
+        self._check_determined("there is no distribution to draw from", "parameters.determined.draw(...)")
         places = self._places(model)
         low = np.array([entry.variable.bounds[0] for entry, _, _ in places])
         high = np.array([entry.variable.bounds[1] for entry, _, _ in places])
@@ -235,12 +231,43 @@ class ParameterSet:
                 return _columns(model, self.names, places, rows[:count])
         raise BoundsError("the parameter set lies (almost) wholly outside the bounds of the model")
 
+    def directions(self, model: Model) -> tuple[tuple[int, ...], Array]:
+        """Return which parameters of a model are uncertain, and how; see `ParameterUncertainty`.
+
+        Initial values of states are left out: where a process is says its estimate.
+
+        Raises
+        ------
+        UnknownNameError
+            If the model has no such parameter or state.
+        InvalidValueError
+            If a variance is infinite, or the model has other values.
+        """
+        layout, every = model.layout.parameters, self._places(model)
+        of = [k for k, (entry, _, _) in enumerate(every) if entry.name in layout]
+        part = self.only([self.names[k] for k in of])
+        part._check_determined("no margin covers them", "parameters.determined")
+        if not np.isfinite(part.covariance).all():
+            raise InvalidValueError("the covariance of the parameters is not finite")
+        places = [every[k] for k in of]
+        positions = tuple(entry.start + (k or 0) for entry, k, _ in places)
+        scales, shifts = np.array([affine_ for _, _, affine_ in places]).reshape(-1, 2).T
+        factor = scales[:, None] * _root(part.covariance)
+        check_centre(model, positions, np.array(part.values) * scales + shifts, np.sqrt(np.sum(factor**2, axis=1)))
+        return positions, factor
+
+    def _check_determined(self, why: str, instead: str) -> None:
+        endless = [name for name, std in self.std.items() if not math.isfinite(std)]
+        if endless:
+            raise InvalidValueError(
+                f"the data do not determine {', '.join(endless)}, so {why}: use "
+                f"{instead} to keep them at their values, or give them a prior"
+            )
+
     def _joint(self, generator: np.random.Generator, count: int) -> Array:
         mean, covariance, logs = np.array(self.values), np.array(self.covariance), np.array(self.logarithmic, bool)
         per = np.where(logs, mean, 1.0)
-        covariance = covariance / np.outer(per, per)
-        lengths, axes = np.linalg.eigh(covariance)
-        steps = generator.standard_normal((count, len(mean))) @ (axes * np.sqrt(np.maximum(lengths, 0.0))).T
+        steps = generator.standard_normal((count, len(mean))) @ _root(covariance / np.outer(per, per)).T
         return np.where(logs, mean * np.exp(np.where(logs, steps, 0.0)), mean + steps)
 
     def _places(self, model: Model) -> list[tuple[Field, int | None, tuple[float, float]]]:
@@ -357,6 +384,12 @@ class ParameterSet:
             f"<table><caption>{html.escape(self.source)}</caption><tr><th>name</th><th>value</th>"
             f"<th>standard deviation</th><th>unit</th><th>source</th></tr>{rows}</table>"
         )
+
+
+def _root(covariance: Array) -> Array:
+    """Return a square root of a covariance, which may be singular."""
+    lengths, axes = np.linalg.eigh(covariance)
+    return np.asarray(axes * np.sqrt(np.maximum(lengths, 0.0)), dtype=np.float64)
 
 
 def _origin(item: Mapping[str, Any]) -> Origin:

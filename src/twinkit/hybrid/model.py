@@ -17,6 +17,7 @@ from twinkit.core.errors import InvalidValueError, unknown_name
 from twinkit.core.identity import digest
 from twinkit.core.model import Model
 from twinkit.core.records import Prediction
+from twinkit.hybrid.posterior import Posterior
 from twinkit.hybrid.predicting import Forecast, Propagation, forecast
 from twinkit.hybrid.training.fit import Plan, Trained, train, untrained
 from twinkit.hybrid.training.observations import checked_batches
@@ -172,8 +173,8 @@ class HybridModel:
         return self._fitted.model
 
     @property
-    def posterior_(self) -> Any:
-        """Gaussian over what was learned."""
+    def posterior_(self) -> Posterior:
+        """Gaussian over what was learned; a controller takes its margins from it."""
         return self._fitted.posterior
 
     @property

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from twinkit.core.identity import digest
 from twinkit.core.model import Model
+from twinkit.core.uncertainty import check_centre
 
 Array = npt.NDArray[np.float64]
 _FLOOR = 0.01
@@ -56,6 +58,11 @@ class Posterior:
         """Standard deviations of the coordinates."""
         return np.sqrt(np.sum(self.factor**2, axis=1))
 
+    @property
+    def content_hash(self) -> str:
+        """SHA-256 of all of it."""
+        return digest([getattr(self, entry.name) for entry in fields(self)])
+
     def columns(self, model: Model) -> tuple[int, ...]:
         """Return positions in the flat parameter vector of a model."""
         layout = model.layout.parameters
@@ -87,6 +94,20 @@ class Posterior:
     def drawn(self, count: int, random: np.random.Generator) -> Array:
         """Draw coordinates, ``(count, n)``."""
         return self.mean + random.standard_normal((count, len(self.mean))) @ self.factor.T
+
+    def directions(self, model: Model) -> tuple[tuple[int, ...], Array]:
+        """Return positions and factor at the centre, in the model's units; see `ParameterUncertainty`."""
+        slopes, positions = self.chained(np.ones_like(self.mean), self.mean), self.columns(model)
+        factor = slopes[:, None] * self.factor
+        check_centre(model, positions, self.values(self.mean), np.sqrt(np.sum(factor**2, axis=1)))
+        return positions, factor
+
+    def draw(self, model: Model, *, count: int, seed: int) -> dict[str, Array]:
+        """Draw values for `tk.ensemble`: name -> ``(count,)``, of vectors ``(count, size)``; see `drawn`."""
+        values = self.values(self.drawn(count, np.random.default_rng(seed)))
+        parts = np.split(values, np.cumsum(self.sizes)[:-1], axis=1)
+        layout = model.layout.parameters
+        return {n: v[:, 0] if layout[n].size is None else v for n, v in zip(self.names, parts, strict=True)}
 
     def sigma_points(self) -> Array:
         """Return the points of the unscented transform, ``(2 n, n)``, all of one weight.

@@ -40,7 +40,8 @@ class Dynamics:
         ``(t, x, z, u, shared) -> (z, size of the last correction)``: consistent algebraic variables from a guess.
     low
         Declared lower bounds of the first states (infinite: none). Where a rate has a pole below its bound, as many
-        kinetics have below zero, an implicit step is not to jump over it to a solution that means nothing.
+        kinetics have below zero, a step is not to jump over it to a solution that means nothing: an implicit one stays
+        above where the equations allow it, and after an explicit one below they do not count as solved.
     """
 
     states: int
@@ -146,7 +147,8 @@ class RungeKutta4(Method):
             if sensitive:
                 maps.append(jacobian @ (matrix + part * h * maps[-1] if maps else matrix))
         weights = (1 / 6, 1 / 3, 1 / 3, 1 / 6)
-        x = x + h * sum(w * k for w, k in zip(weights, slopes, strict=True))
+        start, x = x, x + h * sum(w * k for w, k in zip(weights, slopes, strict=True))
+        worst = ca.fmax(worst, _below(d, start, x))
         z = d.solve(t + h, x, z, input_at(item, h, d.inputs), shared)[0]
         parts = [x, z, worst]
         if sensitive:
@@ -354,6 +356,17 @@ def _stages(d: Dynamics, carried: Any, item: Any, shared: Any, matrix: Any) -> _
 def _solved(system: Any, right: Any) -> Any:
     """Return ``system^-1 right``; entries whose squares would underflow count as zeros, which CasADi's QR can take."""
     return ca.solve(ca.if_else(ca.fabs(system) > _TINY, system, 0.0), ca.densify(right), "qr")
+
+
+def _below(d: Dynamics, x: Any, end: Any) -> Any:
+    """Return how far an explicit sub-step led below declared bounds, counted as a correction of Newton's method is.
+
+    Beyond a pole there may be a trajectory that means nothing, and that finer steps confirm; implicit ones do not.
+    """
+    bounded = [i for i, low in enumerate(d.low) if np.isfinite(low)]
+    if not bounded:
+        return 0.0
+    return ca.fmax(ca.mmax(_floor(d, x, bounded) - end[bounded]), 0.0) / (1.0 + ca.norm_inf(x))
 
 
 def _floor(d: Dynamics, x: Any, moving: list[int]) -> Any:

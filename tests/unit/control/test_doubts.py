@@ -7,7 +7,7 @@ from tests.hybrid_examples import Growth, batches
 
 import twinkit as tk
 from twinkit.control import ControlMode, ControlSession, Gate, PlantCondition, Refused, Waiting, recommend
-from twinkit.control.explain import EnsembleForecast
+from twinkit.control.forecast import EnsembleForecast
 from twinkit.core import Applicability
 from twinkit.estimate import Adaptation, ExtendedKalmanFilter
 
@@ -45,7 +45,7 @@ def known(distance, std=0.1):
 
 
 def test_within_the_domain_nothing_changes(fitted):
-    plan = controller(fitted, top=14.0).plan(START, t=0.0)
+    plan = controller(fitted.model_, top=14.0, applicability=fitted.applicability_).plan(START, t=0.0)
     same = controller(fitted.model_, top=14.0, applicability=known(0.5)).plan(START, t=0.0)
     assert plan.in_domain
     assert plan.warnings == ()
@@ -54,7 +54,7 @@ def test_within_the_domain_nothing_changes(fitted):
 
 
 def test_beyond_the_domain_margins_widen_and_the_plan_says_so(fitted):
-    plan = controller(fitted).plan(START, t=0.0)
+    plan = controller(fitted.model_, applicability=fitted.applicability_).plan(START, t=0.0)
     bold = controller(fitted.model_, applicability=known(0.5)).plan(START, t=0.0)
     assert plan.status.fresh
     assert bold.in_domain
@@ -79,7 +79,7 @@ def test_the_margin_has_the_confidence_asked(fitted, confidence):
 
 
 def test_the_deviation_is_that_of_the_shifted_term(fitted):
-    plan = controller(fitted, top=60.0, applicability=known(2.0, std=0.02)).plan(START, t=0.0)
+    plan = controller(fitted.model_, top=60.0, applicability=known(2.0, std=0.02)).plan(START, t=0.0)
     ends = {}
     for shift in (-1e-3, 1e-3):
         model = fitted.model_.with_({"mu_term.shift": shift})

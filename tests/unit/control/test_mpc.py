@@ -19,6 +19,7 @@ from twinkit.control import (
     Suboptimal,
     Track,
     Within,
+    duration,
     final,
     integral,
     rounds,
@@ -147,6 +148,88 @@ def test_free_end():
     expected = -math.log(1.0 - 20.0 / (0.5 * 8.0 / 0.05)) / 0.05
     assert plan.moves["Q"].end == pytest.approx(expected, rel=2e-3)
     assert plan.objective == pytest.approx(8.0 * expected, rel=2e-3)
+
+
+def heated(**changes):
+    """Heating to 60 degC, the end free."""
+    settings = {
+        "horizon": None, "until": ("10 min", "90 min"), "step": "3 min", "track": {}, "minimize": duration(),
+        "moves": {"Q": Move()}, "within": {"T": Within(60.0, None, at_end=True)},
+    }  # fmt: skip
+    return tank(**{**settings, **changes})
+
+
+def test_shortest_time():
+    """Full power: the time follows from the equation of the tank; the limit at the end does not count before."""
+    plan = heated().plan({"T": 20.0}, t=0.0)
+    assert isinstance(plan.status, Optimal), plan.status.text
+    expected = -math.log(1.0 - 40.0 * 0.05 / (0.5 * 10.0)) / 0.05
+    assert plan.objective == pytest.approx(expected, rel=1e-6)
+    assert plan.moves["Q"].end == pytest.approx(expected, rel=1e-6)
+    np.testing.assert_allclose(plan.moves["Q"].values, 10.0, rtol=1e-6)
+    assert "minimise the duration" in plan.rationale
+    low = plan.predicted["T"].low
+    assert low[-1] == 60.0
+    assert np.isinf(low[:-1]).all()
+    assert [(b.name, b.side) for b in plan.binding if b.name == "T"] == [("T", "low")]
+    # What a minute costs against power decides how fast: the same end for any price, as the loss makes waiting dear.
+    mixed = heated(minimize=integral("power") + 3.0 * duration()).plan({"T": 20.0}, t=0.0)
+    assert mixed.objective == pytest.approx(13.0 * expected, rel=1e-5)
+    with pytest.raises(InvalidValueError, match="end is free"):
+        tank(track={}, minimize=duration())
+
+
+def test_limits_at_the_end_of_a_batch():
+    """With a fixed end too: heated late, as that loses least; a soft one gives way at its price."""
+    fixed = {"until": "30 min", "minimize": integral("power")}
+    plan = heated(**fixed).plan({"T": 20.0}, t=0.0)
+    assert plan.predicted["T"].mean[-1] == pytest.approx(60.0, abs=1e-3)
+    assert plan.moves["Q"].values[0] < 1e-3
+    soft = heated(**fixed, within={"T": Within(60.0, None, penalty=1e-3, at_end=True)}).plan({"T": 20.0}, t=0.0)
+    assert soft.predicted["T"].mean[-1] == pytest.approx(20.0, abs=1e-2)
+
+
+def test_what_changes_with_time_is_refused_where_the_end_is_free():
+    """The plan is stretched with its end, and with it would be what comes in or is asked at a time."""
+    with pytest.raises(InvalidValueError, match="changes with time"):
+        heated(within={"T": (None, tk.steps({0.0: 80.0, 20.0: 70.0}))})
+    with pytest.raises(InvalidValueError, match="changes with time"):
+        heated(moves={"Q": Move(bounds=(None, tk.steps({0.0: 8.0, 20.0: 6.0})))})
+    colder = heated(inputs={"room": tk.steps({0.0: 20.0, 20.0: -10.0})})
+    assert "input changes" in colder.plan({"T": 20.0}, t=0.0).status.text
+    assert colder.plan({"T": 20.0}, t=25.0).status.fresh  # nothing changes from then on
+    for room in (15.0, lambda t: 15.0, tk.ramps({0.0: 15.0, 100.0: 15.0})):
+        assert heated(inputs={"room": room}).plan({"T": 20.0}, t=0.0).status.fresh
+    for room in (lambda t: 15.0 + 0.1 * t, tk.ramps({0.0: 15.0, 100.0: 10.0})):
+        assert "input changes" in heated(inputs={"room": room}).plan({"T": 20.0}, t=0.0).status.text
+
+
+def test_a_first_profile_is_where_a_plan_starts(monkeypatch):
+    begun, before = [], rounds.optimised
+
+    def spy(mpc, horizons, shares, begin, deadline):
+        begun.append(begin)
+        return before(mpc, horizons, shares, begin, deadline)
+
+    monkeypatch.setattr("twinkit.control.mpc.optimised", spy)
+    ramp = tk.ramps({0.0: 0.0, 40.0: "8 kW"})
+    for first, values in (
+        (ramp, np.arange(0.0, 8.0, 0.4)),
+        (2.5, np.full(20, 2.5)),
+        (lambda t: 20.0, np.full(20, 20.0)),
+    ):
+        mpc = tank(moves={"Q": Move(first=first)}, starts=2)
+        plan = mpc.plan({"T": 20.0}, t=0.0)
+        assert isinstance(plan.status, Optimal)  # what is outside the bounds is cut off
+        np.testing.assert_allclose(begun[-2][:, 0], values, atol=1e-12)
+        mpc.plan({"T": 21.0}, t=2.0, previous=plan)
+        assert begun[-1] is plan.warm
+    assert tank(moves={"Q": Move(first=2.5)}).content_hash != tank(moves={"Q": Move()}).content_hash
+    for first, error in (("3 kg", UnitError), (math.nan, InvalidValueError), (math.inf, InvalidValueError)):
+        with pytest.raises(error):
+            tank(moves={"Q": Move(first=first)})
+    broken = tank(moves={"Q": Move(first=lambda t: math.nan)}).plan({"T": 20.0}, t=0.0)
+    assert "first profile" in broken.status.text
 
 
 def test_objectives_add_up():

@@ -11,7 +11,7 @@ from tests.control_examples import recommendation, track
 
 import twinkit as tk
 from twinkit.control import Binding, Effect, Failed, MoveSchedule, Optimal, Plan, PreviousPlan, recommend
-from twinkit.control.explain import EnsembleForecast
+from twinkit.control.forecast import EnsembleForecast
 
 
 def effect(difference=0.3, std=0.05, change=0.002):

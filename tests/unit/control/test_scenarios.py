@@ -142,8 +142,6 @@ def test_what_does_not_fit(scenarios, error):
 def test_what_excludes_each_other():
     with pytest.raises(InvalidValueError, match="weight"):
         Scenario({}, weight=0.0)
-    with pytest.raises(InvalidValueError, match="free end"):
-        tank(horizon=None, until=("5 min", "20 min"))
     with pytest.raises(InvalidValueError, match="shared_steps"):
         tank(shared_steps=0)
 
@@ -180,9 +178,29 @@ def test_where_sqp_crashes_the_nonlinear_solvers_take_all_scenarios(monkeypatch,
     assert mpc.plan(start, t=0.0).objective == pytest.approx(expected.objective, rel=1e-5)
 
 
-def test_scenarios_with_a_free_end_are_refused():
-    with pytest.raises(tk.InvalidValueError, match="each scenario would have its own end"):
-        tk.MPC(
-            JacketedTank(), until=("1 h", "2 h"), step="5 min", minimize=tk.integral("Q"), moves={"Q": tk.Move()},
-            scenarios={"fuller": {"V": "600 L"}},
-        )  # fmt: skip
+def test_all_scenarios_share_a_free_end(monkeypatch):
+    """The end is decided now, so the slowest one sets it; here by the equation of the tank."""
+    settings = {
+        "until": ("10 min", "90 min"), "step": "3 min", "moves": {"Q": tk.Move()}, "native": False,
+        "within": {"T": tk.Within(60.0, None, at_end=True)}, "minimize": tk.integral("Q") + 3.0 * tk.duration(),
+    }  # fmt: skip
+    mpc = tk.MPC(Tank(), scenarios={"as it is": {}, "weak": {"gain": 0.35}}, **settings)
+    plan = mpc.plan({"T": 20.0}, t=0.0)
+    slowest = -math.log(1.0 - 40.0 * 0.05 / (0.35 * 10.0)) / 0.05
+    assert plan.status.fresh, plan.status.text
+    assert plan.moves["Q"].end == pytest.approx(slowest, rel=1e-5)
+    for tracks in plan.scenarios.values():
+        assert tracks["T"].times[-1] == plan.moves["Q"].end
+        assert tracks["T"].mean[-1] == pytest.approx(60.0, abs=1e-3)
+    alone = tk.MPC(Tank(gain=0.35), **settings).plan({"T": 20.0}, t=0.0)
+    assert plan.objective < alone.objective  # the other one needs less power in the same time
+    later = mpc.plan({"T": 23.0}, t=3.0, previous=plan)
+    assert later.status.fresh
+
+    def crash(*_):
+        raise RuntimeError("a crash")
+
+    monkeypatch.setattr("twinkit.control.solving._sequential", crash)
+    other = mpc.plan({"T": 20.0}, t=0.0)
+    assert other.status.solver == "FATROP"
+    assert other.objective == pytest.approx(plan.objective, rel=1e-6)

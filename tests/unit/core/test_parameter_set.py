@@ -63,6 +63,26 @@ def test_what_is_not_determined_is_not_drawn():
     assert "not determined" in repr(parameters)
 
 
+def test_directions_are_in_the_model_s_units():
+    model = found().apply(Cascade())
+    positions, factor = found().directions(model)
+    labels = model.layout.parameters.labels
+    assert [labels[k] for k in positions] == ["gain", "k[1]"]
+    scale = np.array([1.0, 60.0])  # 1/min in 1/h
+    np.testing.assert_allclose(factor @ factor.T, found().covariance * np.outer(scale, scale), rtol=1e-12)
+    initial = tk.ParameterSet(("c[0]", "gain"), (1.0, 1.0), ("g/L", ""), np.diag([0.1, 0.01]))
+    positions, factor = initial.directions(model)
+    assert [labels[k] for k in positions] == ["gain"]
+    assert factor.tolist() == [[0.1]]
+
+
+def test_directions_of_other_values_are_refused():
+    with pytest.raises(tk.InvalidValueError, match=r"'k\[1\]' is 0\.9 in the model, but what is uncertain is 0\.6"):
+        found().directions(found().apply(Cascade()).with_({"k": [0.5, 0.9]}))
+    with pytest.raises(tk.InvalidValueError, match="do not determine gain"):
+        found(covariance=np.diag([np.inf, 1e-6])).directions(Cascade())
+
+
 def test_save_and_load(tmp_path):
     parameters = found(covariance=np.array([[np.inf, np.nan], [np.nan, 1e-6]]), logarithmic=(True, False))
     path = parameters.save(tmp_path / "set.json")

@@ -307,6 +307,32 @@ def test_selection_prefers_what_predicts():
         tk.hybrid.select(candidates, batches(1))
 
 
+class TestUncertainty:
+    """What a controller takes from a fitted model."""
+
+    @pytest.mark.parametrize("model", ["hybrid", "mechanism"])
+    def test_directions_are_those_of_small_draws(self, fitted, model):
+        made = fitted if model == "hybrid" else HybridModel(Growth(), parameters=PARAMETERS, **HOW).fit(batches(2))
+        posterior = replace(made.posterior_, factor=1e-3 * made.posterior_.factor)
+        positions, factor = posterior.directions(made.model_)
+        draws = posterior.draw(made.model_, count=4000, seed=1)
+        pack = made.model_.layout.parameters.pack
+        values = np.array([pack(made.model_.with_({n: v[k] for n, v in draws.items()}).values()) for k in range(200)])
+        assert np.flatnonzero(np.ptp(values, axis=0) > 0).tolist() == sorted(positions)
+        flat = np.column_stack([draws[name] for name in posterior.names])
+        np.testing.assert_allclose(flat.std(axis=0), np.sqrt(np.sum(factor**2, axis=1)), rtol=0.05)
+        np.testing.assert_array_equal(draws["Y"], posterior.draw(made.model_, count=4000, seed=1)["Y"])
+
+    def test_another_model_is_refused(self, fitted):
+        with pytest.raises(tk.InvalidValueError, match=r"'Y' is 0\.3 in the model"):
+            fitted.posterior_.directions(fitted.model_.with_({"Y": 0.3}))
+
+    def test_it_has_an_identity(self, fitted):
+        wider = replace(fitted.posterior_, factor=2.0 * fitted.posterior_.factor)
+        assert wider.content_hash != fitted.posterior_.content_hash
+        assert replace(wider).content_hash == wider.content_hash
+
+
 class Bounded(Growth):
     """Growth whose true yield lies above the bound of the declaration."""
 
