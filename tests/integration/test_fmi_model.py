@@ -155,6 +155,10 @@ PLANS = {
         "minimize": ((1.0, tk.integral, "warm"), (-3.0, tk.final, "WALL")), "within": {"T": (None, 50.0)},
     },
     "native": {"native": True},
+    "uncertain parameter": {
+        "within": {"WALL": (None, 40.0)}, "native": True, "confidence": 0.95,
+        "uncertainty": tk.ParameterSet(("gain",), (2.0,), ("",), np.array([[0.01]])),
+    },
 }  # fmt: skip
 
 
@@ -177,7 +181,7 @@ def settings(asked, wall):
 def test_a_plan_with_the_fmu_is_that_with_its_equations(oven, name):
     plans = []
     for model, wall in both(oven):
-        adapt = {} if name == "scenarios" else {"gain": tk.Adaptation(std=0.1)}
+        adapt = {} if name in ("scenarios", "uncertain parameter") else {"gain": tk.Adaptation(std=0.1)}
         disturb = {} if name == "free end" else {"T": tk.Disturbance(std=0.05, noise=0.01)}
         ekf = ExtendedKalmanFilter(
             model, [tk.Sensor("T", std=0.5)], initial_std={"T": 1.0, wall: 2.0}, adapt=adapt, disturb=disturb,
