@@ -67,7 +67,8 @@ class MPC:
     step
         Time between two moves.
     until
-        End of the batch: the horizon shrinks towards it. ``(first, last)``: the end is free between the two.
+        End of the batch: the horizon shrinks towards it. ``(first, last)``: the end is free between the two, the same
+        in all scenarios; limits, references and inputs must not change with time then.
     maximize, minimize
         What is to be achieved, from `final`, `integral`, `summed`, `duration`; it is added to the costs of `track` and
         `moves`.
