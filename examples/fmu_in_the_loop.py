@@ -1,10 +1,11 @@
-"""An FMU as the plant: estimator and controller work with the model, and the FMU of another tank answers.
+"""An FMU as the plant, and as the model: estimator and controller work with one, and that of another tank answers.
 
     python examples/fmu_in_the_loop.py [picture.png]
 
 A jacketed tank is exported as an FMU, with a tenth more volume than the controller's model has. In the graph estimator,
-controller and plant, only the plant is the FMU; it counts time in seconds, the others in minutes. Without a C compiler
-no FMU can be built here, and the model of the plant takes its place.
+controller and plant, first only the plant is the FMU; it counts time in seconds, the others in minutes. Then estimator
+and controller work with an FMU, too: that of their own model. The trajectory is the same. Without a C compiler no FMU
+can be built here, and all are models.
 """
 
 import sys
@@ -27,17 +28,17 @@ SET_POINT = tk.steps({0.0: 40.0, 60.0: 50.0})
 DISTURBANCE = "disturbance(T)"
 
 
-def closed_loop(plant: tk.core.Component) -> tuple[tk.Solution, tuple[tk.control.Plan, ...]]:
+def closed_loop(plant: tk.core.Component, model: tk.Model = MODEL) -> tuple[tk.Solution, tuple[tk.control.Plan, ...]]:
     """Return what happened, and all plans."""
     ekf = ExtendedKalmanFilter(
-        MODEL,
+        model,
         [tk.Sensor("T", std=0.05), tk.Sensor("jacket.T", std=0.05)],
         {"T": 0.2, "jacket.T": 0.2},
         process_noise={"T": 0.02, "jacket.T": 0.02},
         disturb={"T": tk.Disturbance(std=0.3, noise=0.3)},
     )
     mpc = tk.MPC(
-        MODEL,
+        model,
         horizon=30 * STEP,
         step=STEP,
         track={"T": SET_POINT},
@@ -64,15 +65,18 @@ def closed_loop(plant: tk.core.Component) -> tuple[tk.Solution, tuple[tk.control
 
 
 def main() -> None:
-    runs = {"the model": closed_loop(tk.ModelComponent(PLANT, solver=tk.Cvodes()))}
+    runs = {"the model, planned with a model": closed_loop(tk.ModelComponent(PLANT, solver=tk.Cvodes()))}
     with tempfile.TemporaryDirectory() as folder:
         made = tk.fmi.export(PLANT, Path(folder, "tank.fmu"), version="3.0", kind="cs")
         if made.platform:
-            runs["its FMU"] = closed_loop(tk.FMU(made.path))
+            runs["its FMU, planned with a model"] = closed_loop(tk.FMU(made.path))
+            inside = tk.fmi.export(MODEL, Path(folder, "model.fmu"), version="2.0", kind="me").path
+            model = tk.fmi.model(inside, time_unit="min")
+            runs["its FMU, planned with an FMU"] = closed_loop(tk.FMU(made.path), model)
         else:
             print("No C compiler, so no FMU: the plant is a model.")
     figure, axes = plt.subplots(2, 1, sharex=True, figsize=(7, 5), layout="constrained")
-    for (name, (run, plans)), style in zip(runs.items(), ("-", "--"), strict=False):
+    for (name, (run, plans)), style in zip(runs.items(), ("-", "--", ":"), strict=False):
         minutes = np.asarray(run.time) * tk.units.Quantity(1.0, run.time_unit).to("min").magnitude
         warm = np.asarray(run["plant.T"])
         fresh = sum(plan.status.fresh for plan in plans)

@@ -17,6 +17,7 @@ import pytest
 SOURCES = Path(__file__).parent / "fmus"
 PLATFORMS = {
     "spring2": "linux64", "arrays3": "x86_64-linux", "ball1": "linux64", "lag1": "linux64", "clocks3": "x86_64-linux",
+    "oven2": "linux64",
 }  # fmt: skip
 
 
@@ -65,6 +66,12 @@ def lag(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def clocks(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An FMI 3.0 FMU for both kinds with structural parameters, every type, clocks, event mode and saved states."""
     return build_fmu("clocks3", tmp_path_factory.mktemp("fmu"))
+
+
+@pytest.fixture(scope="session")
+def oven(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An FMI 2.0 oven for model exchange without events, which misbehaves on request where it is hot."""
+    return build_fmu("oven2", tmp_path_factory.mktemp("fmu"))
 
 
 @pytest.fixture(scope="session")

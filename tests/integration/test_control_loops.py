@@ -28,9 +28,21 @@ def test_an_fmu_is_the_plant_of_a_closed_loop(tank, tmp_path):
     assert run["plant.T"].values == pytest.approx(model["plant.T"].values, abs=1e-3)
 
 
-def test_an_fmu_is_no_model_of_a_plan(tank, tmp_path):
+def test_an_fmu_is_plant_and_model_of_a_closed_loop(tank, tmp_path):
+    if not (shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")):
+        pytest.skip("no C compiler to build an FMU with")
+    plant = tk.fmi.export(tank["PLANT"], tmp_path / "tank.fmu", version="3.0", kind="cs").path
+    inside = tk.fmi.export(tank["MODEL"], tmp_path / "model.fmu", version="2.0", kind="me").path
+    known, _ = tank["closed_loop"](tk.FMU(plant))
+    run, plans = tank["closed_loop"](tk.FMU(plant), tk.fmi.model(inside, time_unit="min"))
+    assert all(plan.status.fresh for plan in plans)
+    assert run["plant.T"].values == pytest.approx(known["plant.T"].values, abs=1e-6)
+    assert run["controller.Q"].values == pytest.approx(known["controller.Q"].values, abs=1e-6)
+
+
+def test_a_controller_says_how_an_fmu_becomes_its_model(tank, tmp_path):
     made = tk.fmi.export(tank["PLANT"], tmp_path / "tank.fmu", version="3.0", kind="me", binary="none")
-    with pytest.raises(tk.InvalidValueError, match=r"a controller needs a model instance.*an FMU can be the plant"):
+    with pytest.raises(tk.InvalidValueError, match=r"a controller needs a model instance.*tk\.fmi\.model"):
         tk.MPC(made.path, horizon="1 h", step="1 min", track={"T": 40.0}, moves={"Q": tk.Move()})
 
 

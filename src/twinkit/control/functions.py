@@ -13,10 +13,11 @@ from typing import Any
 import casadi as ca
 import numpy as np
 
+from twinkit.control.differences import Differences
 from twinkit.control.region import Derived, derived_function, with_derived
 from twinkit.core import InvalidValueError, Model
 from twinkit.optimise import Augmented, Dynamics, Lifted, Method, Path, Points, Radau, RungeKutta4, augmented
-from twinkit.readings.casadi import SYMBOLIC
+from twinkit.readings.casadi import SYMBOLIC, symbol_kind
 
 METHODS: tuple[Method, ...] = (RungeKutta4(), Radau())
 Disturbed = tuple[tuple[str, int], ...]
@@ -81,6 +82,8 @@ class Functions:
         `see`, as CasADi functions.
     native
         Whether they are compiled with a C compiler.
+    called
+        Whether the equations can only be called: they have no C code, and second derivatives are differences.
     derive
         ``(all quantities of the model, 0) -> (derived quantities, their derivatives by rows)``; None: there are none.
     """
@@ -91,14 +94,15 @@ class Functions:
     controls: int
     flow: tuple[Path, ...]
     link: tuple[Points, ...]
-    bend: tuple[Points, ...]
+    bend: tuple[Points | Differences, ...]
     see: Points
-    curve: Points
+    curve: Points | Differences
     direct: tuple[bool, ...]
     steps: tuple[Any, ...]
     lifted: tuple[Lifted | None, ...]
     seen: Any
     native: bool
+    called: bool = False
     derive: Points | None = None
 
 
@@ -132,12 +136,17 @@ class _Parts:
         self.shape, self.layout = shape, layout
         disturbed = [(kind, index, 0.0) for kind, index in shape.disturbed]
         self.model: Augmented = augmented(model, (), disturbed, shape.moved)
+        self.kind = self.model.kind
         self.n, self.m = layout.states.size, layout.inputs.size
         self.integral = int(bool(shape.running))
         self.states = self.n + self.integral
         self.size = self.states + shape.controls
         self.modes, self.p, self.d = layout.modes.size, layout.parameters.size, len(disturbed)
         self.shared = self.modes + self.p + 2 * self.d + 1
+        moved = layout.inputs.scales[list(shape.moved)]
+        self.scales = np.concatenate(
+            [layout.states.scales, np.ones(self.integral), moved, np.ones(int(shape.stretched))]
+        )
         self.columns = [*range(self.n), *range(self.n + self.d, self.n + self.d + len(shape.moved))]
         self.places = [*range(self.n), *range(self.states, self.states + len(shape.moved))]
 
@@ -149,7 +158,7 @@ class _Parts:
         at = begin + stretch * (t - begin) if self.shape.stretched else t
         size, rate = shared[first : first + self.d], shared[first + self.d : first + 2 * self.d]
         moved = vector[self.states : self.states + len(self.shape.moved)]
-        pushes = size * ca.exp(-rate * (at - begin)) if self.d else ca.SX(0, 1)
+        pushes = size * ca.exp(-rate * (at - begin)) if self.d else self.kind(0, 1)
         full = ca.vertcat(vector[: self.n], pushes, moved)
         return [at, full, z, u, modes, p], stretch
 
@@ -158,7 +167,7 @@ class _Parts:
         arguments, stretch = self.arguments(t, vector, z, u, shared)
         dx, jacobian = self.model.slope(*arguments)
         parts = [dx[: self.n]]
-        total = ca.SX(self.size, self.size)
+        total = self.kind(self.size, self.size)
         total[: self.n, self.places] = stretch * jacobian[: self.n, self.columns]
         if self.integral:
             values, rows = self.quantities(t, vector, z, u, shared)
@@ -169,7 +178,7 @@ class _Parts:
         slopes = ca.vertcat(*parts)
         if self.shape.stretched:
             total[: self.states, self.size - 1] = slopes
-        return ca.vertcat(stretch * slopes, ca.SX.zeros(self.shape.controls, 1)), total
+        return ca.vertcat(stretch * slopes, self.kind.zeros(self.shape.controls, 1)), total
 
     def solve(self, t: Any, vector: Any, z: Any, u: Any, shared: Any) -> tuple[Any, Any]:
         """Return consistent algebraic variables from a guess, and the size of the last correction."""
@@ -179,7 +188,7 @@ class _Parts:
         """Return states, algebraic variables, outputs, inputs and what is derived, and derivatives by `places`."""
         arguments = self.arguments(t, vector, z, u, shared)[0]
         values, rows = self.model.quantities(*arguments)
-        inputs, unit = ca.SX(arguments[3]), ca.SX(self.m, len(self.places))
+        inputs, unit = self.kind(arguments[3]), self.kind(self.m, len(self.places))
         for k, index in enumerate(self.shape.moved):
             inputs[index] = vector[self.states + k]
             unit[index, self.n + k] = 1.0
@@ -189,9 +198,9 @@ class _Parts:
 
 def _made(model: Model, shape: Shape, native: bool) -> Functions:
     parts = _Parts(model, shape)
-    layout = model.layout
-    t, z, u = ca.SX.sym("t"), ca.SX.sym("z", layout.algebraics.size), ca.SX.sym("u", parts.m)
-    vector, shared = ca.SX.sym("vector", parts.size), ca.SX.sym("shared", parts.shared)
+    layout, kind = model.layout, parts.kind
+    t, z, u = kind.sym("t"), kind.sym("z", layout.algebraics.size), kind.sym("u", parts.m)
+    vector, shared = kind.sym("vector", parts.size), kind.sym("shared", parts.shared)
     arguments = [t, vector, z, u, shared]
     slopes = parts.slope(*arguments)
     if shape.stretched and ca.depends_on(slopes[0], t):
@@ -203,25 +212,32 @@ def _made(model: Model, shape: Shape, native: bool) -> Functions:
     )  # fmt: skip
     flows = [method.advance(dynamics, sensitive=False) for method in METHODS]
     links = [_linked(method.link(dynamics), dynamics, parts.states) for method in METHODS]
-    bends = [_bent(method.bend(dynamics), dynamics, parts.states) for method in METHODS]
-    seen, curve, direct = _seen(parts, arguments)
+    externals = model.structure.externals
+    compiled = native and not externals
+    seen, direct = _seen(parts, arguments)
+    link, see = tuple(Points(f, compiled) for f in links), Points(seen, compiled)
+    bend: tuple[Points | Differences, ...]
+    if externals:
+        exact = all(one.exact for one in externals)
+        head, rows = parts.states + z.numel() + 1, len(shape.rows)
+        curve = Differences(see, seen.numel_in(0), 1, parts.scales, rows, z.numel() + rows, False, exact)
+        bend = tuple(
+            Differences(points, f.numel_in(0), 0, parts.scales, parts.states, head, True, exact)
+            for points, f in zip(link, links, strict=True)
+        )
+    else:
+        curve = Points(_curve(parts, arguments), compiled)
+        bend = tuple(Points(_bent(method.bend(dynamics), dynamics, parts.states), compiled) for method in METHODS)
     derive = None
     if shape.derived:
         size = layout.states.size + layout.algebraics.size + layout.outputs.size + parts.m
         derive = Points(derived_function(shape.derived, size), native)
     return Functions(
         parts.states, z.numel(), parts.m, shape.controls,
-        tuple(Path(_driven(f, dynamics, parts.states), native) for f in flows),
-        tuple(Points(f, native) for f in links),
-        tuple(Points(f, native) for f in bends),
-        Points(seen, native), Points(curve, native), direct, tuple(flows),
-        tuple(method.lifted(dynamics) for method in METHODS), seen, native, derive,
+        tuple(Path(_driven(f, dynamics, parts.states), compiled) for f in flows),
+        link, bend, see, curve, direct, tuple(flows), tuple(method.lifted(dynamics) for method in METHODS), seen,
+        native, bool(externals), derive,
     )  # fmt: skip
-
-
-def symbol_kind(function: Any) -> Any:
-    """Return the class of symbols a CasADi function is made of."""
-    return ca.SX if function.is_a("SXFunction") else ca.MX
 
 
 def _driven(flow: Any, d: Dynamics, states: int) -> Any:
@@ -252,22 +268,30 @@ def _bent(bend: Any, d: Dynamics, states: int) -> Any:
     return ca.Function("bent", [item, shared], [bend(*arguments)])
 
 
-def _seen(parts: _Parts, arguments: Sequence[Any]) -> tuple[Any, Any, tuple[bool, ...]]:
-    """Return `see`, `curve` and `direct`; see `Functions`."""
+def _seen(parts: _Parts, arguments: Sequence[Any]) -> tuple[Any, tuple[bool, ...]]:
+    """Return `see` and `direct`; see `Functions`."""
     t, vector, z, u, shared = arguments
     rows = list(parts.shape.rows)
     found = parts.solve(t, vector, z, u, shared)[0]
     values, derivatives = parts.quantities(t, vector, found, u, shared)
-    chosen = ca.SX(len(rows), parts.size)
+    chosen = parts.kind(len(rows), parts.size)
     chosen[:, parts.places] = derivatives[rows, :]
     item = ca.vertcat(t, vector, z, u)
     seen = ca.vertcat(found, ca.densify(values[rows]), ca.vec(ca.densify(chosen).T))
-    weights = ca.SX.sym("weights", len(rows))
-    hessian = ca.hessian(ca.dot(weights, ca.densify(values[rows])), vector)[0]
-    curve = ca.Function("curve", [ca.vertcat(item, weights), shared], [ca.densify(ca.vec(hessian))])
     controls = range(parts.states, parts.size)
     direct = tuple(any(chosen.sparsity().has_nz(i, j) for j in controls) for i in range(len(rows)))
-    return ca.Function("see", [item, shared], [ca.densify(seen)]), curve, direct
+    return ca.Function("see", [item, shared], [ca.densify(seen)]), direct
+
+
+def _curve(parts: _Parts, arguments: Sequence[Any]) -> Any:
+    """Return `curve`; see `Functions`."""
+    t, vector, z, u, shared = arguments
+    rows = list(parts.shape.rows)
+    values = parts.quantities(t, vector, parts.solve(t, vector, z, u, shared)[0], u, shared)[0]
+    weights = parts.kind.sym("weights", len(rows))
+    hessian = ca.hessian(ca.dot(weights, ca.densify(values[rows])), vector)[0]
+    item = ca.vertcat(t, vector, z, u, weights)
+    return ca.Function("curve", [item, shared], [ca.densify(ca.vec(hessian))])
 
 
 def held(u: np.ndarray) -> np.ndarray:

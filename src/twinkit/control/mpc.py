@@ -59,8 +59,9 @@ class MPC:
     Parameters
     ----------
     model
-        The model (ODE, or DAE of index 1); or a fitted `HybridModel`, which also says where its learned terms hold
-        (`applicability`) and how well they and its parameters are known (`uncertainty`).
+        The model (ODE, or DAE of index 1); a fitted `HybridModel`, which also says where its learned terms hold
+        (`applicability`) and how well they and its parameters are known (`uncertainty`); or an FMU as a model,
+        `tk.fmi.model`.
     horizon
         How far a plan looks ahead: number in the model's time unit or text. None: to `until`.
     step
@@ -125,9 +126,9 @@ class MPC:
         holds the moves in force, or follows the profiles given as `Move.first`; the others are ramps between the
         bounds, spread evenly (a Sobol sequence), more of them near the lower bound.
     escalate
-        Whether FATROP and IPOPT are tried where SQP fails.
+        Whether FATROP and IPOPT are tried where SQP fails (with equations of FMUs only IPOPT, which takes seconds).
     native
-        Whether to use a C compiler where there is one: seconds once, kept on disk.
+        Whether to use a C compiler where there is one: seconds once, kept on disk. Equations of FMUs are called.
 
     Raises
     ------

@@ -9,11 +9,11 @@ from typing import Any
 import casadi as ca
 import numpy as np
 
-from twinkit.control.functions import METHODS, symbol_kind
+from twinkit.control.functions import METHODS
 from twinkit.core import Model
 from twinkit.core.component import Array
 from twinkit.optimise import Augmented, Dynamics, Method, Path, Points, augmented
-from twinkit.readings.casadi import SYMBOLIC
+from twinkit.readings.casadi import SYMBOLIC, symbol_kind
 
 _SOLVED = 1e-6
 
@@ -78,6 +78,7 @@ def predictor(
 
 def _made(model: Model, chosen: Any, disturbances: Any, native: bool) -> Predictor:
     s = augmented(model, chosen, disturbances)
+    native = native and not model.structure.externals  # what can only be called has no C code
     d, shared, given = dynamics_of(model, s)
     found = s.solve(*given)[0]
     values, rows = s.quantities(s.t, s.x, found, *given[3:])
@@ -93,7 +94,7 @@ def _made(model: Model, chosen: Any, disturbances: Any, native: bool) -> Predict
 
 def dynamics_of(model: Model, s: Augmented) -> tuple[Dynamics, Any, tuple[Any, ...]]:
     """Return an augmented model to integrate, the symbols of what all points share, and the arguments of its parts."""
-    shared = ca.SX.sym("shared", s.modes.numel() + s.p.numel())
+    shared = s.kind.sym("shared", s.modes.numel() + s.p.numel())
     modes, p = shared[: s.modes.numel()], shared[s.modes.numel() :]
     arguments, given = [s.t, s.x, s.z, s.u, shared], (s.t, s.x, s.z, s.u, modes, p)
     slope = ca.Function("slope", arguments, list(s.slope(*given)))

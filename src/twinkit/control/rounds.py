@@ -234,6 +234,10 @@ def fitted(
     """
     if u is None:
         u = np.tile(np.concatenate([h.before, np.ones(int(h.settings.stretched))]), (len(h.times) - 1, 1))
+    start = h.items(1, u)[:1]
+    start[:, 1] = 0.0  # a step of length zero changes nothing, but asks for rates
+    if not np.isfinite(simulated(h.predictor, 0, h.known.vector, z, start, h.shared).path).all():
+        raise SimulationError("the model cannot be evaluated where the plan starts")
     method, least = first
     if method or not free:
         found = _accurate(h, u, z, rtol, method, least, _MANY)

@@ -140,8 +140,8 @@ def settings_of(mpc: MPC) -> Settings:
     model = mpc.model
     if not isinstance(model, Model):
         raise InvalidValueError(
-            f"a controller needs a model instance (or a fitted HybridModel), not {model!r}; an FMU can be the plant of "
-            "a closed loop, but not yet the model of a plan"
+            f"a controller needs a model instance (or a fitted HybridModel), not {model!r}; an FMU becomes a model by "
+            "tk.fmi.model(path)"
         )
     unit = model.time_unit
     happenings = [*model.structure.events, *model.structure.schedules]

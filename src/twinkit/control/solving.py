@@ -150,7 +150,8 @@ def _nonlinear(tasks: Sequence[Task], guess: Sequence[Point], shared: int, solve
     if several:
         slots = np.tile(ws[0][:shared, :c].ravel(), (len(w) + 1, 1))
         x = np.hstack([np.vstack([*(one[:-1] for one in xs), xs[-1][-1:]]), slots])
-    _, x, w, ended = solve_nonlinear(problem, np.zeros(1), x, w, solver, seconds)
+    exact = not first.functions.called
+    _, x, w, ended = solve_nonlinear(problem, np.zeros(1), x, w, solver, seconds, exact=exact)
     points = list[Point]()
     for k, (task, one, start) in enumerate(zip(tasks, problems, starts, strict=True)):
         rows = w[k * count : (k + 1) * count, :c].copy()

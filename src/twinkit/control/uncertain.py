@@ -202,6 +202,7 @@ def _steering(
     model: Model, chosen: tuple[int, ...], disturbances: Disturbances, steered: tuple[int, ...], native: bool
 ) -> Steering:  # fmt: skip
     s = augmented(model, (*chosen, *steered), disturbances)
+    native = native and not model.structure.externals  # what can only be called has no C code
     d, shared, given = dynamics_of(model, s)
     first, count = model.layout.states.size + len(chosen), len(steered)
     push = range(first, first + count)

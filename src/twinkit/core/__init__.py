@@ -7,6 +7,7 @@ from twinkit.core.design_space import DesignSpace
 from twinkit.core.errors import (
     BoundsError,
     DataError,
+    ExternalEquationsError,
     FrozenModelError,
     InvalidValueError,
     MissingDependencyError,
@@ -19,6 +20,7 @@ from twinkit.core.errors import (
     UnknownNameError,
 )
 from twinkit.core.events import Balance, Crossing, Event, Schedule
+from twinkit.core.external import External
 from twinkit.core.formula import Formula
 from twinkit.core.limits import Combination, Limit, Range, Response
 from twinkit.core.maths import Maths, Table
@@ -49,6 +51,8 @@ __all__ = [
     "DesignSpace",
     "Established",
     "Event",
+    "External",
+    "ExternalEquationsError",
     "FittedModel",
     "Formula",
     "FrozenModelError",

@@ -41,6 +41,10 @@ class ModelDefinitionError(TwinkitError, TypeError):
     """A model class whose declarations or equations would break one of its readings."""
 
 
+class ExternalEquationsError(TwinkitError, NotImplementedError):
+    """Equations that can only be called (those inside an FMU), where they would have to be known."""
+
+
 class FrozenModelError(TwinkitError, AttributeError):
     """An attempt to change a frozen object in place."""
 

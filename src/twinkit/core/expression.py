@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from twinkit.core.errors import ModelDefinitionError, ShapeError
+from twinkit.core.external import External
 from twinkit.core.maths import Maths, Table
 
 
@@ -135,7 +136,16 @@ def _joined_size(parts: Sequence[Any]) -> int:
 
 
 class Recorder(Maths):
-    """The `Maths` that records."""
+    """The `Maths` that records.
+
+    Attributes
+    ----------
+    externals
+        The functions met that can only be called, by content hash.
+    """
+
+    def __init__(self) -> None:
+        self.externals: dict[str, External] = {}
 
     def exp(self, x: Any) -> Any:
         return _elementwise("exp", x)
@@ -207,6 +217,12 @@ class Recorder(Maths):
     def interpolate(self, x: Any, table: Table) -> Any:
         points = ",".join(f"{float(a).hex()}:{float(b).hex()}" for a, b in zip(table.x, table.y, strict=True))
         return Expr("interpolate", (x, points), getattr(x, "size", None))
+
+    def external(self, function: External, *arguments: Any) -> tuple[Any, ...]:
+        self.externals[function.content_hash] = function
+        return tuple(
+            Expr("external", (function.content_hash, k, *arguments), size) for k, size in enumerate(function.sizes)
+        )
 
     def size(self, x: Any) -> int | None:
         return x.size if isinstance(x, Expr) else super().size(x)

@@ -16,7 +16,8 @@ from typing import Any, ClassVar, Self, final
 import numpy as np
 import numpy.typing as npt
 
-from twinkit.core.errors import InvalidValueError, ShapeError
+from twinkit.core.errors import ExternalEquationsError, InvalidValueError, ShapeError
+from twinkit.core.external import External
 from twinkit.core.units import affine, parse_unit
 
 
@@ -164,6 +165,18 @@ class Maths(ABC):
         """Return a literal constant with a unit, so that the dimensions reading knows what it is."""
         parse_unit(unit)
         return value
+
+    def external(self, function: External, *arguments: Any) -> tuple[Any, ...]:
+        """Return the results of a function that can only be called, all vectors of plain numbers.
+
+        Raises
+        ------
+        ExternalEquationsError
+            If this reading cannot follow it.
+        """
+        del arguments
+        reading = type(self).__name__.removesuffix("Maths")
+        raise ExternalEquationsError(f"{function.label} can only be called: there is no {reading} reading of it")
 
     # -- written once in the primitives ------------------------------------------------------------------------
     @final

@@ -150,7 +150,8 @@ class Model:
     ) -> None:
         object.__setattr__(self, "_Model__corrections", dict(corrections))
         object.__setattr__(self, "_Model__terms", dict(terms))
-        own = {name: value for name, value in given.items() if "." not in name}
+        # Variables that another tool has named may have dots, too.
+        own = {name: value for name, value in given.items() if "." not in name or name in self.declared}
         for name in own:
             known = (self.declared, self.option_declarations, self._slots, terms)
             if not any(name in names for names in known):
@@ -189,8 +190,10 @@ class Model:
             nested = {key[len(name) + 1 :]: value for key, value in given.items() if key.startswith(f"{name}.")}
             children[name] = child.with_(nested) if nested else child
         for key in given:
-            if "." in key and key.split(".", 1)[0] not in children:
-                raise unknown_name("sub-model", key.split(".", 1)[0], children, type(self).__name__)
+            if "." in key and key not in own and key.split(".", 1)[0] not in children:
+                dotted = [name for name in self.declared if "." in name]
+                what = ("variable", key, dotted) if dotted else ("sub-model", key.split(".", 1)[0], children)
+                raise unknown_name(*what, type(self).__name__)
         object.__setattr__(self, "_Model__children", children)
 
     def _fill_values(self, own: Mapping[str, Any]) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from twinkit.core.evaluate import evaluate, evaluate_events
 from twinkit.core.events import Event, Schedule
 from twinkit.core.expression import Recorder, fingerprint, symbol, symbols_in
+from twinkit.core.external import External
 from twinkit.core.identity import digest
 from twinkit.core.layout import Block, Layout
 from twinkit.core.variables import Variable
@@ -31,6 +32,8 @@ class Structure:
         Names of the declared happenings, in order.
     definition_hash
         SHA-256 of the declarations and of what the equations compute.
+    externals
+        Functions in the equations that can only be called.
     """
 
     layout: Layout
@@ -38,6 +41,7 @@ class Structure:
     events: tuple[str, ...]
     schedules: tuple[str, ...]
     definition_hash: str
+    externals: tuple[External, ...] = ()
 
 
 _known: dict[Any, Structure] = {}
@@ -103,7 +107,9 @@ def _analyse(model: Model) -> Structure:
         for part in (result.derivatives, result.residuals, result.outputs)
         for name, value in part.items()
     }
-    return Structure(layout, incidence, tuple(events), tuple(schedules), digest(definition))
+    return Structure(
+        layout, incidence, tuple(events), tuple(schedules), digest(definition), tuple(recorder.externals.values())
+    )
 
 
 def _happenings(events: Mapping[str, Event], schedules: Mapping[str, Schedule]) -> dict[str, Any]:

@@ -120,6 +120,14 @@ def as_number_of(x: Any, unit: str, m: Maths) -> Any:
     return x / m.quantity(1.0, unit)
 
 
+def as_quantity_of(x: Any, unit: str, m: Maths) -> Any:
+    """Return a plain number as a variable in a unit: the inverse of `as_number_of`."""
+    difference = OFFSET_UNITS.get(str(parse_unit(unit)))
+    if difference is not None:
+        return x * m.quantity(1.0, difference) + m.quantity(0.0, unit)
+    return x * m.quantity(1.0, unit)
+
+
 class RateBook:
     """Takes down the rates one model names in one evaluation, and corrects those that have a term."""
 

@@ -166,9 +166,9 @@ def _look(s: Augmented, name: str) -> Any:
 def _correction(s: Augmented, rows: tuple[int, ...]) -> Any:
     """Return ``correct``; see `Compiled`."""
     n, count = s.x.numel(), len(rows)
-    prior = ca.SX.sym("P", n, n)
-    value, variance, present = (ca.SX.sym(name, count) for name in ("value", "variance", "present"))
-    gate, linearised = ca.SX.sym("gate"), ca.SX.sym("at", n)
+    prior = s.kind.sym("P", n, n)
+    value, variance, present = (s.kind.sym(name, count) for name in ("value", "variance", "present"))
+    gate, linearised = s.kind.sym("gate"), s.kind.sym("at", n)
     z = s.solve(s.t, linearised, s.z, s.u, s.modes, s.p)[0]
     everything, derivative = s.quantities(s.t, linearised, z, s.u, s.modes, s.p)
     h = ca.densify(derivative[list(rows), :])
@@ -176,14 +176,14 @@ def _correction(s: Augmented, rows: tuple[int, ...]) -> Any:
     innovation = value - predicted
     spreads = ca.vertcat(*[h[j, :] @ prior @ h[j, :].T for j in range(count)]) + variance
     accepted = ca.logic_and(present, innovation**2 <= gate * spreads)
-    x, covariance, terms, likelihood = s.x, prior, [], ca.SX(0)
+    x, covariance, terms, likelihood = s.x, prior, [], s.kind(0)
     for j in range(count):
         row = h[j, :]
         spread = row @ covariance @ row.T + variance[j]
         surprise = innovation[j] - row @ (x - s.x)
         gain = ca.if_else(accepted[j], 1.0, 0.0) * (covariance @ row.T) / spread
         x = x + gain * surprise
-        keep = ca.SX.eye(n) - gain @ row
+        keep = s.kind.eye(n) - gain @ row
         covariance = keep @ covariance @ keep.T + variance[j] * gain @ gain.T
         terms.append(surprise**2 / spread)
         likelihood -= 0.5 * ca.if_else(accepted[j], terms[-1] + ca.log(2 * np.pi * spread), 0.0)

@@ -47,6 +47,11 @@ class Step:
     error: Any
     spread_error: Any
 
+    @property
+    def kind(self) -> Any:
+        """The class of the symbols, SX or MX."""
+        return type(self.arguments[0])
+
 
 _SPREAD = 1e-2  # a covariance need not be as accurate as a mean: 1e-4 where that has 1e-6
 
@@ -55,7 +60,7 @@ def _runge_kutta(
     s: Augmented, c: Any, offset: Any, width: Any, x: Any, z: Any, residual: Any
 ) -> tuple[Any, Any, Any, Any, list[Any]]:
     """Return state, tangent map, algebraic variables, Newton's residual and the Jacobians of the four stages."""
-    eye = ca.SX.eye(s.x.numel())
+    eye = s.kind.eye(s.x.numel())
     slopes, maps, jacobians = [], [], []
     for part in (0.0, 0.5, 0.5, 1.0):
         shift = part * width
@@ -79,9 +84,9 @@ def inputs_at(c: Any, offset: Any) -> Any:
 
 def controlled(s: Augmented, scales: Array) -> Step:
     """Return a sub-step with its local error."""
-    h, c = ca.SX.sym("h"), ca.SX.sym("c", s.u.numel(), 4)
+    h, c = s.kind.sym("h"), s.kind.sym("c", s.u.numel(), 4)
     half = 0.5 * h
-    middle, first, z, residual, _ = _runge_kutta(s, c, 0.0, half, s.x, s.z, ca.SX(0))
+    middle, first, z, residual, _ = _runge_kutta(s, c, 0.0, half, s.x, s.z, s.kind(0))
     end, second, z, residual, _ = _runge_kutta(s, c, half, half, middle, z, residual)
     coarse, rough, _, residual, _ = _runge_kutta(s, c, 0.0, h, s.x, s.z, residual)
     whole = second @ first
@@ -96,18 +101,18 @@ def controlled(s: Augmented, scales: Array) -> Step:
 
 def fixed(s: Augmented) -> Step:
     """Return a sub-step of given length; half the work of a controlled one."""
-    h, c = ca.SX.sym("h"), ca.SX.sym("c", s.u.numel(), 4)
-    end, whole, z, residual, jacobians = _runge_kutta(s, c, 0.0, h, s.x, s.z, ca.SX(0))
-    eye = ca.SX.eye(s.x.numel())
+    h, c = s.kind.sym("h"), s.kind.sym("c", s.u.numel(), 4)
+    end, whole, z, residual, jacobians = _runge_kutta(s, c, 0.0, h, s.x, s.z, s.kind(0))
+    eye = s.kind.eye(s.x.numel())
     second = eye + h / 4 * (jacobians[2] + jacobians[3] @ (eye + h / 2 * jacobians[2]))
     z = s.solve(s.t + h, end, z, inputs_at(c, h), s.modes, s.p)[0]
-    return Step([s.t, h, s.x, s.z, c, s.modes, s.p], end, z, whole, second, residual, ca.SX(0))
+    return Step([s.t, h, s.x, s.z, c, s.modes, s.p], end, z, whole, second, residual, s.kind(0))
 
 
 def propagate(step: Step) -> Any:
     """Return the function ``(..., P, q) -> (x, z, P, error)``; `q` are variances per time."""
     n, h = step.end.numel(), step.arguments[1]
-    covariance, intensity = ca.SX.sym("P", n, n), ca.SX.sym("q", n)
+    covariance, intensity = step.kind.sym("P", n, n), step.kind.sym("q", n)
     q = ca.diag(intensity)
     noise = h / 6 * (step.whole @ q @ step.whole.T + 4 * step.second @ q @ step.second.T + q)
     after = step.whole @ covariance @ step.whole.T + noise
@@ -128,7 +133,7 @@ def tangent(step: Step) -> Any:
 
 def noise_root(step: Step) -> Any:
     """Return the function ``(..., intensities) -> (G, error)``: the terms of Simpson's rule as factors side by side."""
-    root, intensities = ca.sqrt(step.arguments[1] / 6), ca.SX.sym("q", step.end.numel())
+    root, intensities = ca.sqrt(step.arguments[1] / 6), step.kind.sym("q", step.end.numel())
     q = ca.diag(intensities)
     terms = ca.horzcat(root * step.whole @ q, 2 * root * step.second @ q, root * q)
     return ca.Function("noise_root", [*step.arguments, intensities], [ca.densify(terms), step.spread_error])

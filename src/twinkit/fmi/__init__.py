@@ -17,6 +17,7 @@ from twinkit.fmi._export.settings import (
 )
 from twinkit.fmi._export.write import export
 from twinkit.fmi._isolated import Isolation
+from twinkit.fmi._model import DerivativeWarning, FMUModel, model
 from twinkit.fmi.casadi import FMUFunction, casadi_function
 from twinkit.fmi.component import FMU
 from twinkit.fmi.description import (
@@ -39,6 +40,7 @@ __all__ = [
     "BaseUnit",
     "Binary",
     "Clock",
+    "DerivativeWarning",
     "ExportKind",
     "ExportWarning",
     "ExportedFMU",
@@ -50,6 +52,7 @@ __all__ = [
     "FMUFileError",
     "FMUFunction",
     "FMUMemoryError",
+    "FMUModel",
     "FMUTimeoutError",
     "FMUVariable",
     "Integration",
@@ -64,6 +67,7 @@ __all__ = [
     "check",
     "export",
     "info",
+    "model",
     "open",
     "read_description",
     "simulate",

@@ -81,7 +81,8 @@ class Exchange:
         return np.where(scale > 0, scale, 1.0) * self.settings.rtol / 100
 
     # -- evaluation --------------------------------------------------------------------------------------------
-    def _place(self, t: float, x: Array) -> None:
+    def place(self, t: float, x: Array) -> None:
+        """Set time and continuous states."""
         self.instance.call("SetTime", t)
         if self.nx:
             self.x_view[:] = x
@@ -90,14 +91,14 @@ class Exchange:
     def _rate(self, t: float, x: Array) -> Array:
         if not self.nx:
             return np.zeros(1)
-        self._place(t, x)
+        self.place(t, x)
         self.instance.derivatives_into(self._dx, self.nx)
         self.statistics["evaluations"] += 1
         return self.dx_view.copy()
 
     def _signs(self, t: float, x: Array) -> Any:
         """Return which event indicators are positive."""
-        self._place(t, x)
+        self.place(t, x)
         self.instance.call("GetEventIndicators", self._z, self.nz)
         return self.z_view > 0
 
@@ -115,7 +116,7 @@ class Exchange:
         while True:
             if events.next_time is not None and events.next_time <= t + tolerance(t):
                 t = max(t, events.next_time)
-                self._place(t, self._states())
+                self.place(t, self._states())
                 events.handle(t)
                 if events.next_time is not None and events.next_time <= t:
                     raise CallFailedError(f"the next time event is at {events.next_time:g}, not after {t:g}")
@@ -149,7 +150,7 @@ class Exchange:
             crossed = signs is not None and self._first_crossing(solver, signs)
             if crossed:
                 at, state = crossed
-            self._place(at, state)
+            self.place(at, state)
             wants_event = self._complete()
             if crossed or wants_event:
                 self.first_step = None

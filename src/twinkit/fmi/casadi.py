@@ -6,7 +6,7 @@ import os
 import shutil
 import tempfile
 import weakref
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,8 @@ from twinkit.core.component import Array
 from twinkit.core.errors import InvalidValueError, unknown_name
 from twinkit.fmi._archive import ArchiveLimits, extract
 from twinkit.fmi._errors import UnsupportedFMUError
-from twinkit.fmi.description import Kind
+from twinkit.fmi._values import native_value, plain_value
+from twinkit.fmi.description import FMUDescription, FMUVariable, Kind, VariableType
 from twinkit.fmi.session import read_description
 
 
@@ -50,7 +51,12 @@ class FMUFunction:
 
 
 def casadi_function(
-    path: str | os.PathLike[str], parameters: Sequence[str] = (), *, limits: ArchiveLimits | None = None
+    path: str | os.PathLike[str],
+    parameters: Sequence[str] = (),
+    *,
+    start: Mapping[str, Any] | None = None,
+    outputs: Sequence[str] | None = None,
+    limits: ArchiveLimits | None = None,
 ) -> FMUFunction:
     """Return the equations of a model-exchange FMU for CasADi: for estimation, control and sensitivities.
 
@@ -60,6 +66,10 @@ def casadi_function(
         The ``.fmu`` file (FMI 2.0 or 3.0, model exchange). Events are not part of it.
     parameters
         Parameters that become the function's `p`; all others keep their start values.
+    start
+        Parameter, or input that is no floating-point number, -> start value, instead of the FMU's own.
+    outputs
+        Variables that become the function's `y`; None: all outputs that are floating-point numbers.
     limits
         For the archive.
 
@@ -77,19 +87,20 @@ def casadi_function(
     interface = description.interface(Kind.MODEL_EXCHANGE)
     if interface is None or description.fmi_version == "1.0":
         raise UnsupportedFMUError(f"{path.name} offers no model exchange in FMI 2.0 or 3.0, which CasADi needs")
-    for name in parameters:
-        if name not in description.variables:
-            raise unknown_name("parameter", name, [v.name for v in description.of("parameter")], path.name)
-        if description.variables[name].causality != "parameter":
-            raise InvalidValueError(
-                f"{name!r} of {path.name} is no parameter but {description.variables[name].causality}"
-            )
+    _check_names(path.name, description, parameters, start or {}, outputs or ())
+    if outputs is None:
+        outputs = [v.name for v in description.of("output") if v.type.is_float]
     folder = tempfile.mkdtemp(prefix="twinkit-fmu-")
     try:
         extract(path, Path(folder), limits or ArchiveLimits())
         builder = ca.DaeBuilder("fmu", folder, {"debug": False})
+        for name, value in (start or {}).items():
+            builder.set(name, _start_value(description.variables[name], value))
+        for name in builder.p():  # the tunable ones
+            builder.set_variability(name, "fixed")
         for name in parameters:
             builder.set_variability(name, "tunable")
+        builder.set_all("y", list(outputs))
         function = builder.create("equations", ["t", "x", "u", "p"], ["ode", "y"])
         names = tuple(tuple(part) for part in (builder.x(), builder.u(), builder.p(), builder.y()))
     except RuntimeError as error:  # CasADi's only exception
@@ -98,47 +109,89 @@ def casadi_function(
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
-    start = [np.array([float(np.asarray(builder.start(n)).ravel()[0]) for n in part]) for part in names[:3]]
+    begin = [np.array([float(np.asarray(builder.start(n)).ravel()[0]) for n in part]) for part in names[:3]]
     if parameters:
-        function = _with_parameter_derivatives(function, np.maximum(np.abs(start[2]), 1e-6))
+        function = _with_parameter_derivatives(function, np.maximum(np.abs(begin[2]), 1e-6))
     made = FMUFunction(
         function,
         names[0],
         names[1],
         names[2],
         names[3],
-        start[0],
-        start[1],
-        start[2],
+        begin[0],
+        begin[1],
+        begin[2],
         interface.directional_derivatives,
     )
     weakref.finalize(made, shutil.rmtree, folder, ignore_errors=True)
     return made
 
 
+def _check_names(
+    file: str, description: FMUDescription, parameters: Sequence[str], start: Mapping[str, Any], outputs: Sequence[str]
+) -> None:
+    """Raise unless all names are variables of an FMU that can be what they are to be."""
+    for what, names in (("parameter", parameters), ("variable", start), ("output", outputs)):
+        for name in names:
+            if name not in description.variables:
+                valid = description.of("parameter") if what == "parameter" else description.variables.values()
+                raise unknown_name(what, name, [v.name for v in valid], file)
+    for name in parameters:
+        v = description.variables[name]
+        if v.causality != "parameter":
+            raise InvalidValueError(f"{name!r} of {file} is no parameter but {v.causality}")
+    for name in (*parameters, *outputs):
+        v = description.variables[name]
+        if not v.type.is_float:
+            raise InvalidValueError(f"{name!r} of {file} is {v.type.value}, not a floating-point number")
+    for name in outputs:
+        v = description.variables[name]
+        if v.causality not in ("output", "local") or v.variability != "continuous" or v.derivative_of:
+            what = f"the derivative of {v.derivative_of!r}" if v.derivative_of else f"a {v.variability} {v.causality}"
+            raise InvalidValueError(f"{name!r} of {file} is {what}, and cannot be an output")
+
+
+def _start_value(variable: FMUVariable, value: Any) -> Any:
+    """Return a start value as CasADi takes it, checked against its type."""
+    plain = plain_value(value)
+    native = native_value(plain, variable)
+    return plain if variable.type is VariableType.STRING else native
+
+
 def _with_parameter_derivatives(raw: Any, nominal: Array) -> Any:
-    """Return a function with the same values whose derivatives by `p` are central differences (CasADi has zeros)."""
+    """Return the same function, with derivatives by those `p` by which CasADi has none: central differences.
+
+    These belong to an addend that is zero, so that who asks for other derivatives does not pay for them.
+    """
     import casadi as ca
 
     t, x, u, p = symbols = raw.mx_in()
-    outputs = raw.call(symbols)
+    known = {j for i in range(raw.n_out()) for j in raw.jac_sparsity(i, 3).get_col()}  # tunable ones
+    if known.issuperset(range(len(nominal))):
+        return raw
+    names_in, names_out = raw.name_in(), raw.name_out()
     blocks: list[Any] = []
-    for i, output in enumerate(outputs):
+    for i in range(raw.n_out()):
         columns: list[Any] = []
         for j, size in enumerate(nominal):
+            if j in known:
+                columns.append(ca.MX(raw.numel_out(i), 1))
+                continue
             h = 1e-5 * ca.fmax(ca.fabs(p[j]), size)
             unit = ca.DM.zeros(len(nominal))
             unit[j] = 1.0
             high, low = (raw.call([t, x, u, p + sign * h * unit])[i] for sign in (1, -1))
             columns.append((high - low) / (2 * h))
-        blocks += [*(ca.jacobian(output, symbol) for symbol in (t, x, u)), ca.horzcat(*columns)]
-    names_in, names_out = raw.name_in(), raw.name_out()
-    spare = [ca.MX(*output.shape) for output in outputs]
+        rows = raw.numel_out(i)
+        blocks += [*(ca.MX(rows, symbol.numel()) for symbol in (t, x, u)), ca.horzcat(*columns)]
+    spare = [ca.MX(raw.numel_out(i), 1) for i in range(raw.n_out())]
     wanted = [f"jac_{o}_{i}" for o in names_out for i in names_in]
     jacobian = ca.Function(
-        "jac_equations", [*symbols, *spare], blocks, [*names_in, *(f"out_{o}" for o in names_out)], wanted
+        "jac_nothing", [*symbols, *spare], blocks, [*names_in, *(f"out_{o}" for o in names_out)], wanted
     )
     options = {"custom_jacobian": jacobian, "jac_penalty": 0, "never_inline": True}
-    # Without this the sparsity found by propagation, in which FMUs do not depend on parameters, would hide the blocks.
-    outputs = [output + 1e-300 * ca.sum1(p) for output in outputs]
-    return ca.Function("equations", symbols, outputs, names_in, names_out, options)
+    # Not quite zero: sparsity is found by propagation, and an FMU does not depend on parameters for CasADi.
+    small = [ca.repmat(1e-300 * ca.sum1(p), raw.numel_out(i), 1) for i in range(raw.n_out())]
+    nothing = ca.Function("nothing", symbols, small, names_in, names_out, options)
+    values = [own + more for own, more in zip(raw.call(symbols), nothing.call(symbols), strict=True)]
+    return ca.Function("equations", symbols, values, names_in, names_out)

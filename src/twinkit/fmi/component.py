@@ -66,7 +66,7 @@ class FMU:
             if option not in known:
                 raise unknown_name("option", option, known, "FMU")
         self._options = options
-        self._file_hash = _hash_of(self.path)  # now: the file may be gone when somebody asks
+        self._file_hash = file_hash(self.path)  # now: the file may be gone when somebody asks
         self._session: Session | None = None
         self.notes: list[str] = []
         self.inputs: Mapping[str, Port] = self._ports("input", Causality.INPUT)
@@ -216,7 +216,8 @@ def _number(value: Any) -> Any:
     return np.asarray(value, dtype=np.float64) if flags else value
 
 
-def _hash_of(path: Path) -> str:
+def file_hash(path: Path) -> str:
+    """Return the SHA-256 of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

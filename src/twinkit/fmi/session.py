@@ -17,7 +17,7 @@ from twinkit.fmi._archive import DESCRIPTION, ArchiveLimits, open_archive, read_
 from twinkit.fmi._backend import Backend, Engine, as_backend, make_engine, split_values
 from twinkit.fmi._clocks import is_triggered
 from twinkit.fmi._errors import UnsupportedFMUError
-from twinkit.fmi._exchange import Integration
+from twinkit.fmi._exchange import Exchange, Integration
 from twinkit.fmi._instance import CallFailedError
 from twinkit.fmi._isolated import Isolation
 from twinkit.fmi._parse import parse_description
@@ -319,6 +319,29 @@ class Session:
         rows, columns = (sum(self._variable(name).width for name in names) for names in (of, to))
         found = self._guarded(lambda: self._engine.derivatives(of, to), self.time, {})
         return found.reshape(rows, columns)
+
+    @property
+    def next_time_event(self) -> float | None:
+        """Time of the next time event that the FMU has told of; None: of none (or not in this process)."""
+        events = getattr(self._engine, "events", None)
+        return None if events is None else events.next_time
+
+    def look(self, t: float, states: Sequence[float], *names: str) -> dict[str, Any]:
+        """Return values of variables where time and continuous states are these, with all else as it is.
+
+        Raises
+        ------
+        UnsupportedFMUError
+            If this is not model exchange in this process.
+        StepError
+            If the FMU reports anything but success.
+        """
+        self._started()
+        driver = getattr(self._engine, "driver", None)
+        if not isinstance(driver, Exchange):
+            raise UnsupportedFMUError(f"{self.path.name} is not run in this process for model exchange")
+        self._guarded(lambda: driver.place(t, np.asarray(states, dtype=np.float64)), t, {})
+        return self.get(*names)
 
     def bind(self, inputs: Sequence[str], outputs: Sequence[str], source: Array, target: Array) -> Callable[..., None]:
         """Return a fast ``step(t, dt)`` that reads `source` and writes `target` (see `twinkit.core.component.Binds`).

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from twinkit.core.errors import InvalidValueError
 from twinkit.core.model import Model
-from twinkit.core.units import OFFSET_UNITS, parse_unit
+from twinkit.core.terms import as_number_of, as_quantity_of
 from twinkit.core.variables import Algebraic, Input, Output
 from twinkit.graph.blocks import Block
 from twinkit.graph.nested import GraphComponent
@@ -117,9 +117,9 @@ def _of_block(node: str, block: Block, time_unit: str) -> Part:
         declared[name] = Output(block.outputs[port].unit, shape=block.outputs[port].shape)
 
     def block_outputs(v: Any, m: Any) -> dict[str, Any]:
-        plain = {port: _number(m, getattr(v, name), block.inputs[port].unit) for port, name in inputs.items()}
+        plain = {port: as_number_of(getattr(v, name), block.inputs[port].unit, m) for port, name in inputs.items()}
         found = block.over(m, plain)
-        return {outputs[port]: _quantity(m, value, block.outputs[port].unit) for port, value in found.items()}
+        return {outputs[port]: as_quantity_of(value, block.outputs[port].unit, m) for port, value in found.items()}
 
     source = "def equations(self, v, m):\n    return block_outputs(v, m)"
     try:
@@ -128,22 +128,6 @@ def _of_block(node: str, block: Block, time_unit: str) -> Part:
     except Exception as error:  # a function that is not written over m may raise anything
         raise InvalidValueError(f"flatten: block {node!r} cannot be read symbolically: {error}") from error
     return Part(model, inputs, outputs)
-
-
-def _number(m: Any, value: Any, unit: str) -> Any:
-    """Return a quantity as the plain number of its unit."""
-    difference = OFFSET_UNITS.get(str(parse_unit(unit)))
-    if difference is None:
-        return value / m.quantity(1.0, unit)
-    return (value - m.quantity(0.0, unit)) / m.quantity(1.0, difference)
-
-
-def _quantity(m: Any, number: Any, unit: str) -> Any:
-    """Return a plain number as a quantity in a unit."""
-    difference = OFFSET_UNITS.get(str(parse_unit(unit)))
-    if difference is None:
-        return number * m.quantity(1.0, unit)
-    return number * m.quantity(1.0, difference) + m.quantity(0.0, unit)
 
 
 def _unknown(part: Part, edge: Connection) -> Algebraic:
@@ -174,4 +158,4 @@ def _expression(parts: Mapping[str, Part], edge: Connection) -> str:
 
 def _transformed(m: Any, value: Any, source: str, target: str, scale: float, offset: float) -> Any:
     """Return what an edge with a transformation makes of a quantity: it works on the plain number."""
-    return _quantity(m, scale * _number(m, value, source) + offset, target)
+    return as_quantity_of(scale * as_number_of(value, source, m) + offset, target, m)

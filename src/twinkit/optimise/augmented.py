@@ -40,6 +40,11 @@ class Augmented:
     solve: Any
     quantities: Any
 
+    @property
+    def kind(self) -> Any:
+        """The class of the symbols, SX or MX."""
+        return type(self.x)
+
 
 def augmented(
     model: Model,
@@ -60,17 +65,18 @@ def augmented(
     moved
         Positions of the inputs that are part of the vector, as constants; those of `u` do not count there.
     """
-    reading, layout = casadi_model(model), model.layout
+    reading, layout = casadi_model(model, external=True), model.layout
+    sort = reading.kind
     t, x, z, u, p = reading.symbols
     n, inputs = layout.states.size, layout.inputs.size
     first = n + len(chosen)
     last = first + len(disturbances)
-    full, held = ca.SX.sym("full", last + len(moved)), ca.SX.sym("held", inputs)
-    modes = ca.SX.sym("modes", layout.modes.size)
-    adapted = ca.SX(p)
+    full, held = sort.sym("full", last + len(moved)), sort.sym("held", inputs)
+    modes = sort.sym("modes", layout.modes.size)
+    adapted = sort(p)
     for k, index in enumerate(chosen):
         adapted[index] = full[n + k]
-    acting, pushed = ca.SX(held), ca.SX.zeros(n, 1)
+    acting, pushed = sort(held), sort.zeros(n, 1)
     for k, index in enumerate(moved):
         acting[index] = full[last + k]
     for k, (kind, index, _) in enumerate(disturbances):
@@ -82,17 +88,17 @@ def augmented(
         [full[:n], ca.vertcat(acting, modes), adapted],
     )
     arguments = [t, full, z, held, modes, p]
-    dzdx = ca.SX(layout.algebraics.size, full.numel())
+    dzdx = sort(layout.algebraics.size, full.numel())
     if layout.algebraics.size:
         dzdx = -ca.solve(ca.jacobian(g, z), ca.jacobian(g, full))
-    still = ca.SX.zeros(len(chosen), 1)
+    still = sort.zeros(len(chosen), 1)
     decay = [-rate * full[first + k] for k, (_, _, rate) in enumerate(disturbances)]
-    derivative = ca.vertcat(f + pushed, still, *decay, ca.SX.zeros(len(moved), 1))
+    derivative = ca.vertcat(f + pushed, still, *decay, sort.zeros(len(moved), 1))
     slope = ca.Function("slope", arguments, [derivative, _total(derivative, full, z, dzdx)])
     everything = ca.vertcat(full[:n], z, y)
     quantities = ca.Function("quantities", arguments, [everything, _total(everything, full, z, dzdx)])
-    newton = ca.SX(z)
-    size = ca.SX(0)
+    newton = sort(z)
+    size = sort(0)
     if layout.algebraics.size:
         correct = ca.Function("newton", arguments, [-ca.solve(ca.jacobian(g, z), g)])
         for _ in range(_NEWTON):

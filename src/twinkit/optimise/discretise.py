@@ -15,6 +15,8 @@ from typing import Any, ClassVar
 import casadi as ca
 import numpy as np
 
+from twinkit.readings.casadi import symbol_kind
+
 _NEWTON = 20  # iterations at most: those after convergence are not made
 _GUARDED = 8  # of these, in which steps are whole and states stay above their bounds; later, careful ones
 _PARTS = (1.0, 0.5, 0.25, 0.1, 0.03)  # of a careful step that are tried
@@ -131,7 +133,7 @@ class RungeKutta4(Method):
     def advance(self, dynamics: Dynamics, sensitive: bool) -> Any:
         """See `Method.advance`."""
         d = dynamics
-        carried, item, shared = _symbols(ca.SX, d, sensitive)
+        carried, item, shared = _symbols(symbol_kind(d.slope), d, sensitive)
         x, z, worst, matrix = _split(carried, d, sensitive)
         t, h = item[0], item[1]
         slopes, maps = [], []
@@ -155,18 +157,18 @@ class RungeKutta4(Method):
 
     def link(self, dynamics: Dynamics) -> Any:
         """See `Method.link`."""
-        n, head = dynamics.states, dynamics.states + dynamics.algebraics + 1
-        carried, item, shared = _symbols(ca.SX, dynamics, False)
-        unit = ca.vec(ca.SX.eye(n))
+        n, head, kind = dynamics.states, dynamics.states + dynamics.algebraics + 1, symbol_kind(dynamics.slope)
+        carried, item, shared = _symbols(kind, dynamics, False)
+        unit = ca.vec(kind.eye(n))
         end = self.advance(dynamics, sensitive=True)(ca.vertcat(carried, unit), item, shared)
-        result = [end[:head], ca.reshape(end[head:], n, n), ca.SX(0, 1)]
+        result = [end[:head], ca.reshape(end[head:], n, n), kind(0, 1)]
         return ca.Function("link", [carried, item, shared], result)
 
     def bend(self, dynamics: Dynamics) -> Any:
         """See `Method.bend`."""
-        n = dynamics.states
-        carried, item, shared = _symbols(ca.SX, dynamics, False)
-        adjoint, rest = ca.SX.sym("adjoint", n), ca.SX.sym("rest", 0)
+        n, kind = dynamics.states, symbol_kind(dynamics.slope)
+        carried, item, shared = _symbols(kind, dynamics, False)
+        adjoint, rest = kind.sym("adjoint", n), kind.sym("rest", 0)
         end = self.advance(dynamics, sensitive=False)(carried, item, shared)
         hessian = ca.hessian(ca.dot(adjoint, end[:n]), carried)[0][:n, :n]
         return ca.Function("bend", [carried, item, shared, rest, adjoint], [ca.densify(ca.vec(hessian))])
@@ -287,9 +289,15 @@ def _after(start: Any, h: Any, slopes: Any, moving: list[int], stage: int = 2) -
 
 
 def _moving(d: Dynamics) -> tuple[list[int], Any]:
-    """Return positions of the states that are not constant, and the slope of these without its derivative."""
-    arguments = [ca.SX.sym(name, d.slope.sparsity_in(i)) for i, name in enumerate(("t", "x", "z", "u", "shared"))]
+    """Return positions of the states that are not constant, and the slope of these without its derivative.
+
+    What can only be called may move all of them.
+    """
+    kind = symbol_kind(d.slope)
+    arguments = [kind.sym(name, d.slope.sparsity_in(i)) for i, name in enumerate(("t", "x", "z", "u", "shared"))]
     slope, jacobian = d.slope(*arguments)
+    if kind is ca.MX:
+        return list(range(d.states)), ca.Function("rate", arguments, [ca.densify(slope)])
     slope = ca.sparsify(slope)
     found = sorted({*slope.sparsity().row(), *ca.sparsify(jacobian).sparsity().row()})
     return found, ca.Function("rate", arguments, [ca.densify(slope)[found]])
@@ -401,8 +409,9 @@ def _improvement(d: Dynamics, moving: list[int], guarded: bool) -> Any:
 
 def _bowl(d: Dynamics) -> Any:
     """Return ``(t, x, z, u, shared, push) -> `` second derivative of ``push' dx/dt`` with respect to the states."""
-    t, x, z, u = ca.SX.sym("t"), ca.SX.sym("x", d.states), ca.SX.sym("z", d.algebraics), ca.SX.sym("u", d.inputs)
-    shared, push = ca.SX.sym("shared", d.shared), ca.SX.sym("push", d.states)
+    kind = symbol_kind(d.slope)
+    t, x, z, u = kind.sym("t"), kind.sym("x", d.states), kind.sym("z", d.algebraics), kind.sym("u", d.inputs)
+    shared, push = kind.sym("shared", d.shared), kind.sym("push", d.states)
     slope = d.slope(t, x, d.solve(t, x, z, u, shared)[0], u, shared)[0]
     hessian = ca.hessian(ca.dot(push, slope), x)[0]
     return ca.Function("bowl", [t, x, z, u, shared, push], [ca.densify(hessian)])

@@ -25,7 +25,7 @@ import numpy as np
 
 from twinkit.core.component import Array
 from twinkit.core.files import cache_directory
-from twinkit.readings.casadi import Fast
+from twinkit.readings.casadi import Fast, symbol_kind
 
 _FLAGS = ("-O2", "-fPIC", "-shared", "-ffp-contract=off")
 _LARGE = 30_000  # instructions from which the optimiser of the C compiler would take minutes
@@ -285,7 +285,7 @@ def library(function: Any, driver: str, **sizes: int) -> ctypes.CDLL | None:
 
 def _named(function: Any, name: str) -> Any:
     """Return a function of one result under another name."""
-    kind = ca.SX if function.is_a("SXFunction") else ca.MX
+    kind = symbol_kind(function)
     arguments = [kind.sym(f"a{i}", function.numel_in(i)) for i in range(function.n_in())]
     return ca.Function(name, arguments, [function(*arguments)])  # pyright: ignore[reportArgumentType, reportCallIssue]
 

@@ -60,7 +60,7 @@ class StageProblem:
 
 
 def solve_nonlinear(
-    problem: StageProblem, v: Array, x: Array, w: Array, solver: str, seconds: float = math.inf
+    problem: StageProblem, v: Array, x: Array, w: Array, solver: str, seconds: float = math.inf, *, exact: bool = True
 ) -> tuple[Array, Array, Array, Status]:
     """Solve a problem from a guess; return ``v, x, w`` and how it ended.
 
@@ -74,7 +74,11 @@ def solve_nonlinear(
         One of `SOLVERS`.
     seconds
         Time budget, for IPOPT; it takes a minute at most.
+    exact
+        Whether there are second derivatives. Otherwise IPOPT approximates them from first ones; FATROP cannot.
     """
+    if solver == "fatrop" and not exact:
+        return v, x, w, Failed("FATROP", 0, "it needs second derivatives, which equations that can only be called lack")
     with SYMBOLIC:
         variables, constraints, equalities, limits, cost = _transcribed(problem, len(v), x.shape, w.shape)
         options: dict[str, Any] = {"print_time": False, "error_on_fail": False, "show_eval_warnings": False}
@@ -87,6 +91,8 @@ def solve_nonlinear(
         else:
             options["ipopt"] = {"print_level": 0, "sb": "yes", "tol": _TOLERANCE, "max_iter": 500}
             options["ipopt"]["max_wall_time"] = min(max(seconds, 1e-3), _PATIENCE)
+            if not exact:
+                options["ipopt"]["hessian_approximation"] = "limited-memory"
         try:
             nlp = {"x": ca.vertcat(*variables), "f": cost, "g": ca.vertcat(*constraints)}
             run = ca.nlpsol("stages", solver, nlp, options)

@@ -12,7 +12,9 @@ import casadi as ca
 import numpy as np
 
 from twinkit.core.component import Array
+from twinkit.core.errors import ExternalEquationsError
 from twinkit.core.events import Event, Schedule
+from twinkit.core.external import External
 from twinkit.core.layout import Layout
 from twinkit.core.maths import Maths, Table
 from twinkit.core.model import Model
@@ -20,7 +22,16 @@ from twinkit.readings.flat import flat_equations, flat_events
 
 
 class CasadiMaths(Maths):
-    """`Maths` on CasADi's SX (or MX, DM)."""
+    """`Maths` on CasADi's SX (or DM), or MX.
+
+    Parameters
+    ----------
+    kind
+        The class of symbols that empty and constant vectors are made of.
+    """
+
+    def __init__(self, kind: Any = ca.SX) -> None:
+        self._kind = kind
 
     def exp(self, x: Any) -> Any:
         return ca.exp(x)
@@ -68,7 +79,7 @@ class CasadiMaths(Maths):
         return ca.dot(a, b)
 
     def concatenate(self, parts: Sequence[Any]) -> Any:
-        return ca.vertcat(*parts) if parts else ca.SX(0, 1)
+        return ca.vertcat(*parts) if parts else self._kind(0, 1)
 
     def matvec(self, matrix: Any, x: Any) -> Any:
         return ca.mtimes(ca.DM(np.asarray(matrix, dtype=np.float64)), x)
@@ -81,7 +92,7 @@ class CasadiMaths(Maths):
         return x[1:] - x[:-1]
 
     def full(self, size: int, value: Any) -> Any:
-        return ca.repmat(ca.SX(value) if isinstance(value, (int, float)) else value, size, 1)
+        return ca.repmat(self._kind(value) if isinstance(value, (int, float)) else value, size, 1)
 
     def interpolate(self, x: Any, table: Table) -> Any:
         xs, ys = np.asarray(table.x), np.asarray(table.y)
@@ -93,6 +104,10 @@ class CasadiMaths(Maths):
                 step = ca.fmin(ca.fmax(x - float(xs[i]), 0.0), float(xs[i + 1] - xs[i]))
                 value = value + float(slope) * step
         return value + 0 * x if isinstance(value, float) else value
+
+    def external(self, function: External, *arguments: Any) -> tuple[Any, ...]:
+        found = function.symbolic(*arguments)
+        return tuple(found) if isinstance(found, (tuple, list)) else (found,)
 
     def size(self, x: Any) -> int | None:
         if isinstance(x, (ca.SX, ca.MX, ca.DM)):
@@ -154,13 +169,13 @@ class CasadiModel:
     layout
         Positions in the flat vectors.
     symbols
-        The SX symbols ``t, x, z, u, p`` (`u` holds inputs, then modes).
+        The symbols ``t, x, z, u, p`` (`u` holds inputs, then modes): SX, or MX where equations can only be called.
     derivative, residual, output
-        SX expressions of them.
+        Expressions of them.
     roots
-        SX vector of event expressions.
+        Vector of event expressions.
     jumps
-        Happening name -> SX ``(x, modes)`` just after it.
+        Happening name -> ``(x, modes)`` just after it.
     events, schedules
         Declarations by name.
     """
@@ -174,6 +189,11 @@ class CasadiModel:
     jumps: Mapping[str, tuple[Any, Any]]
     events: Mapping[str, Event]
     schedules: Mapping[str, Schedule]
+
+    @property
+    def kind(self) -> Any:
+        """The class of its symbols, SX or MX."""
+        return type(self.symbols[0])
 
     def function(self, name: str, *expressions: Any) -> Any:
         """Return a CasADi function ``(t, x, z, u, p) -> expressions``; it accepts numbers, SX and MX."""
@@ -258,27 +278,50 @@ _MAPS = 32
 _known: dict[Any, CasadiModel] = {}
 
 
-def casadi_model(model: Model) -> CasadiModel:
-    """Return the CasADi reading of a model (made once per class and options)."""
-    key = model.structure_key
+def symbol_kind(function: Any) -> Any:
+    """Return the class of symbols a CasADi function is made of."""
+    return ca.SX if function.is_a("SXFunction") else ca.MX
+
+
+def casadi_model(model: Model, *, external: bool = False) -> CasadiModel:
+    """Return the CasADi reading of a model (made once per class and options).
+
+    Parameters
+    ----------
+    model
+        The model.
+    external
+        Whether who asks can work with equations that can only be called (those inside an FMU): symbols are MX then.
+
+    Raises
+    ------
+    ExternalEquationsError
+        If the model has such equations, and who asks cannot work with them.
+    """
+    key, called = model.structure_key, model.structure.externals
+    if called and not external:
+        raise ExternalEquationsError(
+            f"equations of {type(model).__name__} are in {called[0].label} and can only be called, which is not enough "
+            "here. tk.MPC, Kalman filters, moving-horizon estimation and tk.simulate with tk.Cvodes() work with them"
+        )
     with SYMBOLIC:
         found = _known.get(key)
         if found is None:
-            found = _known[key] = _trace(model)
+            found = _known[key] = _trace(model, ca.MX if called else ca.SX)
         return found
 
 
-def _trace(model: Model) -> CasadiModel:
-    layout = model.layout
+def _trace(model: Model, kind: Any) -> CasadiModel:
+    layout, maths = model.layout, CASADI if kind is ca.SX else CasadiMaths(kind)
     symbols = (
-        ca.SX.sym("t"),
-        ca.SX.sym("x", layout.states.size),
-        ca.SX.sym("z", layout.algebraics.size),
-        ca.SX.sym("u", layout.inputs.size + layout.modes.size),
-        ca.SX.sym("p", layout.parameters.size),
+        kind.sym("t"),
+        kind.sym("x", layout.states.size),
+        kind.sym("z", layout.algebraics.size),
+        kind.sym("u", layout.inputs.size + layout.modes.size),
+        kind.sym("p", layout.parameters.size),
     )
-    derivative, residual, output = flat_equations(model, CASADI)(*symbols)
-    happenings = flat_events(model, CASADI, *symbols)
+    derivative, residual, output = flat_equations(model, maths)(*symbols)
+    happenings = flat_events(model, maths, *symbols)
     return CasadiModel(
         layout, symbols, derivative, residual, output,
         happenings.roots, happenings.jumps, happenings.events, happenings.schedules,

@@ -14,6 +14,7 @@ from typing import Any
 
 from twinkit.core.errors import TwinkitError, UnitError
 from twinkit.core.evaluate import evaluate, evaluate_balances, evaluate_events
+from twinkit.core.external import External
 from twinkit.core.maths import Maths, Table
 from twinkit.core.model import Model
 from twinkit.core.units import OFFSET_UNITS, affine, derivative_unit, parse_unit, unit_label
@@ -307,6 +308,11 @@ class DimensionMaths(Maths):
 
     def quantity(self, value: float, unit: str) -> Any:
         return Dim(parse_unit(unit))
+
+    def external(self, function: External, *arguments: Any) -> tuple[Any, ...]:
+        for argument in arguments:
+            expect(argument, "", f"an argument of {function.label}")
+        return tuple(Dim(_dimensionless(), width=size) for size in function.sizes)
 
     def bind(self, x: Any, variable: Variable, name: str) -> Any:
         expect(_dim(x), variable.unit, f"input {name!r}")

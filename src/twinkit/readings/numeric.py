@@ -9,6 +9,7 @@ import numpy as np
 
 from twinkit.core.errors import InvalidValueError
 from twinkit.core.evaluate import Evaluation, evaluate
+from twinkit.core.external import External
 from twinkit.core.maths import Maths, Table
 from twinkit.core.model import Model
 from twinkit.readings.flat import Flat, flat_equations
@@ -83,6 +84,9 @@ class NumericMaths(Maths):
 
     def interpolate(self, x: Any, table: Table) -> Any:
         return np.interp(x, table.x, table.y)
+
+    def external(self, function: External, *arguments: Any) -> tuple[Any, ...]:
+        return function(*arguments)
 
 
 NUMERIC = NumericMaths()

@@ -18,7 +18,7 @@ import casadi as ca
 import numpy as np
 
 from twinkit.core.errors import InvalidValueError, SimulationError
-from twinkit.readings.casadi import SYMBOLIC, CasadiModel
+from twinkit.readings.casadi import SYMBOLIC, CasadiModel, casadi_model
 from twinkit.simulate.problem import Array, Problem
 
 _ROOT6 = np.sqrt(6.0)
@@ -93,7 +93,7 @@ class Batched:
     @property
     def reading(self) -> CasadiModel:
         """The CasADi reading of the model."""
-        return self.problems[0].reading
+        return casadi_model(self.problems[0].model)
 
     def run(self, p: Array | None = None, *, sensitivities: bool = True) -> Paths:
         """Integrate all runs.

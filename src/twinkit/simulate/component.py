@@ -24,8 +24,10 @@ from twinkit.simulate.problem import Array, Problem, Solver, check_solver, make_
 from twinkit.simulate.signals import Program
 
 
-def _default_solver() -> Solver:
-    """Return `Compiled` where numba is installed, else `Cvodes`."""
+def _default_solver(model: Model) -> Solver:
+    """Return `Compiled` where numba is installed and the equations can be compiled, else `Cvodes`."""
+    if model.structure.externals:
+        return Cvodes()
     try:
         from twinkit.simulate.compiled.solver import Compiled
     except ImportError:
@@ -45,7 +47,7 @@ class ModelComponent:
     model
         The model.
     solver
-        `Compiled()` (default where numba is installed) or `Cvodes()`.
+        `Compiled()` (default where numba is installed, but not for the equations of FMUs) or `Cvodes()`.
     hold
         What an input does during a step: ``"zero"`` keeps its value, ``"first"`` goes on with the slope it had from
         the step before (for `Jacobi` and `GaussSeidel`).
@@ -75,7 +77,7 @@ class ModelComponent:
             raise InvalidValueError(f"ModelComponent needs a model, not {model!r}")
         if hold not in ("zero", "first"):
             raise InvalidValueError(f"hold is 'zero' or 'first', not {hold!r}")
-        chosen = _default_solver() if solver is None else solver
+        chosen = _default_solver(model) if solver is None else solver
         check_solver(chosen)
         for name in inputs or {}:
             if name not in model.layout.inputs:

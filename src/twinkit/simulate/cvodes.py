@@ -188,9 +188,9 @@ class System:
     Attributes
     ----------
     symbols
-        SX ``t, x, z, u, p`` (`u` holds inputs, then modes).
+        ``t, x, z, u, p`` (`u` holds inputs, then modes), all SX or all MX.
     derivative, residual
-        SX expressions of them.
+        Expressions of them.
     x_scale, z_scale
         Nominal magnitudes.
     inputs
@@ -305,14 +305,14 @@ def build_integrator(
     ``[parameters, modes, coefficients (4 x inputs), knot, begin, length]``.
     """
     time, x, z, u, p = system.symbols
-    count = system.inputs
-    fraction, knot, begin, length = (ca.SX.sym(name) for name in ("fraction", "knot", "begin", "length"))
-    parameters, modes = ca.SX.sym("parameters", p.numel()), ca.SX.sym("modes", u.numel() - count)
-    c = [ca.SX.sym(f"c{k}", count) for k in range(4)]
+    count, kind = system.inputs, type(time)
+    fraction, knot, begin, length = (kind.sym(name) for name in ("fraction", "knot", "begin", "length"))
+    parameters, modes = kind.sym("parameters", p.numel()), kind.sym("modes", u.numel() - count)
+    c = [kind.sym(f"c{k}", count) for k in range(4)]
     now = begin + fraction * length
     local = now - knot
     held = ca.vertcat(c[0] + local * (c[1] + local * (c[2] + local * c[3])), modes) if count else modes
-    scaled_x, scaled_z = ca.SX.sym("scaled_x", x.numel()), ca.SX.sym("scaled_z", z.numel())
+    scaled_x, scaled_z = kind.sym("scaled_x", x.numel()), kind.sym("scaled_z", z.numel())
     sx, sz = ca.DM(system.x_scale), ca.DM(system.z_scale)
     ode, alg = ca.substitute(
         [system.derivative / sx * length, system.residual],
@@ -320,8 +320,11 @@ def build_integrator(
         [now, scaled_x * sx, scaled_z * sz, held, parameters],
     )
     everything = ca.vertcat(parameters, modes, *c, knot, begin, length)
-    order = _banded_order(ode, scaled_x)
-    dae = {"x": scaled_x[order], "z": scaled_z, "p": everything, "t": fraction, "ode": ode[order], "alg": alg}
+    dae = {"x": scaled_x, "z": scaled_z, "p": everything, "t": fraction, "ode": ode, "alg": alg}
+    order: list[int] = []
+    if x.numel() > _LARGE and kind is ca.SX:  # parts of an MX are no symbols
+        order = _banded_order(ode, scaled_x)
+        dae |= {"x": scaled_x[order], "ode": ode[order]}
     options = {
         "reltol": rtol, "abstol": atol, "max_num_steps": max_steps, "show_eval_warnings": False,
         "disable_internal_warnings": True,
@@ -338,7 +341,7 @@ def build_integrator(
         options["linear_solver"] = "csparse"
     solver = "idas" if z.numel() else "cvodes"
     made = ca.integrator("run", solver, dae, 0.0, [float(f) for f in fractions], options)
-    return (_Reordered(made, order) if x.numel() > _LARGE else made), system.x_scale, system.z_scale
+    return (_Reordered(made, order) if order else made), system.x_scale, system.z_scale
 
 
 @dataclass(frozen=True)
@@ -365,8 +368,6 @@ def _banded_order(ode: Any, x: Any) -> list[int]:
     (Reverse Cuthill-McKee; factorising 50 cells of 4 species and heat takes a tenth of the time.)
     """
     count = x.numel()
-    if count <= _LARGE:
-        return list(range(count))
     from scipy.sparse import csc_matrix
     from scipy.sparse.csgraph import reverse_cuthill_mckee
 

@@ -79,7 +79,7 @@ class Problem:
     @property
     def reading(self) -> CasadiModel:
         """The CasADi reading of the model."""
-        return self.once("reading", lambda: casadi_model(self.model))
+        return self.once("reading", lambda: casadi_model(self.model, external=True))
 
     @property
     def breaks(self) -> Array:

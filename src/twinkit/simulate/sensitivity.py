@@ -10,7 +10,7 @@ import numpy as np
 
 from twinkit.core.errors import InvalidValueError, SimulationError, unknown_name
 from twinkit.core.solution import Solution
-from twinkit.readings.casadi import SYMBOLIC
+from twinkit.readings.casadi import SYMBOLIC, casadi_model
 from twinkit.simulate.consistent import consistent_algebraics
 from twinkit.simulate.cvodes import RunFailedError, System, in_words, integrate, system_of
 from twinkit.simulate.problem import Array, Problem
@@ -58,7 +58,9 @@ def with_sensitivities(problem: Problem, solution: Solution, names: Sequence[str
 
 
 def _integrate(problem: Problem, times: Array, positions: Sequence[int]) -> Array:
-    system = augmented(system_of(problem.reading), positions, problem.layout.parameters.scales[list(positions)])
+    system = augmented(
+        system_of(casadi_model(problem.model)), positions, problem.layout.parameters.scales[list(positions)]
+    )
     x = np.concatenate([problem.x, np.zeros(len(problem.x) * len(positions))])
     z = consistent_algebraics(problem, problem.begin, problem.x, problem.z, problem.modes)
     z = consistent_sensitivities(problem, system, x, z)

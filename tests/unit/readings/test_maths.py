@@ -112,7 +112,7 @@ def test_every_function_agrees_with_numpy(reading, case):
 
 def test_the_table_above_covers_every_name_of_m():
     covered = {case.split()[0] for case in CASES}
-    assert set(MATHS_NAMES) - covered == set()
+    assert set(MATHS_NAMES) - covered == {"external"}  # whose results are not for the readings to agree on
     assert "bind" not in MATHS_NAMES
     assert all(hasattr(Maths, name) for name in MATHS_NAMES)
 

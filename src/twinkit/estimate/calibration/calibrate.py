@@ -18,6 +18,7 @@ from twinkit.estimate.calibration.priors import Prior, prior_terms
 from twinkit.estimate.calibration.result import Calibration
 from twinkit.estimate.calibration.search import search_all, starts
 from twinkit.estimate.sensors import Sensor
+from twinkit.readings.casadi import casadi_model
 from twinkit.simulate.cvodes import Cvodes
 
 
@@ -119,6 +120,7 @@ def calibrate(
     """
     if not isinstance(model, Model):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise InvalidValueError(f"calibrate needs a model, not {model!r}; of a class make an instance first")
+    casadi_model(model)  # equations that can only be called are refused here, not run by run
     given = listed(batches)
     wanted = [free] if isinstance(free, str) or not isinstance(free, Iterable) else list(free)  # pyright: ignore[reportUnnecessaryIsInstance]
     for name, number, least in (

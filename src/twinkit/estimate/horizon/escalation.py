@@ -26,8 +26,11 @@ def escalated(
         whole = _problem(mhe, window, guess)
     roots = _roots(window, scale) / scale[:, None]
     w = -np.einsum("kji,kj->ki", roots, scale * guess.adjoint)
+    exact = not mhe.model.structure.externals
     for solver in SOLVERS:
-        v, x, moves, ended = solve_nonlinear(whole, w[0], guess.x / scale, w[1:], solver, mhe.limits.seconds)
+        v, x, moves, ended = solve_nonlinear(
+            whole, w[0], guess.x / scale, w[1:], solver, mhe.limits.seconds, exact=exact
+        )
         if ended.usable:
             low, high = mhe.plan.low, mhe.plan.high
             inverse = np.linalg.pinv(roots.transpose(0, 2, 1))  # the optimal noise is in the range of its root

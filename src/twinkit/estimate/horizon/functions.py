@@ -67,7 +67,7 @@ def window_functions(model: Model, plan: Plan, rows: tuple[int, ...], native: bo
 
 def _made(model: Model, plan: Plan, rows: tuple[int, ...], native: bool) -> Functions:
     s = symbols_of(model, plan)
-    shared = ca.SX.sym("shared", s.modes.numel() + s.p.numel())
+    shared = s.kind.sym("shared", s.modes.numel() + s.p.numel())
     modes, p = shared[: s.modes.numel()], shared[s.modes.numel() :]
     t, x, z, u = s.t, s.x, s.z, s.u
     arguments = [t, x, z, u, shared]
@@ -75,6 +75,7 @@ def _made(model: Model, plan: Plan, rows: tuple[int, ...], native: bool) -> Func
     solve = ca.Function("solve", arguments, s.solve(t, x, z, u, modes, p))
     low = tuple(model.layout.states.limits[0])
     dynamics = Dynamics(x.numel(), z.numel(), u.numel(), shared.numel(), slope, solve, low)
+    native = native and not model.structure.externals  # what can only be called has no C code
     flows = [method.advance(dynamics, sensitive=False) for method in METHODS]
     moves = [method.advance(dynamics, sensitive=True) for method in METHODS]
     seen = _seen(s, arguments, modes, p, solve, rows)

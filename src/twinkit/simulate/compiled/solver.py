@@ -9,7 +9,7 @@ import casadi as ca
 import numpy as np
 
 from twinkit.core.errors import MissingDependencyError
-from twinkit.readings.casadi import SYMBOLIC, CasadiModel
+from twinkit.readings.casadi import SYMBOLIC, CasadiModel, casadi_model
 from twinkit.simulate.ensembles import Rows
 from twinkit.simulate.problem import Array, Leg, Problem
 
@@ -122,7 +122,7 @@ def compiled_system(problem: Problem) -> System:
     with SYMBOLIC:
         found = _known.get(key)
         if found is None:
-            found = _known[key] = _compile(problem.reading)
+            found = _known[key] = _compile(casadi_model(problem.model))
         return found
 
 
