@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +22,8 @@ from twinkit.core import InvalidValueError, Model
 from twinkit.core.component import Array
 from twinkit.core.errors import unknown_name
 from twinkit.simulate.signals import Program, program
+
+_LOOKS = 100  # at the inputs over a plan, and where they jump: whether they change
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,6 +139,13 @@ def inputs_over(model: Model, settings: Settings, given: Mapping[str, Any], begi
         if moved & set(entry.labels) and values.get(entry.name) is None:
             values[entry.name] = np.clip(entry.variable.scale, *entry.variable.bounds)
     return program(layout, values, given, begin, end, 1e-8)
+
+
+def changes(inputs: Program, begin: float, end: float, moved: Sequence[int]) -> bool:
+    """Return whether an input that is not moved changes within a time."""
+    knots = inputs.knots[(inputs.knots >= begin) & (inputs.knots < end)]
+    seen = np.delete(inputs.values(np.union1d(np.linspace(begin, end, _LOOKS), knots)), moved, axis=1)
+    return bool((np.ptp(seen, axis=0) > 1e-9 * (1.0 + np.abs(seen[0]))).any())
 
 
 def check_inputs(model: Model, settings: Settings, given: Mapping[str, Any]) -> None:

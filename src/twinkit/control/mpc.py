@@ -12,18 +12,19 @@ from typing import Any
 import numpy as np
 
 from twinkit.control.assembly import plan_of
+from twinkit.control.beginning import brought_forward, first_guesses
 from twinkit.control.component import ControllerComponent
 from twinkit.control.constraints import check_confidence
 from twinkit.control.doubts import Doubts, doubts_of
 from twinkit.control.fallback import fallback
 from twinkit.control.functions import METHODS, Functions
-from twinkit.control.horizon import Horizon, check_inputs, functions_of, inputs_over, nodes
+from twinkit.control.horizon import Horizon, changes, check_inputs, functions_of, inputs_over, nodes
 from twinkit.control.known import Known, known
 from twinkit.control.moves import Move
 from twinkit.control.objective import Objective
 from twinkit.control.plan import Plan
-from twinkit.control.prediction import Predictor, covariances, links, simulated
-from twinkit.control.rounds import first_algebraics, optimised
+from twinkit.control.prediction import Predictor
+from twinkit.control.rounds import optimised
 from twinkit.control.scenarios import Branch, branches_of, under
 from twinkit.control.settings import Settings, settings_of
 from twinkit.control.status import Optimal, Suboptimal
@@ -36,7 +37,6 @@ from twinkit.core import (
     DesignSpace,
     InvalidValueError,
     ParameterUncertainty,
-    SimulationError,
     StateEstimate,
 )
 from twinkit.core.component import Array
@@ -45,8 +45,6 @@ from twinkit.core.identity import digest
 from twinkit.core.units import as_number
 from twinkit.optimise import Converged, Method
 from twinkit.simulate.signals import Program
-
-_LOOKS = 100  # at the inputs over a plan, and where they jump: whether they change
 
 
 @dataclass(frozen=True, eq=False)
@@ -415,7 +413,7 @@ class MPC:
         inputs = (
             inputs_over(self.model, s, given, begin, end) if given else replace(self._steady, knots=np.array([begin]))
         )
-        if s.stretched and given and _changes(inputs, begin, end, [m.place.index for m in s.movers]):
+        if s.stretched and given and changes(inputs, begin, end, [m.place.index for m in s.movers]):
             return "an input changes during a plan whose end is free, which a plan cannot follow: fix the end"
         doubts = None if self._doubts is None else self._doubts.looking(here, self.native)
         horizon = Horizon(
@@ -423,7 +421,7 @@ class MPC:
             self.second_derivatives is None, self.tolerance, self._kept, doubts,
             None if self._uncertain is None else self._uncertain.looking(here, self.native),
         )  # fmt: skip
-        return _forward(horizon, time) if here.time < time - 1e-9 * max(1.0, abs(time)) else horizon
+        return brought_forward(horizon, time) if here.time < time - 1e-9 * max(1.0, abs(time)) else horizon
 
     def _optimised(
         self, horizons: Sequence[Horizon], previous: Plan | None, made_by: Mapping[str, str], began: float
@@ -435,7 +433,7 @@ class MPC:
             warm = None
         best, reasons = None, list[str]()
         shares = [branch.share for branch in self.branches] or [1.0]
-        for begin in [warm] if warm is not None else self._guesses(h):
+        for begin in [warm] if warm is not None else first_guesses(h, self.starts):
             found = optimised(self, horizons, shares, begin, deadline)
             if isinstance(found, str):
                 reasons.append(found)
@@ -450,28 +448,6 @@ class MPC:
             shown = Suboptimal(status.solver, status.iterations, getattr(status, "reason", status.text))
         return plan_of(self, best, shown, made_by, began)
 
-    def _guesses(self, h: Horizon) -> list[Array]:
-        s, count = h.settings, len(h.times) - 1
-        found = [np.tile(h.before, (count, 1))]
-        for j, m in enumerate(s.movers):
-            if m.first is not None:
-                found[0][:, j] = m.first(h.times[:-1])
-        if not np.isfinite(found[0]).all():
-            raise InvalidValueError("the first profile of a move is not finite at all steps of the plan")
-        at = h.times[:1]
-        low, high = (
-            np.array([float(side(at)[0]) for side in (getattr(m, name) for m in s.movers)]) for name in ("low", "high")
-        )
-        if self.starts > 1 and np.isfinite(high - low).all():
-            from scipy.stats import qmc
-
-            sides = qmc.Sobol(2 * len(low), scramble=False).random_base2((self.starts - 1).bit_length() + 1)[1:]
-            share = np.linspace(0.0, 1.0, count)[:, None]
-            for first, last in sides[: self.starts - 1].reshape(-1, 2, len(low)) ** 3:
-                found.append(low + (high - low) * (first + share * (last - first)))
-        ones = np.ones((count, int(s.stretched)))
-        return [np.hstack([one, ones]) for one in found]
-
 
 def _made_by(mpc: MPC, here: Known) -> dict[str, str]:
     return {"controller": mpc.content_hash, "model": mpc.model.content_hash, "estimate": here.made_by}
@@ -481,39 +457,7 @@ class _NoPlanError(Exception):
     """No checked plan was found."""
 
 
-def _changes(inputs: Program, begin: float, end: float, moved: Sequence[int]) -> bool:
-    """Return whether an input that is not moved changes within a time."""
-    knots = inputs.knots[(inputs.knots >= begin) & (inputs.knots < end)]
-    seen = np.delete(inputs.values(np.union1d(np.linspace(begin, end, _LOOKS), knots)), moved, axis=1)
-    return bool((np.ptp(seen, axis=0) > 1e-9 * (1.0 + np.abs(seen[0]))).any())
-
-
 def _middle(low: float, high: float) -> float:
     if math.isfinite(low) and math.isfinite(high):
         return 0.5 * (low + high)
     return low if math.isfinite(low) else (high if math.isfinite(high) else 0.0)
-
-
-def _forward(h: Horizon, time: float) -> Horizon:
-    """Return a horizon whose estimate was carried forward to its start."""
-    k, count = h.known, 32
-    early = replace(h, times=np.linspace(k.time, time, 2))
-    items = early.items(count, np.hstack([h.before, np.ones(int(h.settings.stretched))])[None])
-    z = first_algebraics(early)
-    method = 0
-    run = simulated(h.predictor, method, k.vector, z, items, h.shared)
-    if not np.isfinite(run.path).all():
-        method = 1
-        run = simulated(h.predictor, method, k.vector, z, items, h.shared)
-    if not np.isfinite(run.path).all():
-        raise SimulationError(f"the estimate of {k.time:g} could not be carried forward to {time:g}")
-    if h.uncertain is None:
-        maps = links(h.predictor, method, run, items, h.shared)
-    else:
-        maps, pushes = h.uncertain.links(method, run, items, h.shared)
-        h = replace(h, uncertain=replace(h.uncertain, begin=h.uncertain.carried(maps, pushes)[-1]))
-    covariance = covariances(maps, items, k.covariance, k.noise)[-1]
-    n, a = k.x.size, k.adapted.size
-    end = run.path[-1]
-    moved = replace(k, time=time, x=end[:n], adapted=end[n : n + a], pushes=end[n + a :], covariance=covariance)
-    return replace(h, known=moved)

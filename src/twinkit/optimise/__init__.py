@@ -2,10 +2,11 @@
 
 from twinkit.optimise.augmented import Augmented, augmented
 from twinkit.optimise.bounded import Active, active_at, bounded_stages
-from twinkit.optimise.discretise import Dynamics, Lifted, Method, Radau, RungeKutta4
+from twinkit.optimise.discretise import Dynamics, Lifted, Method, RungeKutta4
 from twinkit.optimise.native import Chains, Path, Points
 from twinkit.optimise.nonlinear import SOLVERS, StageProblem, solve_nonlinear
 from twinkit.optimise.quadratic import StageProgram, StageSolution, solve_stages
+from twinkit.optimise.radau import Radau
 from twinkit.optimise.sqp import Contraction, Limits, Linearised, Problem, Solved, Step, sqp
 from twinkit.optimise.status import Converged, Failed, MaxIterations, Status
 
