@@ -58,7 +58,9 @@ def main() -> None:
         began = time.perf_counter()
         plan = mpc.plan({entry.name: values[entry.name] for entry in mpc.model.layout.states}, t=0.0)
         seconds = time.perf_counter() - began
-        rows.append([case.__name__, duration(seconds), f"{plan.objective:.6g}", plan.status.text, str(len(plan.warnings))])
+        rows.append(
+            [case.__name__, duration(seconds), f"{plan.objective:.6g}", plan.status.text, str(len(plan.warnings))]
+        )
     print(table("first plans, no C compiler", ["", "first plan", "objective", "status", "warnings"], rows))
 
 
