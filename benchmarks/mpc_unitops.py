@@ -1,9 +1,9 @@
-"""First plans with twinkit's own unit operations: stiff, with kinetics that have poles below zero, or far from a target.
+"""First plans with twinkit's own unit operations: stiff, with poles below zero, or far from a target.
 
     python -m benchmarks.mpc_unitops
 
-Each is planned from the model's initial values, without a C compiler: wall time of the first plan, everything built for it
-included, and the quadratic programmes of its last round. There is no peer: the question is whether there is a plan.
+Each is planned from the model's initial values, without a C compiler: wall time of the first plan, everything built for
+it included, and the quadratic programmes of its last round. There is no peer: the question is whether there is a plan.
 """
 
 import time
