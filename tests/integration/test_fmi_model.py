@@ -9,6 +9,7 @@ import threading
 import warnings
 import zipfile
 
+import casadi as ca
 import numpy as np
 import pytest
 
@@ -30,6 +31,9 @@ from twinkit.readings.numeric import evaluate_at
 from twinkit.unitops import JacketedTank
 
 pytest.importorskip("fmpy", reason="FMPy is not installed (the extra 'fmi')")
+
+
+TUNABLE = 'valueReference="4" causality="parameter" variability="tunable"'
 
 
 class Oven(tk.Model):
@@ -78,6 +82,33 @@ def assert_same(plan, other, wall="wall.T", within=1e-6):
         assert same.std == pytest.approx(track.std, rel=1e-5, abs=within)
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "within"),
+    [
+        ("oven2", "oven2", 1e-8),
+        ('providesDirectionalDerivative="true"', "", 1e-5),
+        (TUNABLE, TUNABLE.replace("tunable", "fixed"), 1e-8),
+    ],
+)
+def test_derivatives_are_those_of_the_equations(oven, tmp_path, old, new, within):
+    """By states, inputs and parameters, of all or of one, and along a direction that turns out to be none."""
+    path = altered(oven, tmp_path / "other.fmu", old, new)
+    equations = tk.fmi.casadi_function(path, ["gain"], outputs=["warm"]).equations
+    x, u, p, duty = ca.MX.sym("x", 2), ca.MX.sym("u"), ca.MX.sym("p"), ca.MX.sym("duty")
+    rates, warm = equations(0, x, u, p)
+    lagging = ca.substitute([ca.vertcat(rates, warm)], [u], [p * duty])[0]
+    wanted = [ca.jacobian(rates, ca.vertcat(x, u, p)), ca.jacobian(warm, x), ca.jacobian(warm, u)]
+    found = [np.array(one) for one in ca.Function("d", [x, u, p], wanted)([30.0, 25.0], 1.5, 2.0)]
+    slope = 1.5 * 100 / 130
+    expected = [[-2 * slope / 130 - 0.3, 0.3, 200 / 130, slope], [0.1, -0.12, 0.0, 0.0]]
+    np.testing.assert_allclose(found[0], expected, rtol=within, atol=within)
+    np.testing.assert_allclose(found[1], [[0.5, 0.5]], rtol=within)
+    np.testing.assert_allclose(found[2], [[1.0]], rtol=within)
+    by_x, by_p = (ca.Function("d", [x, p, duty], [ca.jacobian(lagging, one)])([30, 25], 2.0, 0.0) for one in (x, p))
+    assert float(by_x[0, 1]) == pytest.approx(0.3, rel=within)
+    np.testing.assert_allclose(np.array(by_p), 0.0, atol=1e-9)
+
+
 # -- what it is ----------------------------------------------------------------------------------------------------
 def test_a_model_has_what_the_fmu_says(oven):
     model = tk.fmi.model(oven, ["gain"], outputs=["loss"], start={"limit": 90.0, "T": 25.0})
@@ -92,7 +123,7 @@ def test_a_model_has_what_the_fmu_says(oven):
     assert model.values() == {"T": 25.0, "wall.T": 20.0, "Q": 0.0, "gain": 2.0}
     assert (model.T, model.gain, model.time_unit) == (25.0, 2.0, "s")
     assert evaluate_at(model, {"wall.T": 70.0}).outputs["loss"] == 1.0
-    assert model.notes == ("output 'count' (Int32) is left out",)
+    assert model.notes == ("output 'count' is left out: it is Int32",)
     check_dimensions(model)
     assert "wall.T" in str(model.describe())
     with pytest.raises(tk.UnknownNameError, match="gain"):

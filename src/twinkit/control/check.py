@@ -108,6 +108,9 @@ def checked(h: Horizon, task: Task, method: int, substeps: int, u: Array, x: Arr
         away = float(np.max(np.abs(vectors[:, :states] - x[:, :states]) / (scale + np.abs(vectors[:, :states]))))
     values = means[1:, [q.row for q in h.settings.quantities]]
     reason, between = _objections(h, task, u, vectors, values, run.path, zs, items, last)
+    unknown = [q.place.label for q, m in zip(h.settings.quantities, margins.T, strict=True) if not np.isfinite(m).all()]
+    if unknown and not reason:
+        reason = f"how unsure {', '.join(map(repr, unknown))} would be could not be worked out"
     reason = f"{reason} ({foreign[0]})" if reason and foreign else reason
     return Checked(times, vectors[:, :states], means, deviations, margins, values, away, reason, between, foreign)
 
@@ -118,7 +121,7 @@ def _margins(h: Horizon, deviations: Deviations) -> Array:
     rows, quantile = [q.row for q in quantities], np.array([q.quantile for q in quantities])
     found = np.zeros((len(deviations.rows) - 1, len(quantities)))
     if quantile.any():
-        found = deviations.total[1:, rows] * quantile
+        found = np.where(quantile > 0.0, deviations.total[1:, rows], 0.0) * quantile
     if deviations.doubts is not None:
         alone = np.where([q.limited and not q.quantile > 0.0 for q in quantities], CAUTIOUS, 0.0)
         found = found + deviations.padded(deviations.doubts)[1:, rows] * alone
@@ -171,7 +174,7 @@ def _objections(
             return f"{name!r} changes faster than allowed", ()
     hard = np.flatnonzero(np.isinf(task.soft))
     over = np.maximum(task.low - values, values - task.high)[:, hard] / task.y_scale[hard]
-    if over.size and over.max() > ALLOWED:
+    if over.size and not over.max() <= ALLOWED:
         k, r = np.unravel_index(int(np.argmax(over)), over.shape)
         q = h.settings.quantities[int(hard[r])]
         return f"{q.place.label!r} would exceed a limit by {over[k, r] * q.scale:.3g} at t = {task.times[k + 1]:g}", ()

@@ -226,7 +226,7 @@ class EnsembleForecast:
         start = {entry.name: run.values(entry.name)[:, 0].mean(axis=0) for entry in layout.states}
         looking = self._doubts.looking(self._doubts.shifted(known(model, start, self._start)), native=False)
         # The look-up takes the vector of a prediction, in which the shifts follow the states.
-        shifts = np.zeros((len(times), len(looking.places)))
+        shifts = np.zeros((len(times), sum(place is not None for place in looking.places)))
         points = np.insert(points, [1 + layout.states.size] * shifts.shape[1], shifts, axis=1)
         return looking.stds_along(points, np.concatenate(constants))[0]
 

@@ -192,7 +192,7 @@ def task_of(h: Horizon, method: int, substeps: int, margins: Array, guess: Array
     """
     times, a = h.times, asked(h)
     shooting = Shooting(h.functions, method, pieces(times, substeps, h.program), h.adapted)
-    low, high = _tightened(a.low, a.high, margins) if margins.any() else (a.low, a.high)
+    low, high = tightened(a.low, a.high, margins) if margins.any() else (a.low, a.high)
     return Task(
         **{**vars(a), "low": low, "high": high}, functions=h.functions, shooting=shooting, times=times,
         inputs=(h.program.values(times[1:], before=True), h.program.values(times[:-1])),
@@ -271,7 +271,7 @@ def _over_time(s: Settings, times: Array) -> tuple[Array, Array, Array, Array, A
     return weight, reference, price, low, high
 
 
-def _tightened(low: Array, high: Array, margins: Array) -> tuple[Array, Array]:
+def tightened(low: Array, high: Array, margins: Array) -> tuple[Array, Array]:
     """Return limits with margins; where these leave nothing, their middle."""
     tight = low + margins, high - margins
     bounded = np.isfinite(low) & np.isfinite(high)

@@ -37,6 +37,7 @@ from twinkit.core import (
     DesignSpace,
     InvalidValueError,
     ParameterUncertainty,
+    SimulationError,
     StateEstimate,
 )
 from twinkit.core.component import Array
@@ -285,11 +286,15 @@ class MPC:
              q.final_weight, q.summed, q.final, q.scale, q.at_end]
             for q in s.quantities
         ]  # fmt: skip
-        moves = [[m.place.label, m.low.identity, m.high.identity, m.rate, m.move.penalty, m.move.blocks, m.safe,
-                  None if m.first is None else m.first.identity] for m in s.movers]  # fmt: skip
+        moves = [
+            [m.place.label, m.low.identity, m.high.identity, m.rate, m.move.penalty, m.scale, m.move.blocks, m.safe,
+             None if m.first is None else m.first.identity]
+            for m in s.movers
+        ]  # fmt: skip
         rest = [s.running, s.step, s.horizon, s.until, self.grows, self.validity, repr(self.terminal), self.rtol,
-                self.chosen_method, self.tolerance, self.second_derivatives, self.iterations, self.starts,
-                sorted(self.inputs),
+                self.chosen_method, self.tolerance, self.second_derivatives, self.iterations, self.seconds,
+                self.escalate, self.starts,
+                sorted((name, getattr(value, "__qualname__", repr(value))) for name, value in self.inputs.items()),
                 [[d.label, d.formula.content_hash, d.sources] for d in s.derived], self.shared_steps,
                 [[b.name, b.share, b.values] for b in self.branches],
                 sorted((name, one.std, one.identity) for name, one in self.applicability.items()),
@@ -414,7 +419,7 @@ class MPC:
             inputs_over(self.model, s, given, begin, end) if given else replace(self._steady, knots=np.array([begin]))
         )
         if s.stretched and given and changes(inputs, begin, end, [m.place.index for m in s.movers]):
-            return "an input changes during a plan whose end is free, which a plan cannot follow: fix the end"
+            raise _NoPlanError("an input changes during a plan whose end is free, which it cannot follow: fix the end")
         doubts = None if self._doubts is None else self._doubts.looking(here, self.native)
         horizon = Horizon(
             self.model, s, here, times, stretch, inputs, before, *functions, self._terminal, self.exact,
@@ -429,12 +434,15 @@ class MPC:
         """Return a fresh plan, or raise `_NoPlanError`."""
         deadline, h = began + self.seconds, horizons[0]
         warm = previous.warm if previous is not None and isinstance(previous.warm, Warm) else None
-        if warm is not None and (warm.points[0].u.shape[1] != h.functions.controls or warm.times[-1] <= h.times[0]):
+        if warm is not None and (not _fits(warm, h) or warm.times[-1] <= h.times[0]):
             warm = None
         best, reasons = None, list[str]()
         shares = [branch.share for branch in self.branches] or [1.0]
         for begin in [warm] if warm is not None else first_guesses(h, self.starts):
-            found = optimised(self, horizons, shares, begin, deadline)
+            try:
+                found = optimised(self, horizons, shares, begin, deadline)
+            except SimulationError as error:  # of this first guess; another may do
+                found = str(error)
             if isinstance(found, str):
                 reasons.append(found)
             elif best is None or found.cost < best.cost:
@@ -451,6 +459,13 @@ class MPC:
 
 def _made_by(mpc: MPC, here: Known) -> dict[str, str]:
     return {"controller": mpc.content_hash, "model": mpc.model.content_hash, "estimate": here.made_by}
+
+
+def _fits(warm: Warm, h: Horizon) -> bool:
+    """Return whether a plan has the shape of those for a horizon: it may be another controller's."""
+    p, f = warm.points[0], h.functions
+    sizes = p.x.shape[1], p.u.shape[1], p.z.shape[1], p.force.shape[1], warm.margins[0].shape[1]
+    return sizes == (f.states, f.controls, f.algebraics, len(h.settings.quantities), len(h.settings.quantities))
 
 
 class _NoPlanError(Exception):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import time as clock
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from twinkit.control.check import COARSE, Checked, checked
-from twinkit.control.horizon import Horizon, task_of
+from twinkit.control.horizon import Horizon, limits_over, task_of, tightened
 from twinkit.control.prediction import Run, simulated
 from twinkit.control.problem import PlanProblem
 from twinkit.control.region import ALLOWED
@@ -21,7 +22,7 @@ from twinkit.control.task import Point, Task
 from twinkit.control.warm import Warm, guessed, left
 from twinkit.core import SimulationError
 from twinkit.core.component import Array
-from twinkit.optimise import Status
+from twinkit.optimise import MaxIterations, Status
 
 if TYPE_CHECKING:
     from twinkit.control.mpc import MPC
@@ -32,6 +33,7 @@ _WORK, _LEAST = 2000, 16  # implicit sub-steps of a plan, and of a step, for acc
 _ROUNDS = 4  # solutions of one plan, with finer steps or other margins
 _MORE = 12  # the same where margins are searched for
 _BLOWN = 0.5  # change of derivatives over a step, with half the sub-step, of a method that is not stable
+_WRONG = 0.05  # of magnitude plus nominal value: a plan that is integrated worse is none
 _CLOSE = 0.02  # of the scale: margins that differ by less are the same
 
 
@@ -128,8 +130,8 @@ def optimised(
             tasks = tasks_now()
     found: Found | str = "nothing was tried"
     wider: _Wider | None = None
-    rounds = 0
-    while rounds < (_ROUNDS if wider is None else _MORE):
+    rounds, before, kept = 0, math.inf, [np.zeros(shape) for _ in horizons]
+    while rounds < (_MORE if wider is not None or any(margin.any() for margin in margins) else _ROUNDS):
         rounds += 1
         if clock.perf_counter() > deadline:
             return "the deadline passed before there was a plan" if found == "nothing was tried" else found
@@ -146,33 +148,78 @@ def optimised(
             tasks, points = tasks_now(), attempt.points
             continue
         reason = next((check.reason for check in checks if check.reason), "") or _apart(mpc, tasks, attempt.points)
+        if not (reason or exact) and max(check.error for check in checks) > _WRONG:
+            reason = "the model could not be integrated accurately with these moves"
         if reason and wider is not None:
             wider = replace(wider, share=0.5 * wider.share)
             margins = wider.margins
             tasks, points = tasks_now(), wider.points
             continue
         if reason and not usable:
-            return f"{getattr(attempt.status, 'reason', attempt.status.text)} ({reason})"
+            text = f"{getattr(attempt.status, 'reason', attempt.status.text)} ({reason})"
+            found = text if isinstance(found, str) else found
+            if not _farther(margins, kept, tasks[0]):
+                return found
+            # Margins of another plan may be too wide for any: those of a plan in between are narrower.
+            margins = [0.5 * (old + new) for old, new in zip(kept, margins, strict=True)]
+            tasks = tasks_now()
+            continue
         wanted = [check.margins for check in checks]
-        if wider is not None or any(check.foreign for check in checks):
+        if not all(np.isfinite(one).all() for one in wanted):
+            return reason if isinstance(found, str) else found
+        foreign = any(check.foreign for check in checks)
+        if wider is not None or foreign:
             # Once a plan has left what its model was trained on, margins only grow: else it would leave again.
             wanted = [np.maximum(new, old) for new, old in zip(wanted, margins, strict=True)]
-        pairs = zip(wanted, margins, strict=True)
-        moved = max(float(np.max(np.abs(new - old) / tasks[0].y_scale, initial=0.0)) for new, old in pairs)
+        settled = not _farther(wanted, margins, tasks[0])
         if reason:
-            found = reason
-        else:
+            found = reason if isinstance(found, str) else found
+        elif settled or foreign or _keeps(horizons, checks):
+            status: Status = attempt.status
+            if not (settled or foreign):
+                status = MaxIterations(status.solver, status.iterations, "margins that have not settled")
+            elif not exact:
+                status = MaxIterations(status.solver, status.iterations, "steps that are integrated roughly")
             parts = list(zip(horizons, tasks, attempt.parts(), checks, strict=True))
-            narrow = moved > _CLOSE and any(check.foreign for check in checks)
-            found = Found(tuple(Result(*part) for part in parts), attempt.status, substeps, warm, narrow)
-        if not moved > _CLOSE:
+            found = Found(tuple(Result(*p) for p in parts), status, substeps, warm, not settled and foreign)
+        elif isinstance(found, str):
+            found = "no moves were found that keep the margins which they themselves need"
+        if settled:
             break
-        if not reason and (wider is not None or any(check.foreign for check in checks)):
+        if not reason and (wider is not None or foreign):
             wider = _Wider(margins, wanted, attempt.points, 0.5 if wider is None else wider.share)
             wanted = wider.margins
+        elif not reason:
+            moved = _apart_by(wanted, margins, tasks[0])
+            if moved > 0.5 * before:  # to and fro: only half of the way
+                wanted = [0.5 * (old + new) for old, new in zip(margins, wanted, strict=True)]
+            before, kept = moved, margins
         margins = wanted
         tasks, points = tasks_now(), attempt.points
     return found
+
+
+def _apart_by(new: Sequence[Array], old: Sequence[Array], task: Task) -> float:
+    """Return the largest difference of margins, scaled."""
+    pairs = zip(new, old, strict=True)
+    return max(float(np.max(np.abs(a - b) / task.y_scale, initial=0.0)) for a, b in pairs)
+
+
+def _farther(new: Sequence[Array], old: Sequence[Array], task: Task) -> bool:
+    """Return whether margins differ."""
+    return not _apart_by(new, old, task) <= _CLOSE
+
+
+def _keeps(horizons: Sequence[Horizon], checks: Sequence[Checked]) -> bool:
+    """Return whether plans keep the margins that they themselves need, though they were made with others."""
+    for h, check in zip(horizons, checks, strict=True):
+        hard = [r for r, q in enumerate(h.settings.quantities) if q.limited and math.isinf(q.soft)]
+        low, high = tightened(*limits_over(h.settings, check.times[1:]), check.margins)
+        scale = np.array([q.scale for q in h.settings.quantities])
+        over = np.maximum(low - check.values, check.values - high) / scale
+        if not (over[:, hard] <= _CLOSE).all():
+            return False
+    return True
 
 
 @dataclass(frozen=True, eq=False)

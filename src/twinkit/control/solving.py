@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time as clock
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -80,7 +81,8 @@ def solved(
         Whether there are finer steps to try first where SQP gets stuck.
     """
     try:
-        best = _sequential(tasks, guess, shared, iterations, until)
+        with np.errstate(over="ignore", invalid="ignore"):  # far away a model may lead anywhere: such steps are refused
+            best = _sequential(tasks, guess, shared, iterations, until)
     except (ArithmeticError, RuntimeError, np.linalg.LinAlgError) as error:
         nothing = (None,) * len(tasks)
         best = Attempt(guess, nothing, Failed("SQP", 0, f"the solver crashed: {error}"))
@@ -88,12 +90,14 @@ def solved(
         return best
     reasons = [getattr(best.status, "reason", best.status.text)]
     for solver in SOLVERS:
-        left = until - clock.perf_counter()
-        if left <= 0.0:
+        if clock.perf_counter() > until:
             reasons.append(f"no time left for {solver.upper()}")
             break
+        if solver == "fatrop" and math.isfinite(until):
+            reasons.append("FATROP takes no time limit")
+            continue
         try:
-            tried = _nonlinear(tasks, best.points, shared, solver, left)
+            tried = _nonlinear(tasks, best.points, shared, solver, until)
         except (ArithmeticError, RuntimeError, np.linalg.LinAlgError) as error:
             reasons.append(f"{solver.upper()} crashed: {error}")
             continue
@@ -132,7 +136,7 @@ def _sequential(tasks: Sequence[Task], guess: tuple[Point, ...], shared: int, it
     return replace(best, status=replace(best.status, iterations=done))
 
 
-def _nonlinear(tasks: Sequence[Task], guess: Sequence[Point], shared: int, solver: str, seconds: float) -> Attempt:
+def _nonlinear(tasks: Sequence[Task], guess: Sequence[Point], shared: int, solver: str, until: float) -> Attempt:
     """Solve the whole plan, of all scenarios, with one nonlinear solver."""
     problems = [PlanProblem(task) for task in tasks]
     starts = [_begun(*one) for one in zip(problems, guess, strict=True)]
@@ -151,7 +155,7 @@ def _nonlinear(tasks: Sequence[Task], guess: Sequence[Point], shared: int, solve
         slots = np.tile(ws[0][:shared, :c].ravel(), (len(w) + 1, 1))
         x = np.hstack([np.vstack([*(one[:-1] for one in xs), xs[-1][-1:]]), slots])
     exact = not first.functions.called
-    _, x, w, ended = solve_nonlinear(problem, np.zeros(1), x, w, solver, seconds, exact=exact)
+    _, x, w, ended = solve_nonlinear(problem, np.zeros(1), x, w, solver, until - clock.perf_counter(), exact=exact)
     points = list[Point]()
     for k, (task, one, start) in enumerate(zip(tasks, problems, starts, strict=True)):
         rows = w[k * count : (k + 1) * count, :c].copy()

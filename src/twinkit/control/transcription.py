@@ -40,6 +40,9 @@ class Transcription:
         scale = np.concatenate([task.x_scale, task.u_scale])
         self._unknown = np.empty(0) if self._lifted is None else scale[list(self._lifted.places)]
         self._low = np.empty(0) if self._lifted is None else np.array(self._lifted.low) / self._unknown
+        if self._lifted is not None:  # what begins below a bound is allowed as far below
+            begin = (np.concatenate([task.start, task.before]) / scale)[list(self._lifted.places)]
+            self._low -= 2.0 * np.maximum(np.where(np.isfinite(self._low), self._low, begin) - begin, 0.0)
         self._bounded = np.flatnonzero(np.isfinite(self._low)).tolist()
         self._met: dict[int, tuple[Any, Any, Any, Any]] = {}
 

@@ -64,7 +64,7 @@ class TreeProblem:
 
     def __init__(self, tasks: Sequence[Task], shared: int, fast: bool = False) -> None:
         self._parts = [PlanProblem(task) for task in tasks]
-        self._shared, self._fast = shared, fast
+        self._shared, self._fast = min(shared, tasks[0].count), fast
         self._active: Active | None = None
         self._solved: Active | None = None
 

@@ -10,7 +10,7 @@ import numpy as np
 from twinkit.core.component import Array, StepError
 from twinkit.fmi._errors import UnsupportedFMUError
 from twinkit.fmi.casadi import FMUFunction
-from twinkit.fmi.description import FMUDescription, Kind
+from twinkit.fmi.description import FMUDescription, FMUVariable, Kind
 from twinkit.fmi.session import Session
 
 _AGREES = 1e-6  # relative, of rates and outputs: two ways of asking the same FMU
@@ -45,6 +45,12 @@ def refuse(file: str, d: FMUDescription, states: Sequence[str], start: Mapping[s
     for reason, holds in reasons.items():
         if holds:
             raise UnsupportedFMUError(f"{file} cannot be a model: {reason}")
+
+
+def nominal_of(variable: FMUVariable) -> float | None:
+    """Return the nominal value of a variable, where it is one."""
+    value = variable.nominal
+    return value if value is not None and np.isfinite(value) and value > 0.0 else None
 
 
 class Look:
@@ -97,7 +103,7 @@ class Look:
         found = values.copy()
         for k, name in enumerate(names):
             v = d.variables[name]
-            shift = _AWAY * (abs(values[k]) + (v.nominal or (0.0 if values[k] else 1.0)))
+            shift = _AWAY * (abs(values[k]) + (nominal_of(v) or (0.0 if values[k] else 1.0)))
             found[k] += -shift if v.maximum is not None and values[k] + shift > v.maximum else shift
         return found
 
@@ -129,9 +135,10 @@ class Look:
             raise UnsupportedFMUError(
                 f"{self._file} cannot be a model: it fails when CasADi asks for its equations{hint}"
             )
-        if not np.allclose(
-            found, wanted, rtol=_AGREES, atol=_AGREES * float(np.abs(wanted).max()) + _TINY, equal_nan=True
-        ):
+        size = np.maximum(np.abs(wanted), np.abs(self._asked(self._t0, self.x0, self.u0, self.p0)))  # each its own
+        size = np.where(np.isfinite(size), size, 0.0)
+        apart = ~np.isclose(found, wanted, rtol=0.0, atol=_AGREES * size + _TINY, equal_nan=True)
+        if apart.any():
             raise UnsupportedFMUError(
                 f"{self._file} cannot be a model: its equations as CasADi asks for them do not follow {what} (rates "
                 f"and outputs {found.tolist()}, not {wanted.tolist()})"

@@ -23,7 +23,7 @@ from twinkit.core.units import affine, derivative_unit
 from twinkit.core.variables import Input, Output, Parameter, State, Variable
 from twinkit.fmi._archive import ArchiveLimits
 from twinkit.fmi._errors import UnsupportedFMUError
-from twinkit.fmi._look import Look, refuse
+from twinkit.fmi._look import Look, nominal_of, refuse
 from twinkit.fmi._units import time_unit_of, unit_of
 from twinkit.fmi._values import plain_value
 from twinkit.fmi.casadi import FMUFunction, casadi_function
@@ -234,6 +234,8 @@ def model(
         plant = tk.fmi.model("tank.fmu", ["V"], time_unit="min")
         mpc = tk.MPC(plant, horizon="2 h", step="5 min", track={"T": "45 degC"}, moves={"Q": tk.Move()})
     """
+    from twinkit.readings.casadi import SYMBOLIC
+
     given = tuple(sorted((name, plain_value(value)) for name, value in (start or {}).items()))
     for name, value in given:
         if not isinstance(value, (bool, int, float, str, bytes)):
@@ -242,9 +244,10 @@ def model(
     description = read_description(place)
     chosen, seen = (tuple(dict.fromkeys([n] if isinstance(n, str) else n)) for n in (parameters, outputs))
     recipe = Recipe(str(place), chosen, seen, given, time_unit, file_hash(place))
-    if recipe not in _known:
-        _known[recipe] = _made(recipe, description, limits)
-    found = _known[recipe]
+    with SYMBOLIC:  # CasADi builds one thing at a time
+        if recipe not in _known:
+            _known[recipe] = _made(recipe, description, limits)
+        found = _known[recipe]
     if not found.inside.exact:
         warnings.warn(
             f"{place.name} provides no directional derivatives, so finite differences take their place: plans are less "
@@ -257,12 +260,17 @@ def model(
 
 def restored(recipe: Recipe, values: Mapping[str, Any]) -> FMUModel:
     """Return the model again, from what a pickle holds: its file has to be where it was."""
+    from twinkit.readings.casadi import SYMBOLIC
+
     place = Path(recipe.path)
+    if not place.is_file():
+        raise DataError(f"the FMU of the model is not at {recipe.path!r} any more")
     if file_hash(place) != recipe.file:
         raise DataError(f"{recipe.path!r} is not the FMU that the model was made from any more")
-    if recipe not in _known:
-        _known[recipe] = _made(recipe, read_description(place), None)
-    return _known[recipe](values)
+    with SYMBOLIC:
+        if recipe not in _known:
+            _known[recipe] = _made(recipe, read_description(place), None)
+        return _known[recipe](values)
 
 
 def _made(recipe: Recipe, description: FMUDescription, limits: ArchiveLimits | None) -> type[FMUModel]:
@@ -270,8 +278,11 @@ def _made(recipe: Recipe, description: FMUDescription, limits: ArchiveLimits | N
     path, start = Path(recipe.path), dict(recipe.start)
     states = [description.variables[name].derivative_of for name in description.derivatives]
     refuse(path.name, description, states, start)
-    own = [v.name for v in description.of("output") if v.type.is_float]
-    outputs = [name for name in dict.fromkeys((*own, *recipe.outputs)) if name not in states and name not in _RESERVED]
+    left_out = {
+        v.name: why for v in description.of("output") if (why := _no_output(v)) and v.name not in recipe.outputs
+    }
+    own = [v.name for v in description.of("output") if v.name not in left_out]
+    outputs = [name for name in dict.fromkeys((*own, *recipe.outputs)) if name not in states]
     with Session(path, kind=Kind.MODEL_EXCHANGE, limits=limits) as session:
         session.reset(start, description.start_time or 0.0)
         if session.next_time_event is not None:
@@ -285,10 +296,10 @@ def _made(recipe: Recipe, description: FMUDescription, limits: ArchiveLimits | N
         raise UnsupportedFMUError(
             f"CasADi takes other variables of {path.name} for its states or outputs than are declared"
         )
-    for name in (*states, *reading.inputs, *recipe.parameters):
+    for name in (*states, *reading.inputs, *recipe.parameters, *outputs):
         if name in _RESERVED:
             raise UnsupportedFMUError(f"{path.name} has a variable {name!r}, a name that models use for themselves")
-    notes = [f"output {v.name!r} ({v.type.value}) is left out" for v in description.of("output") if not v.type.is_float]
+    notes = [f"output {name!r} is left out: it is {why}" for name, why in left_out.items()]
     unit = time_unit_of(*_independent(description))
     declared: dict[str, Variable] = {}
     kinds: list[tuple[type[Variable], Sequence[str], Iterable[Any]]] = [
@@ -312,6 +323,17 @@ def _made(recipe: Recipe, description: FMUDescription, limits: ArchiveLimits | N
     return made
 
 
+def _no_output(variable: FMUVariable) -> str:
+    """Return why an output of an FMU is none of a model ('' where it is one)."""
+    if not variable.type.is_float:
+        return variable.type.value
+    if variable.derivative_of:
+        return f"the derivative of {variable.derivative_of!r}"
+    if variable.name in _RESERVED:
+        return "a name that models use for themselves"
+    return "" if variable.variability == "continuous" else variable.variability
+
+
 def _independent(description: FMUDescription) -> tuple[str, Any]:
     """Return the unit of the independent variable and its definition."""
     found = next(iter(description.of("independent")), None)
@@ -330,5 +352,4 @@ def _variable(
     if not low <= high or (value is not None and not low <= value <= high):
         notes.append(f"{v.name!r}: its bounds ({low:g}, {high:g}) are left out, because it starts at {value}")
         bounds = [None, None]
-    nominal = v.nominal if v.nominal is not None and np.isfinite(v.nominal) and v.nominal > 0.0 else None
-    return kind(unit, value, (bounds[0], bounds[1]), nominal, None, v.description, "the FMU")
+    return kind(unit, value, (bounds[0], bounds[1]), nominal_of(v), None, v.description, "the FMU")

@@ -595,3 +595,33 @@ def test_nonlinear_solvers_take_implicit_stages_as_unknowns(solver, monkeypatch)
 
 def _unable(tasks, guess, shared, iterations, until):
     return solving.Attempt(guess, (None,) * len(tasks), OptimiserFailed("SQP", 0, "switched off"))
+
+
+class Runaway(tk.Model):
+    """With the greatest moves it is infinite before the end of a plan."""
+
+    time_unit = "h"
+    x = tk.State("", initial=0.5, nominal=1.0)
+    u = tk.Input("1/h", default=0.0, bounds=(0, 6))
+
+    def equations(self, v, m):
+        return {"x": v.u * v.x**2 - m.quantity(1.0, "1/h") * v.x}
+
+
+def test_a_start_that_leads_nowhere_leaves_the_others():
+    settings = {"horizon": 4, "step": 0.5, "maximize": final("x"), "within": {"x": (None, 0.8)}, "native": False}
+    plan = MPC(Runaway(), moves={"u": Move()}, starts=4, **settings).plan({"x": 0.5}, t=0)
+    assert isinstance(plan.status, Optimal), plan.status.text
+
+
+def test_a_plan_of_another_controller_is_no_warm_start():
+    other = tank().plan({"T": 20.0}, t=0.0)
+    mpc = tank(within={"T": (None, 60.0), "power": (None, 9.0)}, maximize=integral("T"))
+    plan = mpc.plan({"T": 22.0}, t=2.0, previous=other)
+    assert isinstance(plan.status, Optimal), plan.status.text
+
+
+def test_what_determines_plans_determines_the_hash():
+    known = {tank(**change).content_hash for change in ({}, {"inputs": {"room": 18.0}}, {"inputs": {"room": 19.0}},
+             {"seconds": 2.0}, {"escalate": False}, {"moves": {"Q": Move(penalty=0.01, scale=3.0)}})}  # fmt: skip
+    assert len(known) == 6

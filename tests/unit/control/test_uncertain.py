@@ -8,7 +8,7 @@ from tests.hybrid_examples import Growth, batches
 from tests.uncertain_examples import COVARIANCE, Tank, held, parameters, slopes
 
 import twinkit as tk
-from twinkit.control import EnsembleForecast, recommend
+from twinkit.control import EnsembleForecast, Optimal, recommend
 from twinkit.control.functions import METHODS
 from twinkit.control.known import known
 from twinkit.control.prediction import links, predictor, simulated
@@ -369,3 +369,58 @@ def test_forecasts_beyond_the_domain_are_wider(fitted):
     # The doubts of the plan are linear; the forecast simulates them, and is skewed where they are large.
     early = slice(1, 3)
     np.testing.assert_allclose(wide.predicted["X"].std[early], plan.predicted["X"].std[early], rtol=0.4)
+
+
+class Filled(tk.Model):
+    """What is moved in is only known to a factor: the margin of a limit grows with the moves it allows."""
+
+    time_unit = "h"
+    x = tk.State("g", initial=0.0, nominal=1.0)
+    u = tk.Input("g/h", default=0.0, bounds=(0, 1))
+    share = tk.Parameter("", 1.0, bounds=(0, 3))
+
+    def equations(self, v, m):
+        return {"x": v.share * v.u}
+
+
+@pytest.mark.parametrize("std", [0.2, 0.4, 0.65])
+@pytest.mark.parametrize("first", [None, 0.5, 1.0])
+def test_margins_that_depend_on_the_moves_settle(std, first):
+    """``x + quantile std x = 4``: the first guess may need far too wide a margin, or none."""
+    uncertain = ParameterSet(("share",), (1.0,), ("",), np.array([[std**2]]))
+    mpc = tk.MPC(
+        Filled(), horizon=10, step=1, maximize=tk.final("x"), moves={"u": tk.Move(first=first)},
+        within={"x": (None, 4.0)}, confidence=0.95, uncertainty=uncertain, native=False,
+    )  # fmt: skip
+    plan = mpc.plan({"x": 0.0}, t=0)
+    assert isinstance(plan.status, Optimal), plan.status.text
+    end = plan.predicted["x"].mean[-1]
+    assert end == pytest.approx(4.0 / (1.0 + QUANTILE[0.95] * std), rel=0.02)
+
+
+class Induced(tk.Model):
+    """Without inducer the slope of its effect in the exponent is not defined."""
+
+    time_unit = "h"
+    inducer = tk.State("g/L", initial=0.0, nominal=1.0)
+    product = tk.State("g/L", initial=0.0, nominal=1.0)
+    F = tk.Input("g/L/h", default=0.0, bounds=(0, 1))
+    n = tk.Parameter("", 2.0, bounds=(1, 4))
+
+    def equations(self, v, m):
+        half = m.quantity(0.5, "g/L")
+        return {
+            "inducer": 1.0 * v.F,
+            "product": m.quantity(1.0, "g/L/h") * v.inducer**v.n / (half**v.n + v.inducer**v.n),
+        }
+
+
+def test_margins_that_cannot_be_worked_out_are_said():
+    uncertain = ParameterSet(("n",), (2.0,), ("",), np.array([[0.04]]))
+    mpc = tk.MPC(
+        Induced(), horizon=5, step=1, maximize=tk.final("product"), moves={"F": tk.Move()},
+        within={"product": (None, 1.0)}, confidence=0.95, uncertainty=uncertain, native=False, escalate=False,
+    )  # fmt: skip
+    plan = mpc.plan({"inducer": 0.0, "product": 0.0}, t=0)
+    assert not plan.status.fresh
+    assert "how unsure 'product' would be" in plan.status.text
