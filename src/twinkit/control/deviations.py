@@ -53,12 +53,12 @@ class Deviations:
         return bool(self.h.known.covariance.any() or self.h.known.noise.any())
 
     @cached_property
-    def _links(self) -> tuple[Array, Array | None]:
-        """Derivatives of the sub-steps, in the vector and in the uncertain directions."""
+    def _links(self) -> tuple[Array, Array]:
+        """Derivatives of the sub-steps, in the vector and in the uncertain directions (empty: there are none)."""
         count = int(self.at.max())
         items, first = self.items[:count], self.run.until(count)
         if self.h.uncertain is None:
-            return links(self.h.predictor, self.method, first, items, self.h.shared), None
+            return links(self.h.predictor, self.method, first, items, self.h.shared), np.empty((count, 0, 0))
         return self.h.uncertain.links(self.method, first, items, self.h.shared)
 
     @cached_property
@@ -77,9 +77,7 @@ class Deviations:
         uncertain = self.h.uncertain
         if uncertain is None:
             return None
-        maps, pushes = self._links
-        assert pushes is not None
-        moved = np.concatenate([uncertain.begin[None], uncertain.carried(maps, pushes)])[self.at]
+        moved = np.concatenate([uncertain.begin[None], uncertain.carried(*self._links)])[self.at]
         direct = self.direct()
         found = self.rows @ moved if direct is None else self.rows @ moved + direct
         return np.sqrt(np.sum(found**2, axis=2))

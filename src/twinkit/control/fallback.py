@@ -12,9 +12,10 @@ from twinkit.control.assembly import empty_plan, plan_of, unseen_plan
 from twinkit.control.check import checked
 from twinkit.control.horizon import Horizon, task_of
 from twinkit.control.plan import Plan
-from twinkit.control.rounds import Found, Result, first_algebraics, fitted, point_of
+from twinkit.control.rounds import Found, Result, first_algebraics, point_of
 from twinkit.control.solving import Attempt
 from twinkit.control.status import Failed, PreviousPlan, SafeSetpoint
+from twinkit.control.substeps import fitted
 from twinkit.control.warm import Warm
 from twinkit.core.component import Array
 from twinkit.optimise import Converged

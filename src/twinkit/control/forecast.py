@@ -201,9 +201,10 @@ class EnsembleForecast:
         times = self._times()
         run = self._run(self._draws, inputs, times)
         values = {name: self._values(run, name) for name in self.names}
-        stds = self._doubted(run, inputs, times)
-        if stds.any():
-            values = self._shifted(inputs, times, stds)
+        if self._doubts is not None:
+            stds = self._doubted(self._doubts, run, inputs, times)
+            if stds.any():
+                values = self._shifted(self._doubts, inputs, times, stds)
         return {n: Paths(n, layout.find(n).variable.unit, times, values[n]) for n in self.names}
 
     def _run(self, draws: Mapping[str, Array], inputs: Mapping[str, Any], times: Array) -> EnsembleSolution:
@@ -215,24 +216,21 @@ class EnsembleForecast:
             raise SimulationError(f"{len(run.failures)} of {len(run)} forecasts failed; member {member}: {why}")
         return run
 
-    def _doubted(self, run: EnsembleSolution, inputs: Mapping[str, Any], times: Array) -> Array:
+    def _doubted(self, doubts: Doubts, run: EnsembleSolution, inputs: Mapping[str, Any], times: Array) -> Array:
         """Return the standard deviation of the shift of every learned term along the mean path, ``(k, terms)``."""
-        if self._doubts is None:
-            return np.zeros((len(times), 0))
         model, layout = self.model, self.model.layout
         every = program(layout, model.values(), inputs, float(times[0]), float(times[-1]), _RTOL)
         constants = constants_of(model)
         points = np.hstack([times[:, None], run.x.mean(axis=0), run.z.mean(axis=0), every.values(times)])
         start = {entry.name: run.values(entry.name)[:, 0].mean(axis=0) for entry in layout.states}
-        looking = self._doubts.looking(self._doubts.shifted(known(model, start, self._start)), native=False)
+        looking = doubts.looking(doubts.shifted(known(model, start, self._start)), native=False)
         # The look-up takes the vector of a prediction, in which the shifts follow the states.
         shifts = np.zeros((len(times), sum(place is not None for place in looking.places)))
         points = np.insert(points, [1 + layout.states.size] * shifts.shape[1], shifts, axis=1)
         return looking.stds_along(points, np.concatenate(constants))[0]
 
-    def _shifted(self, inputs: Mapping[str, Any], times: Array, stds: Array) -> dict[str, Array]:
+    def _shifted(self, doubts: Doubts, inputs: Mapping[str, Any], times: Array, stds: Array) -> dict[str, Array]:
         """Return the values where the learned terms are shifted as far as they are doubted, piece by piece."""
-        assert self._doubts is not None
         layout = self.model.layout
         seed = np.random.SeedSequence([self.seed, 2])
         deviates = np.random.default_rng(seed).standard_normal((self.size, stds.shape[1]))
@@ -243,7 +241,7 @@ class EnsembleForecast:
         draws, found = dict(self._draws), {name: np.empty((self.size, len(times))) for name in self.names}
         for a, b in pairwise(ends):
             shifts = dict[str, Array]()
-            for k, (term, _) in enumerate(self._doubts.terms):
+            for k, (term, _) in enumerate(doubts.terms):
                 name = f"{term}.shift"
                 if name in layout.parameters:
                     shifts[name] = self._draws.get(name, 0.0) + stds[b, k] * deviates[:, k]

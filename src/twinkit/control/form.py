@@ -25,6 +25,8 @@ class Form:
         Quantities with soft limits.
     rows
         Limits as rows: the quantity, whether at the end of a step, its slack (-1: none), the sign of the slack.
+    begun
+        Whether each quantity is limited where steps start too: it changes at once with a control.
     spreads
         Per step, what takes the variables of the programme to states and applied controls, scaled.
     """
@@ -33,32 +35,35 @@ class Form:
     limited: list[int]
     slacked: list[int]
     rows: list[tuple[int, bool, int, float]]
+    begun: npt.NDArray[np.bool_]
     spreads: Array
 
 
 def form_of(
-    rate: Array, penalty: Array, free: npt.NDArray[np.bool_], low: Array, high: Array, soft: Array, f: Functions
-) -> Form:
-    """Return the form for what a `Task` has under the same names."""
+    rate: Array, penalty: Array, free: npt.NDArray[np.bool_], low: Array, high: Array, soft: Array, f: Functions,
+    at_end: npt.NDArray[np.bool_],
+) -> Form:  # fmt: skip
+    """Return the form for what a `Task` has under the same names; `at_end`: quantities that are limited there only."""
     limited = np.isfinite(rate).any(axis=0)
     remembered = np.flatnonzero(limited | (penalty > 0.0) | ~free.all(axis=0)).tolist()
     below, above = (np.flatnonzero(np.isfinite(side).any(axis=0)).tolist() for side in (low, high))
     bounded = sorted({*below, *above})
     slacked = [r for r in bounded if np.isfinite(soft[r])]
     rows: list[tuple[int, bool, int, float]] = []
-    for at_end in (True, False):
+    begun = np.array(f.direct, dtype=bool) & ~at_end
+    for ends in (True, False):
         for r in bounded:
-            if not (at_end or f.direct[r]):
+            if not (ends or begun[r]):
                 continue
             if r not in slacked:
-                rows.append((r, at_end, -1, 0.0))
+                rows.append((r, ends, -1, 0.0))
                 continue
             if r in above:
-                rows.append((r, at_end, slacked.index(r), -1.0))
+                rows.append((r, ends, slacked.index(r), -1.0))
             if r in below:
-                rows.append((r, at_end, slacked.index(r), 1.0))
+                rows.append((r, ends, slacked.index(r), 1.0))
     spreads = _spreads(free, remembered, f.states, len(slacked))
-    return Form(remembered, np.flatnonzero(limited).tolist(), slacked, rows, spreads)
+    return Form(remembered, np.flatnonzero(limited).tolist(), slacked, rows, begun, spreads)
 
 
 def _spreads(free: npt.NDArray[np.bool_], remembered: list[int], n: int, slacks: int) -> Array:

@@ -241,7 +241,10 @@ def _asked(h: Horizon) -> Asked:
     penalty = np.array([*(m.move.penalty for m in s.movers), *np.zeros(extra)]) / s.size
     soft = np.array([q.soft for q in s.quantities]) / s.size
     return Asked(
-        form=form_of(rate, penalty, free, y_low, y_high, soft, h.functions),
+        form=form_of(
+            rate, penalty, free, y_low, y_high, soft, h.functions,
+            np.array([q.at_end for q in s.quantities], dtype=bool),
+        ),
         x_scale=np.concatenate([states, np.full(integral, s.size)]),
         u_scale=np.concatenate([u_scale, np.ones(extra)]), y_scale=y_scale, u_low=low, u_high=high, free=free,
         rate=rate, penalty=penalty, weight=weight / s.size, reference=reference, price=price / s.size,

@@ -142,7 +142,7 @@ class PlanProblem:
                 continue
             over = np.maximum(np.maximum(t.low - values, values - t.high), 0.0) / t.y_scale
             if values is begun:
-                over = over * np.array(t.functions.direct)
+                over = over * t.form.begun
             hard = np.isinf(t.soft)
             beyond += float(np.sum(over[:, hard]))
             cost += float(np.sum(over[:, ~hard] * t.soft[~hard]))
@@ -418,6 +418,6 @@ class PlanProblem:
             if values is not None and t.form.slacked:
                 over = np.maximum(np.maximum(t.low - values, values - t.high), 0.0) / t.y_scale
                 if values is not at.ends[0]:
-                    over = over * np.array(t.functions.direct)
+                    over = over * t.form.begun
                 total += float(np.sum(over[:, t.form.slacked] * t.soft[t.form.slacked]))
         return total

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import math
 import time as clock
 from collections.abc import Sequence
@@ -13,26 +12,21 @@ import numpy as np
 
 from twinkit.control.check import COARSE, Checked, checked
 from twinkit.control.horizon import Horizon, limits_over, task_of, tightened
-from twinkit.control.prediction import Run, simulated
 from twinkit.control.problem import PlanProblem
 from twinkit.control.region import ALLOWED
 from twinkit.control.scenarios import weighted
 from twinkit.control.solving import Attempt, solved, stuck
+from twinkit.control.substeps import fitted, most_substeps
 from twinkit.control.task import Point, Task
 from twinkit.control.warm import Warm, guessed, left
-from twinkit.core import SimulationError
 from twinkit.core.component import Array
 from twinkit.optimise import MaxIterations, Status
 
 if TYPE_CHECKING:
     from twinkit.control.mpc import MPC
 
-_FEW, _MANY = 8, 512  # sub-steps of a step: beyond the first an implicit method is tried
-_WORTH = 12  # explicit sub-steps that cost as much as an implicit one: 4 to 13 where measured, less without a compiler
-_WORK, _LEAST = 2000, 16  # implicit sub-steps of a plan, and of a step, for accuracy alone; more only to have a plan
 _ROUNDS = 4  # solutions of one plan, with finer steps or other margins
 _MORE = 12  # the same where margins are searched for
-_BLOWN = 0.5  # change of derivatives over a step, with half the sub-step, of a method that is not stable
 _WRONG = 0.05  # of magnitude plus nominal value: a plan that is integrated worse is none
 _CLOSE = 0.02  # of the scale: margins that differ by less are the same
 
@@ -101,113 +95,175 @@ def optimised(
     deadline
         On the clock of ``time.perf_counter``.
     """
-    shape = (len(horizons[0].times) - 1, len(horizons[0].settings.quantities))
-    zs = [first_algebraics(h) for h in horizons]
-    if isinstance(begin, Warm) and len(begin.points) != len(horizons):
-        begin = shifted_moves(begin, horizons[0])
-    warm = begin if isinstance(begin, Warm) else None
-    substeps = (mpc.chosen_method or 0, 1)
-    if warm is not None and mpc.chosen_method in (None, warm.method):
-        substeps = warm.method, warm.substeps
-    else:
-        for h, z in zip(horizons, zs, strict=True):
-            u = shifted_moves(begin, h) if isinstance(begin, Warm) else begin
-            substeps = fitted(h, u, z, mpc.rtol, substeps, mpc.chosen_method is None)
-    margins = [np.zeros(shape) if warm is None else _carried(old, shape) for old in (warm.margins if warm else zs)]
-
-    def tasks_now() -> list[Task]:
-        parts = zip(horizons, shares, margins, zs, strict=True)
-        return [weighted(task_of(h, *substeps, margin, z), share) for h, share, margin, z in parts]
-
-    tasks = tasks_now()
-    if isinstance(begin, Warm):
-        points = _sharing(tuple(guessed(begin, task, k) for k, task in enumerate(tasks)), mpc.shared_steps)
-    else:
-        points = tuple(PlanProblem(task).restored(point_of(task, begin)) for task in tasks)
-        if any(q.quantile for q in horizons[0].settings.quantities):
-            first = [_check(mpc, h, t, substeps, p, False) for h, t, p in zip(horizons, tasks, points, strict=True)]
-            margins = [np.where(np.isfinite(one.margins), one.margins, 0.0) for one in first]
-            tasks = tasks_now()
+    now = _Now(mpc, horizons, shares, begin)
     found: Found | str = "nothing was tried"
     wider: _Wider | None = None
-    rounds, before, kept = 0, math.inf, [np.zeros(shape) for _ in horizons]
-    while rounds < (_MORE if wider is not None or any(margin.any() for margin in margins) else _ROUNDS):
+    rounds, before, kept = 0, math.inf, [np.zeros_like(margin) for margin in now.margins]
+    while rounds < (_MORE if wider is not None or any(margin.any() for margin in now.margins) else _ROUNDS):
         rounds += 1
         if clock.perf_counter() > deadline:
             return "the deadline passed before there was a plan" if found == "nothing was tried" else found
-        finer = substeps[1] < _most(len(tasks[0].times) - 1) and rounds < _ROUNDS
-        escalate = mpc.escalate and wider is None
-        attempt = solved(tasks, points, mpc.shared_steps, mpc.iterations, deadline, escalate, finer)
-        usable = attempt.status.usable
-        checks = [_check(mpc, h, t, substeps, p) for h, t, p in zip(horizons, tasks, attempt.points, strict=True)]
-        exact = all(check.error <= COARSE * mpc.rtol for check in checks)  # False for NaN
-        if finer and (stuck(attempt) if not usable else not exact):
-            substeps = substeps[0], 2 * substeps[1]
-            for h, z, p in zip(horizons, zs, attempt.points, strict=True):
-                substeps = fitted(h, p.u, z, mpc.rtol, substeps, mpc.chosen_method is None)
-            tasks, points = tasks_now(), attempt.points
+        finer = now.substeps[1] < most_substeps(now.tasks[0].count) and rounds < _ROUNDS
+        tried = now.tried(deadline, mpc.escalate and wider is None, finer)
+        if finer and (stuck(tried.attempt) if not tried.usable else not tried.exact):
+            now.refine(tried.attempt.points)
             continue
-        reason = next((check.reason for check in checks if check.reason), "") or _apart(mpc, tasks, attempt.points)
-        if not (reason or exact) and max(check.error for check in checks) > _WRONG:
-            reason = "the model could not be integrated accurately with these moves"
-        if reason and wider is not None:
+        if tried.reason and wider is not None:
             wider = replace(wider, share=0.5 * wider.share)
-            margins = wider.margins
-            tasks, points = tasks_now(), wider.points
+            now.renew(wider.margins, wider.points)
             continue
-        if reason and not usable:
-            text = f"{getattr(attempt.status, 'reason', attempt.status.text)} ({reason})"
-            found = text if isinstance(found, str) else found
-            if not _farther(margins, kept, tasks[0]):
+        if tried.reason and not tried.usable:
+            found = tried.text if isinstance(found, str) else found
+            if not now.farther(kept):
                 return found
             # Margins of another plan may be too wide for any: those of a plan in between are narrower.
-            margins = [0.5 * (old + new) for old, new in zip(kept, margins, strict=True)]
-            tasks = tasks_now()
+            now.renew(_between(kept, now.margins), now.points)
             continue
-        wanted = [check.margins for check in checks]
+        wanted = [check.margins for check in tried.checks]
         if not all(np.isfinite(one).all() for one in wanted):
-            return reason if isinstance(found, str) else found
-        foreign = any(check.foreign for check in checks)
-        if wider is not None or foreign:
+            return tried.reason if isinstance(found, str) else found
+        if wider is not None or tried.foreign:
             # Once a plan has left what its model was trained on, margins only grow: else it would leave again.
-            wanted = [np.maximum(new, old) for new, old in zip(wanted, margins, strict=True)]
-        settled = not _farther(wanted, margins, tasks[0])
-        if reason:
-            found = reason if isinstance(found, str) else found
-        elif settled or foreign or _keeps(horizons, checks):
-            status: Status = attempt.status
-            if not (settled or foreign):
-                status = MaxIterations(status.solver, status.iterations, "margins that have not settled")
-            elif not exact:
-                status = MaxIterations(status.solver, status.iterations, "steps that are integrated roughly")
-            parts = list(zip(horizons, tasks, attempt.parts(), checks, strict=True))
-            found = Found(tuple(Result(*p) for p in parts), status, substeps, warm, not settled and foreign)
-        elif isinstance(found, str):
-            found = "no moves were found that keep the margins which they themselves need"
-        if settled:
+            wanted = [np.maximum(new, old) for new, old in zip(wanted, now.margins, strict=True)]
+        moved = now.apart(wanted)
+        last = now.found(tried, settled=moved <= _CLOSE)
+        found = last if isinstance(last, Found) or isinstance(found, str) else found
+        if moved <= _CLOSE:
             break
-        if not reason and (wider is not None or foreign):
-            wider = _Wider(margins, wanted, attempt.points, 0.5 if wider is None else wider.share)
+        if not tried.reason and (wider is not None or tried.foreign):
+            wider = _Wider(now.margins, wanted, tried.attempt.points, 0.5 if wider is None else wider.share)
             wanted = wider.margins
-        elif not reason:
-            moved = _apart_by(wanted, margins, tasks[0])
+        elif not tried.reason:
             if moved > 0.5 * before:  # to and fro: only half of the way
-                wanted = [0.5 * (old + new) for old, new in zip(margins, wanted, strict=True)]
-            before, kept = moved, margins
-        margins = wanted
-        tasks, points = tasks_now(), attempt.points
+                wanted = _between(now.margins, wanted)
+            before, kept = moved, now.margins
+        now.renew(wanted, tried.attempt.points)
     return found
 
 
-def _apart_by(new: Sequence[Array], old: Sequence[Array], task: Task) -> float:
-    """Return the largest difference of margins, scaled."""
-    pairs = zip(new, old, strict=True)
-    return max(float(np.max(np.abs(a - b) / task.y_scale, initial=0.0)) for a, b in pairs)
+@dataclass(frozen=True, eq=False)
+class _Tried:
+    """What one round came to: why its plans must not leave ('' where nothing speaks against them)."""
+
+    attempt: Attempt
+    checks: list[Checked]
+    exact: bool
+    reason: str
+
+    @property
+    def usable(self) -> bool:
+        """Whether the solver came to an end with a plan."""
+        return self.attempt.status.usable
+
+    @property
+    def text(self) -> str:
+        """Why there is none, in words."""
+        return f"{getattr(self.attempt.status, 'reason', self.attempt.status.text)} ({self.reason})"
+
+    @property
+    def foreign(self) -> bool:
+        """Whether a plan leaves what a learned term was trained on."""
+        return any(check.foreign for check in self.checks)
 
 
-def _farther(new: Sequence[Array], old: Sequence[Array], task: Task) -> bool:
-    """Return whether margins differ."""
-    return not _apart_by(new, old, task) <= _CLOSE
+class _Now:
+    """What the next round starts from: sub-steps, margins, and a guess.
+
+    Parameters
+    ----------
+    mpc, horizons, shares, begin
+        See `optimised`.
+    """
+
+    def __init__(self, mpc: MPC, horizons: Sequence[Horizon], shares: Sequence[float], begin: Warm | Array) -> None:
+        self._mpc, self._horizons, self._shares = mpc, horizons, shares
+        self._zs = [first_algebraics(h) for h in horizons]
+        if isinstance(begin, Warm) and len(begin.points) != len(horizons):
+            begin = shifted_moves(begin, horizons[0])
+        self._warm = warm = begin if isinstance(begin, Warm) else None
+        self.substeps = (mpc.chosen_method or 0, 1)
+        if warm is not None and mpc.chosen_method in (None, warm.method):
+            self.substeps = warm.method, warm.substeps
+        else:
+            self._fit([shifted_moves(begin, h) if isinstance(begin, Warm) else begin for h in horizons])
+        shape = (len(horizons[0].times) - 1, len(horizons[0].settings.quantities))
+        self.margins = (
+            [np.zeros(shape) for _ in horizons] if warm is None else [_carried(m, shape) for m in warm.margins]
+        )
+        self.tasks = self._tasks()
+        if isinstance(begin, Warm):
+            guesses = tuple(guessed(begin, task, k) for k, task in enumerate(self.tasks))
+            self.points = _sharing(guesses, mpc.shared_steps)
+            return
+        self.points = tuple(PlanProblem(task).restored(point_of(task, begin)) for task in self.tasks)
+        if any(q.quantile for q in horizons[0].settings.quantities):
+            needed = [check.margins for check in self._checks(self.points, compare=False)]
+            self.renew([np.where(np.isfinite(one), one, 0.0) for one in needed], self.points)
+
+    def _tasks(self) -> list[Task]:
+        parts = zip(self._horizons, self._shares, self.margins, self._zs, strict=True)
+        return [weighted(task_of(h, *self.substeps, margin, z), share) for h, share, margin, z in parts]
+
+    def _fit(self, moves: Sequence[Array]) -> None:
+        """Take sub-steps that integrate all scenarios accurately with given controls."""
+        for h, z, u in zip(self._horizons, self._zs, moves, strict=True):
+            self.substeps = fitted(h, u, z, self._mpc.rtol, self.substeps, self._mpc.chosen_method is None)
+
+    def _checks(self, points: Sequence[Point], compare: bool = True) -> list[Checked]:
+        parts = zip(self._horizons, self.tasks, points, strict=True)
+        return [
+            checked(h, task, *self.substeps, p.u, p.x if compare else None, self._mpc.grows) for h, task, p in parts
+        ]
+
+    def renew(self, margins: list[Array], points: tuple[Point, ...]) -> None:
+        """Start the next round with other margins and another guess."""
+        self.margins, self.points = margins, points
+        self.tasks = self._tasks()
+
+    def refine(self, points: tuple[Point, ...]) -> None:
+        """Start the next round with finer sub-steps and another guess."""
+        self.substeps = self.substeps[0], 2 * self.substeps[1]
+        self._fit([p.u for p in points])
+        self.renew(self.margins, points)
+
+    def tried(self, deadline: float, escalate: bool, finer: bool) -> _Tried:
+        """Return what a round comes to; see `twinkit.control.solving.solved`."""
+        mpc = self._mpc
+        attempt = solved(self.tasks, self.points, mpc.shared_steps, mpc.iterations, deadline, escalate, finer)
+        checks = self._checks(attempt.points)
+        exact = all(check.error <= COARSE * mpc.rtol for check in checks)  # False for NaN
+        reason = next((check.reason for check in checks if check.reason), "") or _apart(mpc, self.tasks, attempt.points)
+        if not (reason or exact) and max(check.error for check in checks) > _WRONG:
+            reason = "the model could not be integrated accurately with these moves"
+        return _Tried(attempt, checks, exact, reason)
+
+    def apart(self, margins: Sequence[Array]) -> float:
+        """Return the largest difference of margins to those of now, scaled."""
+        pairs = zip(margins, self.margins, strict=True)
+        return max(float(np.max(np.abs(a - b) / self.tasks[0].y_scale, initial=0.0)) for a, b in pairs)
+
+    def farther(self, margins: Sequence[Array]) -> bool:
+        """Return whether margins differ from those of now."""
+        return not self.apart(margins) <= _CLOSE
+
+    def found(self, tried: _Tried, settled: bool) -> Found | str:
+        """Return the plans of a round, or why they must not leave."""
+        if tried.reason:
+            return tried.reason
+        status, foreign = tried.attempt.status, tried.foreign
+        if not (settled or foreign):
+            if not _keeps(self._horizons, tried.checks):
+                return "no moves were found that keep the margins which they themselves need"
+            status = MaxIterations(status.solver, status.iterations, "margins that have not settled")
+        elif not tried.exact:
+            status = MaxIterations(status.solver, status.iterations, "steps that are integrated roughly")
+        parts = zip(self._horizons, self.tasks, tried.attempt.parts(), tried.checks, strict=True)
+        return Found(tuple(Result(*p) for p in parts), status, self.substeps, self._warm, not settled and foreign)
+
+
+def _between(old: Sequence[Array], new: Sequence[Array]) -> list[Array]:
+    """Return margins halfway between two."""
+    return [0.5 * (a + b) for a, b in zip(old, new, strict=True)]
 
 
 def _keeps(horizons: Sequence[Horizon], checks: Sequence[Checked]) -> bool:
@@ -252,107 +308,6 @@ def _apart(mpc: MPC, tasks: Sequence[Task], points: tuple[Point, ...]) -> str:
     shared = [p.u[: mpc.shared_steps] / tasks[0].u_scale for p in points]
     away = max(float(np.abs(one - shared[0]).max()) for one in shared)
     return "" if away <= ALLOWED else f"the first moves of the scenarios differ by {away:.2g} of their scale"
-
-
-def _check(mpc: MPC, h: Horizon, task: Task, substeps: tuple[int, int], point: Point, compare: bool = True) -> Checked:
-    return checked(h, task, *substeps, point.u, point.x if compare else None, mpc.grows)
-
-
-def _most(steps: int) -> int:
-    """Return how many sub-steps of a step accuracy is worth."""
-    return min(_MANY, max(_LEAST, _WORK // steps))
-
-
-def fitted(
-    h: Horizon, u: Array | None, z: Array, rtol: float, first: tuple[int, int] = (0, 1), free: bool = True
-) -> tuple[int, int]:
-    """Return method and number of sub-steps that integrate all steps accurately with given controls.
-
-    Parameters
-    ----------
-    h, u, z
-        The plan, its controls (None: those in force), and a first guess of the algebraic variables.
-    rtol
-        How accurately.
-    first
-        Method and number of sub-steps to begin with.
-    free
-        Whether the method may be another one: implicit where that costs less.
-    """
-    if u is None:
-        u = np.tile(np.concatenate([h.before, np.ones(int(h.settings.stretched))]), (len(h.times) - 1, 1))
-    start = h.items(1, u)[:1]
-    start[:, 1] = 0.0  # a step of length zero changes nothing, but asks for rates
-    if not np.isfinite(simulated(h.predictor, 0, h.known.vector, z, start, h.shared).path).all():
-        raise SimulationError("the model cannot be evaluated where the plan starts")
-    method, least = first
-    if method or not free:
-        found = _accurate(h, u, z, rtol, method, least, _MANY)
-        if found:
-            return method, found
-    elif explicit := _accurate(h, u, z, rtol, 0, least, _FEW):
-        return 0, explicit
-    else:
-        implicit = _accurate(h, u, z, rtol, 1, 1, _MANY)
-        most = min(_MANY, _WORTH * implicit) if implicit else _MANY
-        if explicit := _accurate(h, u, z, rtol, 0, max(least, 2 * _FEW), most):
-            return 0, explicit
-        if implicit:
-            return 1, implicit
-    raise SimulationError("the model could not be integrated over the horizon with the first guess of the moves")
-
-
-def _accurate(h: Horizon, u: Array, z: Array, rtol: float, method: int, least: int, most: int) -> int:
-    """Return the number of sub-steps with which a method is accurate, doubled from the least on; 0: more than most.
-
-    An implicit method may be less accurate, where more would be too much work.
-    """
-    scale = np.abs(h.model.layout.states.scales)
-
-    def over_steps(count: int) -> _Steps:
-        items = h.items(count, u)
-        return _Steps(items, simulated(h.predictor, method, h.known.vector, z, items, h.shared), len(items) // len(u))
-
-    count, rough = least, over_steps(least) if least <= most else None
-    enough = finest = 0
-    while rough is not None and count <= (most if not finest else _most(len(u))):
-        fine = over_steps(2 * count)
-        with np.errstate(invalid="ignore", over="ignore"):  # an explicit method may run away
-            ends = fine.ends[:, : len(scale)]
-            error = np.abs(ends - rough.ends[:, : len(scale)]) / (scale + np.abs(ends))
-            apart = method == 0 and bool(error.max() <= rtol) and _unstable(h, rough, fine)
-        if np.isfinite(error).all() and not apart:
-            if error.max() <= rtol:
-                return count
-            if method:  # an explicit one that is not accurate is about to be unstable
-                finest, enough = count, enough or (count if error.max() <= COARSE * rtol else 0)
-        count, rough = 2 * count, fine
-    return enough or finest
-
-
-@dataclass(frozen=True, eq=False)
-class _Steps:
-    """A simulation: its sub-steps, what they led to, and how many of them make a step."""
-
-    items: Array
-    run: Run
-    per: int
-
-    @property
-    def ends(self) -> Array:
-        """The vector at the ends of the steps."""
-        return self.run.path[self.per - 1 :: self.per]
-
-
-def _unstable(h: Horizon, rough: _Steps, fine: _Steps) -> bool:
-    """Return whether an explicit method blows up what does not show: a plan may begin where nothing moves."""
-    scale, found = np.ones(h.predictor.size), list[Array]()
-    scale[: len(h.model.layout.states.scales)] = np.abs(h.model.layout.states.scales)
-    for one in (rough, fine):
-        maps = h.predictor.link[0](np.hstack([one.run.starts, one.items]), h.shared)
-        maps = maps.reshape(-1, one.per, len(scale), len(scale)).transpose(0, 1, 3, 2) * scale / scale[:, None]
-        found.append(functools.reduce(lambda a, b: b @ a, maps.transpose(1, 0, 2, 3)))
-    return not bool((np.abs(found[1] - found[0]) <= _BLOWN * (1.0 + np.abs(found[1]).max())).all())
 
 
 def point_of(task: Task, u: Array) -> Point:

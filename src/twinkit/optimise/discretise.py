@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 import casadi as ca
 import numpy as np
 
+from twinkit.core.component import Array
 from twinkit.readings.casadi import symbol_kind
 
 _FAR = 1e300
@@ -45,6 +46,11 @@ class Dynamics:
     slope: Any
     solve: Any
     low: tuple[float, ...] = ()
+
+    @property
+    def bounds(self) -> Array:
+        """Lower bounds of all states."""
+        return np.array([*self.low, *[-np.inf] * (self.states - len(self.low))])
 
 
 @dataclass(frozen=True)
@@ -133,7 +139,7 @@ def _below(d: Dynamics, x: Any, end: Any) -> Any:
 
 def floor_of(d: Dynamics, x: Any, moving: list[int]) -> Any:
     """Return what states are kept above: their bounds, or as far below as they begin there; None: they have none."""
-    low = np.array([*d.low, *[-np.inf] * (d.states - len(d.low))])[moving]
+    low = d.bounds[moving]
     if not np.isfinite(low).any():
         return None
     low = ca.DM(np.maximum(low, -_FAR))

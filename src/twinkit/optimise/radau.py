@@ -93,13 +93,12 @@ class Radau(Method):
             at, t, u = _after(x, 1.0, unknowns, moving, i), item[0] + node * h, input_at(item, node * h, d.inputs)
             found.append(rate(t, at, d.solve(t, at, z, u, shared)[0], u, shared))
             states.append(at[moving])
-        low = np.array([*d.low, *[-np.inf] * (d.states - len(d.low))])[moving]
         end = _after(x, 1.0, unknowns, moving)
         last = d.solve(item[0] + h, end, z, input_at(item, h, d.inputs), shared)[0]
         after = ca.densify(ca.vertcat(end, last, worst))
         arguments = [carried, unknowns, item, shared]
         return Lifted(
-            (*moving, *moving, *moving), (*low, *low, *low), ca.Function("guess", [carried, item, shared], [guess]),
+            (*moving,) * 3, (*d.bounds[moving],) * 3, ca.Function("guess", [carried, item, shared], [guess]),
             ca.Function("lifted", arguments, [after, unknowns - h * ca.vertcat(*found), ca.vertcat(*states)]),
         )  # fmt: skip
 

@@ -625,3 +625,23 @@ def test_what_determines_plans_determines_the_hash():
     known = {tank(**change).content_hash for change in ({}, {"inputs": {"room": 18.0}}, {"inputs": {"room": 19.0}},
              {"seconds": 2.0}, {"escalate": False}, {"moves": {"Q": Move(penalty=0.01, scale=3.0)}})}  # fmt: skip
     assert len(known) == 6
+
+
+def test_a_limit_at_the_end_does_not_bind_where_the_last_step_starts():
+    """Also for an output that changes at once with a move."""
+
+    class Draining(tk.Model):
+        """A level that is drained; its probe sees a little of the flow."""
+
+        time_unit = "h"
+        x = tk.State("", initial=10.0, nominal=10.0)
+        u = tk.Input("1/h", default=0.0, bounds=(0, 5))
+        y = tk.Output("")
+
+        def equations(self, v, m):
+            return {"x": -v.u, "y": v.x + 1e-4 * v.u / m.quantity(1.0, "1/h")}
+
+    settings = {"horizon": 4, "step": 1, "minimize": -1.0 * integral("x"), "moves": {"u": Move()}, "native": False}
+    plan = MPC(Draining(), within={"y": Within(None, 8.0, at_end=True)}, **settings).plan({"x": 10.0}, t=0)
+    assert isinstance(plan.status, Optimal)
+    assert plan.moves["u"].values == pytest.approx([0.0, 0.0, 0.0, 2.0002], abs=1e-3)
