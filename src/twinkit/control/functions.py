@@ -16,7 +16,7 @@ import numpy as np
 from twinkit.control.differences import Differences
 from twinkit.control.region import Derived, derived_function, with_derived
 from twinkit.core import InvalidValueError, Model
-from twinkit.optimise import Augmented, Dynamics, Lifted, Method, Path, Points, Radau, RungeKutta4, augmented
+from twinkit.optimise import Augmented, Dynamics, Method, Path, Points, Radau, RungeKutta4, augmented
 from twinkit.readings.casadi import SYMBOLIC, symbol_kind
 
 METHODS: tuple[Method, ...] = (RungeKutta4(), Radau())
@@ -77,9 +77,10 @@ class Functions:
         ``(t, vector, algebraics, inputs, weights) -> `` second derivative of the weighted sum of the quantities.
     direct
         Per quantity: whether it changes at once with a control.
-    steps, lifted, seen
-        One sub-step per method, controls carried along, the same with its stages as unknowns where it has any, and
-        `see`, as CasADi functions.
+    steps, seen
+        One sub-step per method, controls carried along, and `see`, as CasADi functions.
+    dynamics
+        The model on the vector.
     native
         Whether they are compiled with a C compiler.
     called
@@ -99,8 +100,8 @@ class Functions:
     curve: Points | Differences
     direct: tuple[bool, ...]
     steps: tuple[Any, ...]
-    lifted: tuple[Lifted | None, ...]
     seen: Any
+    dynamics: Dynamics
     native: bool
     called: bool = False
     derive: Points | None = None
@@ -235,7 +236,7 @@ def _made(model: Model, shape: Shape, native: bool) -> Functions:
     return Functions(
         parts.states, z.numel(), parts.m, shape.controls,
         tuple(Path(_driven(f, dynamics, parts.states), compiled) for f in flows),
-        link, bend, see, curve, direct, tuple(flows), tuple(method.lifted(dynamics) for method in METHODS), seen,
+        link, bend, see, curve, direct, tuple(flows), seen, dynamics,
         native, bool(externals), derive,
     )  # fmt: skip
 

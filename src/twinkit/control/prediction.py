@@ -12,7 +12,7 @@ import numpy as np
 from twinkit.control.functions import METHODS
 from twinkit.core import Model
 from twinkit.core.component import Array
-from twinkit.optimise import Augmented, Dynamics, Method, Path, Points, augmented
+from twinkit.optimise import Dynamics, Method, Path, Points, augmented, dynamics_of
 from twinkit.readings.casadi import SYMBOLIC, symbol_kind
 
 _SOLVED = 1e-6
@@ -90,17 +90,6 @@ def _made(model: Model, chosen: Any, disturbances: Any, native: bool) -> Predict
         tuple(Points(linked(method, d, range(d.states)), native) for method in METHODS),
         Points(see, native),
     )  # fmt: skip
-
-
-def dynamics_of(model: Model, s: Augmented) -> tuple[Dynamics, Any, tuple[Any, ...]]:
-    """Return an augmented model to integrate, the symbols of what all points share, and the arguments of its parts."""
-    shared = s.kind.sym("shared", s.modes.numel() + s.p.numel())
-    modes, p = shared[: s.modes.numel()], shared[s.modes.numel() :]
-    arguments, given = [s.t, s.x, s.z, s.u, shared], (s.t, s.x, s.z, s.u, modes, p)
-    slope = ca.Function("slope", arguments, list(s.slope(*given)))
-    solve = ca.Function("solve", arguments, list(s.solve(*given)))
-    low = tuple(model.layout.states.limits[0])
-    return Dynamics(s.x.numel(), s.z.numel(), s.u.numel(), shared.numel(), slope, solve, low), shared, given
 
 
 def linked(method: Method, d: Dynamics, rows: Sequence[int]) -> Any:

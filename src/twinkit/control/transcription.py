@@ -11,6 +11,7 @@ from typing import Any
 import casadi as ca
 import numpy as np
 
+from twinkit.control.functions import METHODS
 from twinkit.control.task import Point, Task
 from twinkit.core.component import Array
 from twinkit.optimise import StageProblem
@@ -33,7 +34,7 @@ class Transcription:
     def __init__(self, task: Task, start: Point) -> None:
         self._task, self._start = task, start
         f, method = task.functions, task.shooting.method
-        self._step, self._lifted = f.steps[method], f.lifted[method]
+        self._step, self._lifted = f.steps[method], METHODS[method].lifted(f.dynamics)
         self._shared, self._pieces = ca.DM(task.shooting.shared), task.shooting.items
         self._xs, self._us = ca.DM(task.x_scale), ca.DM(task.u_scale)
         self._first = f.controls + len(task.form.slacked)

@@ -21,10 +21,10 @@ import numpy.typing as npt
 
 from twinkit.control.functions import METHODS
 from twinkit.control.known import Known
-from twinkit.control.prediction import Run, dynamics_of, linked
+from twinkit.control.prediction import Run, linked
 from twinkit.core import Applicability, FittedModel, InvalidValueError, Model, ParameterUncertainty
 from twinkit.core.component import Array
-from twinkit.optimise import Points, augmented
+from twinkit.optimise import Points, augmented, dynamics_of
 from twinkit.readings.casadi import SYMBOLIC
 
 Disturbances = tuple[tuple[str, int, float], ...]

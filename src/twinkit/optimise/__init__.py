@@ -1,6 +1,6 @@
 """What estimation and control share of optimisation: models with sensitivities, structured solvers, typed endings."""
 
-from twinkit.optimise.augmented import Augmented, augmented
+from twinkit.optimise.augmented import Augmented, augmented, dynamics_of
 from twinkit.optimise.bounded import Active, active_at, bounded_stages
 from twinkit.optimise.discretise import Dynamics, Lifted, Method, RungeKutta4
 from twinkit.optimise.native import Chains, Path, Points
@@ -38,6 +38,7 @@ __all__ = [
     "active_at",
     "augmented",
     "bounded_stages",
+    "dynamics_of",
     "solve_nonlinear",
     "solve_stages",
     "sqp",

@@ -9,6 +9,7 @@ from typing import Any
 import casadi as ca
 
 from twinkit.core import Model
+from twinkit.optimise.discretise import Dynamics
 from twinkit.readings.casadi import casadi_model
 
 _NEWTON = 4
@@ -107,6 +108,17 @@ def augmented(
             size = ca.norm_inf(change / layout.algebraics.scales)
     solve = ca.Function("solve", arguments, [newton, size])
     return Augmented(t, full, z, held, modes, p, slope, solve, quantities)
+
+
+def dynamics_of(model: Model, s: Augmented) -> tuple[Dynamics, Any, tuple[Any, ...]]:
+    """Return an augmented model to integrate, the symbols of what all points share, and the arguments of its parts."""
+    shared = s.kind.sym("shared", s.modes.numel() + s.p.numel())
+    modes, p = shared[: s.modes.numel()], shared[s.modes.numel() :]
+    arguments, given = [s.t, s.x, s.z, s.u, shared], (s.t, s.x, s.z, s.u, modes, p)
+    slope = ca.Function("slope", arguments, list(s.slope(*given)))
+    solve = ca.Function("solve", arguments, list(s.solve(*given)))
+    low = tuple(model.layout.states.limits[0])
+    return Dynamics(s.x.numel(), s.z.numel(), s.u.numel(), shared.numel(), slope, solve, low), shared, given
 
 
 def _total(expression: Any, x: Any, z: Any, dzdx: Any) -> Any:

@@ -12,7 +12,7 @@ from twinkit.core import Model
 from twinkit.core.component import Array
 from twinkit.estimate.symbols import symbols_of
 from twinkit.estimate.uncertain import Plan
-from twinkit.optimise import Chains, Dynamics, Method, Points, Radau, RungeKutta4
+from twinkit.optimise import Augmented, Chains, Dynamics, Method, Points, Radau, RungeKutta4, dynamics_of
 from twinkit.readings.casadi import SYMBOLIC
 
 METHODS: tuple[Method, ...] = (RungeKutta4(), Radau())
@@ -67,18 +67,11 @@ def window_functions(model: Model, plan: Plan, rows: tuple[int, ...], native: bo
 
 def _made(model: Model, plan: Plan, rows: tuple[int, ...], native: bool) -> Functions:
     s = symbols_of(model, plan)
-    shared = s.kind.sym("shared", s.modes.numel() + s.p.numel())
-    modes, p = shared[: s.modes.numel()], shared[s.modes.numel() :]
-    t, x, z, u = s.t, s.x, s.z, s.u
-    arguments = [t, x, z, u, shared]
-    slope = ca.Function("slope", arguments, s.slope(t, x, z, u, modes, p))
-    solve = ca.Function("solve", arguments, s.solve(t, x, z, u, modes, p))
-    low = tuple(model.layout.states.limits[0])
-    dynamics = Dynamics(x.numel(), z.numel(), u.numel(), shared.numel(), slope, solve, low)
+    dynamics, shared, given = dynamics_of(model, s)
     native = native and not model.structure.externals  # what can only be called has no C code
     flows = [method.advance(dynamics, sensitive=False) for method in METHODS]
     moves = [method.advance(dynamics, sensitive=True) for method in METHODS]
-    seen = _seen(s, arguments, modes, p, solve, rows)
+    seen = _seen(s, shared, given, rows)
     return Functions(
         dynamics,
         tuple(Chains(f, native) for f in flows),
@@ -90,10 +83,10 @@ def _made(model: Model, plan: Plan, rows: tuple[int, ...], native: bool) -> Func
     )
 
 
-def _seen(s: Any, arguments: list[Any], modes: Any, p: Any, solve: Any, rows: tuple[int, ...]) -> Any:
+def _seen(s: Augmented, shared: Any, given: tuple[Any, ...], rows: tuple[int, ...]) -> Any:
     """Return ``see``; see `Functions`."""
-    t, x, z, u, shared = arguments
-    found = solve(t, x, z, u, shared)[0]
+    t, x, z, u, modes, p = given
+    found = s.solve(*given)[0]
     values, derivatives = s.quantities(t, x, found, u, modes, p)
     chosen = ca.densify(derivatives[list(rows), :])
     result = ca.vertcat(found, ca.densify(values[list(rows), 0]), ca.vec(chosen.T))
